@@ -1,0 +1,37 @@
+/* The one table of limits; quoted in docs/LIMITS.md. Sizes in bytes unless the name says otherwise.
+ * Every number that bounds outside input stands here and nowhere else. */
+#ifndef AM_BASE_LIMITS_H
+#define AM_BASE_LIMITS_H
+
+#define AM_LIMIT_ARENA_BYTES ((size_t)1 << 30)
+#define AM_LIMIT_JSON_DEPTH 64
+#define AM_LIMIT_JSON_KEYS 100000
+#define AM_LIMIT_JSON_STRING_BYTES ((size_t)16 << 20)
+#define AM_LIMIT_JSON_BYTES ((size_t)64 << 20)   /* metadata documents */
+#define AM_LIMIT_RECIPE_BYTES ((size_t)1 << 20)
+#define AM_LIMIT_HTTP_BODY_BYTES ((size_t)64 << 20)
+#define AM_LIMIT_HTTP_URI_BYTES 8192
+#define AM_LIMIT_HTTP_HEADER_LINE_BYTES 8192
+#define AM_LIMIT_HTTP_HEADERS_BYTES 32768
+#define AM_LIMIT_HTTP_HEADERS 100
+#define AM_LIMIT_HTTP_CHUNKS 65536
+#define AM_LIMIT_HTTP_HEADER_MS 10000
+#define AM_LIMIT_HTTP_BODY_IDLE_MS 20000
+#define AM_LIMIT_HTTP_KEEPALIVE_MS 60000
+#define AM_LIMIT_HTTP_REQUESTS_PER_CONN 10000
+#define AM_LIMIT_HTTP_CONNS_PER_IP 256
+#define AM_LIMIT_TENSOR_RANK 8
+#define AM_LIMIT_TENSOR_BYTES ((size_t)1 << 34)
+#define AM_LIMIT_NAME_BYTES 128
+#define AM_LIMIT_MODEL_HEADER_BYTES ((size_t)16 << 20)
+#define AM_LIMIT_MODEL_ENTRIES 64
+#define AM_LIMIT_GRAPH_NODES 65536
+#define AM_LIMIT_CSV_COLUMNS 65536
+#define AM_LIMIT_CSV_CELL_BYTES ((size_t)1 << 20)
+#define AM_LIMIT_CSV_LINE_BYTES ((size_t)16 << 20)
+#define AM_LIMIT_CLASSES 65536
+#define AM_LIMIT_CATEGORIES 1000000 /* distinct values kept for one column */
+#define AM_LIMIT_FILTER_BYTES 4096
+#define AM_LIMIT_FILTER_TERMS 64
+
+#endif
