@@ -1,0 +1,351 @@
+/* Loads a recipe: parse, apply --set, check every key against the table, fill defaults, check the rules
+ * between fields. Not here: the table (recipe_table.c), the rules (recipe_rules.c), what needs the data.
+ * Everything lives in the caller's arena; one thread at a time. */
+#include "pipeline/recipe_int.h"
+
+#include <stdio.h>
+
+#include "base/limits.h"
+
+struct check {
+    struct am_arena *arena;
+    const char *what;
+    struct am_err *err;
+};
+
+void am_recipe_where(const struct am_node *n, const char *what, char *out, size_t cap)
+{
+    if (n && n->line)
+        snprintf(out, cap, am_tr("%s, line %u, column %u"), what, n->line, n->column);
+    else
+        snprintf(out, cap, "%s", what);
+}
+
+static void print_path(const struct am_recipe_path *p, char *out, size_t cap)
+{
+    size_t at = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < p->n && at < cap; i++) {
+        int k = snprintf(out + at, cap - at, "%s%.*s", i ? "." : "", AM_FMT(p->seg[i]));
+        at += k > 0 ? (size_t)k : 0;
+    }
+}
+
+bool am_recipe_match(const char *row_path, const struct am_recipe_path *p, bool *wild)
+{
+    const char *s = row_path;
+    *wild = false;
+    for (size_t i = 0; i < p->n; i++) {
+        size_t n = strcspn(s, ".");
+        if (n == 1 && *s == '*')
+            *wild = true;
+        else if (!am_str_eq((struct am_str){s, n}, p->seg[i]))
+            return false;
+        s += n;
+        if (*s == '.')
+            s++;
+        else if (i + 1 < p->n)
+            return false;
+    }
+    return *s == 0;
+}
+
+const struct am_recipe_key *am_recipe_find(const struct am_recipe_path *p)
+{
+    const struct am_recipe_key *rows, *best = NULL;
+    size_t n = am_recipe_table(&rows);
+    for (size_t i = 0; i < n; i++) {
+        bool wild;
+        if (am_recipe_match(rows[i].path, p, &wild)) {
+            if (!wild)
+                return &rows[i];
+            if (!best)
+                best = &rows[i];
+        }
+    }
+    return best;
+}
+
+/* The last segment of a row that is a child of `parent`, or NULL. */
+static const char *child_name(const struct am_recipe_key *row, const struct am_recipe_path *parent)
+{
+    const char *last = strrchr(row->path, '.');
+    size_t n = last ? (size_t)(last - row->path) : 0;
+    char head[256];
+    bool wild;
+    if (parent->n == 0)
+        return last ? NULL : row->path;
+    if (!last || n >= sizeof head)
+        return NULL;
+    memcpy(head, row->path, n);
+    head[n] = 0;
+    return am_recipe_match(head, parent, &wild) ? last + 1 : NULL;
+}
+
+static enum am_rc unknown_key(struct check *c, const struct am_recipe_path *parent,
+                              const struct am_pair *pair)
+{
+    const struct am_recipe_key *rows;
+    size_t n = am_recipe_table(&rows), k = 0;
+    const char *names[256];
+    char where[256], head[256];
+    struct am_node at = {.line = pair->line, .column = pair->column};
+    for (size_t i = 0; i < n && k < 256; i++) {
+        const char *name = child_name(&rows[i], parent);
+        if (name && *name != '*')
+            names[k++] = name;
+    }
+    am_recipe_where(&at, c->what, where, sizeof where);
+    print_path(parent, head, sizeof head);
+    am_fail(c->err, AM_EUSAGE, "%s: unknown key \"%.*s\"%s%s%s", where, AM_FMT(pair->key),
+            parent->n ? am_tr(" in \"") : "", head, parent->n ? "\"" : "");
+    const char *near = am_str_nearest(pair->key, names, k);
+    if (near) {
+        am_hint(c->err, "Did you mean \"%s\"?", near);
+    } else {
+        struct am_buf list;
+        am_buf_init(&list, AM_ERR_HINT_BYTES / 2);
+        for (size_t i = 0; i < k; i++)
+            am_buf_printf(&list, "%s%s", i ? ", " : "", names[i]);
+        am_hint(c->err, "Known keys here: %.*s.", AM_FMT(am_buf_view(&list)));
+        am_buf_clear(&list);
+    }
+    return AM_EUSAGE;
+}
+
+static bool in_choices(const char *choices, struct am_str s)
+{
+    for (const char *p = choices; p && *p;) {
+        size_t n = strcspn(p, "|");
+        if (am_str_eq((struct am_str){p, n}, s))
+            return true;
+        p += n + (p[n] == '|');
+    }
+    return false;
+}
+
+static bool list_of(const struct am_node *n, unsigned kind)
+{
+    if (n->kind != AM_NODE_LIST)
+        return false;
+    for (size_t i = 0; i < n->list.n; i++) {
+        struct am_str s;
+        int64_t k;
+        if (kind == AM_KEY_TEXTS) { /* [0.1, 0.2] is a list of texts where texts are asked */
+            if (n->list.items[i]->kind == AM_NODE_LIST || n->list.items[i]->kind == AM_NODE_MAP)
+                return false;
+        } else if (kind == AM_KEY_INTS && !am_node_as_i64(n->list.items[i], &k)) {
+            return false;
+        }
+        (void)s;
+    }
+    return true;
+}
+
+static bool type_ok(const struct am_recipe_key *row, const struct am_node *v)
+{
+    int64_t i;
+    double d;
+    bool b;
+    struct am_str s;
+    if ((row->types & AM_KEY_BOOL) && am_node_as_bool(v, &b))
+        return true;
+    if ((row->types & AM_KEY_INT) && am_node_as_i64(v, &i))
+        return true;
+    if ((row->types & AM_KEY_NUMBER) && am_node_as_f64(v, &d))
+        return true;
+    if ((row->types & AM_KEY_ENUM) && am_node_as_str(v, &s) && in_choices(row->choices, s))
+        return true;
+    if ((row->types & AM_KEY_TEXT) && am_node_as_str(v, &s))
+        return true;
+    if ((row->types & AM_KEY_TEXTS) && list_of(v, AM_KEY_TEXTS))
+        return true;
+    if ((row->types & AM_KEY_INTS) && list_of(v, AM_KEY_INTS))
+        return true;
+    if ((row->types & AM_KEY_NULL) && am_node_is_null(v))
+        return true;
+    return (row->types & AM_KEY_MAP) && v->kind == AM_NODE_MAP;
+}
+
+static const char *node_text(const struct am_node *v, char *tmp, size_t cap)
+{
+    struct am_buf b;
+    am_buf_init(&b, 4096);
+    am_node_to_json(v, AM_JSON_COMPACT, &b);
+    snprintf(tmp, cap, "%.*s", AM_FMT(am_buf_view(&b)));
+    am_buf_clear(&b);
+    return tmp;
+}
+
+static void want_text(const struct am_recipe_key *row, char *out, size_t cap)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } names[] = {{AM_KEY_BOOL, "true or false"}, {AM_KEY_INT, "a whole number"},
+                 {AM_KEY_NUMBER, "a number"},    {AM_KEY_TEXT, "text"},
+                 {AM_KEY_TEXTS, "a list of text"}, {AM_KEY_INTS, "a list of whole numbers"},
+                 {AM_KEY_MAP, "a map"},          {AM_KEY_NULL, "null"}};
+    size_t at = 0;
+    out[0] = 0;
+    if (row->types & AM_KEY_ENUM)
+        at = (size_t)snprintf(out, cap, am_tr("one of %s"), row->choices);
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && at < cap; i++)
+        if (row->types & names[i].bit)
+            at += (size_t)snprintf(out + at, cap - at, "%s%s", at ? am_tr(" or ") : "",
+                                   am_tr(names[i].name));
+}
+
+static enum am_rc check_value(struct check *c, const struct am_recipe_key *row,
+                              const struct am_recipe_path *p, const struct am_node *v)
+{
+    char where[256], head[256], want[512], got[96];
+    double d;
+    am_recipe_where(v, c->what, where, sizeof where);
+    print_path(p, head, sizeof head);
+    if (!type_ok(row, v)) {
+        want_text(row, want, sizeof want);
+        am_fail(c->err, AM_EUSAGE, "%s: \"%s\" must be %s, but is %s", where, head, want,
+                node_text(v, got, sizeof got));
+        am_hint(c->err, "%s", am_tr(row->doc));
+        return AM_EUSAGE;
+    }
+    if (row->min < row->max && (row->types & (AM_KEY_INT | AM_KEY_NUMBER)) &&
+        am_node_as_f64(v, &d) && !(d >= row->min && d <= row->max)) {
+        am_fail(c->err, AM_EUSAGE, "%s: \"%s\" is %g, but must lie between %g and %g", where, head, d,
+                row->min, row->max);
+        am_hint(c->err, "%s", am_tr(row->doc));
+        return AM_EUSAGE;
+    }
+    return AM_OK;
+}
+
+static enum am_rc check_map(struct check *c, const struct am_recipe_path *parent,
+                            const struct am_node *map)
+{
+    for (size_t i = 0; i < map->map.n; i++) {
+        const struct am_pair *pair = &map->map.pairs[i];
+        struct am_recipe_path p = *parent;
+        const struct am_recipe_key *row = NULL;
+        if (p.n < AM_RECIPE_SEGMENTS) {
+            p.seg[p.n++] = pair->key;
+            row = am_recipe_find(&p);
+        }
+        if (!row)
+            return unknown_key(c, parent, pair);
+        AM_TRY(check_value(c, row, &p, pair->value));
+        if (pair->value->kind == AM_NODE_MAP)
+            AM_TRY(check_map(c, &p, pair->value));
+    }
+    return AM_OK;
+}
+
+/* ---- --set ---- */
+
+static enum am_rc apply_set(struct check *c, struct am_node *root, const struct am_recipe_set *set)
+{
+    struct am_node *at = root, *value;
+    struct am_str rest = set->path;
+    char what[200];
+    snprintf(what, sizeof what, "--set %.*s", AM_FMT(set->path));
+    AM_TRY(am_yaml_parse(c->arena, set->value, what, &value, c->err));
+    value->line = value->column = 0;
+    for (;;) {
+        const char *dot = rest.len ? memchr(rest.ptr, '.', rest.len) : NULL;
+        struct am_str seg = {rest.ptr, dot ? (size_t)(dot - rest.ptr) : rest.len};
+        if (seg.len == 0) {
+            am_fail(c->err, AM_EUSAGE, "cannot set \"%.*s\": the path has an empty part",
+                    AM_FMT(set->path));
+            am_hint(c->err, "Write --set a.b=value, for example --set train.epochs=5.");
+            return AM_EUSAGE;
+        }
+        if (!dot) {
+            am_node_set_str(c->arena, at, seg, value);
+            return am_arena_check(c->arena, c->err);
+        }
+        struct am_node *next = am_node_get_str(at, seg);
+        if (!next || next->kind != AM_NODE_MAP) {
+            next = am_new_map(c->arena);
+            am_node_set_str(c->arena, at, seg, next);
+            AM_TRY(am_arena_check(c->arena, c->err));
+        }
+        at = next;
+        rest = (struct am_str){dot + 1, rest.len - seg.len - 1};
+    }
+}
+
+/* ---- defaults ---- */
+
+static enum am_rc fill_map(struct check *c, const struct am_recipe_path *parent, struct am_node *map)
+{
+    const struct am_recipe_key *rows;
+    size_t n = am_recipe_table(&rows);
+    bool in_model = parent->n == 1 && am_str_is(parent->seg[0], "model");
+    for (size_t i = 0; i < n && !in_model; i++) {
+        const char *name = rows[i].otherwise ? child_name(&rows[i], parent) : NULL;
+        struct am_node *v;
+        if (!name || *name == '*' || am_node_get(map, name))
+            continue;
+        AM_TRY(am_yaml_parse(c->arena, am_str(rows[i].otherwise), "default", &v, c->err));
+        v->line = v->column = 0;
+        am_node_set(c->arena, map, name, v);
+    }
+    for (size_t i = 0; i < map->map.n; i++) {
+        struct am_recipe_path p = *parent;
+        if (map->map.pairs[i].value->kind != AM_NODE_MAP || p.n == AM_RECIPE_SEGMENTS)
+            continue;
+        p.seg[p.n++] = map->map.pairs[i].key;
+        AM_TRY(fill_map(c, &p, map->map.pairs[i].value));
+    }
+    return am_arena_check(c->arena, c->err);
+}
+
+static enum am_rc resolve(struct check *c, const struct am_node *given, struct am_node **out)
+{
+    static const char *const groups[][2] = {{NULL, "data"},   {"data", "split"},    {NULL, "features"},
+                                            {NULL, "model"},  {NULL, "train"},      {NULL, "evaluate"},
+                                            {NULL, "register"}};
+    struct am_recipe_path root = {.n = 0};
+    struct am_node *copy = am_node_copy(c->arena, given);
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        struct am_node *at = groups[i][0] ? am_node_get(copy, groups[i][0]) : copy;
+        if (!am_node_get(at, groups[i][1]))
+            am_node_set(c->arena, at, groups[i][1], am_new_map(c->arena));
+    }
+    AM_TRY(am_arena_check(c->arena, c->err));
+    AM_TRY(fill_map(c, &root, copy));
+    *out = copy;
+    return AM_OK;
+}
+
+enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *what,
+                          const struct am_recipe_set *sets, size_t n_sets, struct am_recipe *out,
+                          struct am_err *err)
+{
+    struct check c = {a, what, err};
+    struct am_recipe_path root = {.n = 0};
+    struct am_node *given;
+    if (text.len > AM_LIMIT_RECIPE_BYTES) {
+        am_fail(err, AM_EUSAGE, "%s has %zu bytes, at most %zu allowed", what, text.len,
+                (size_t)AM_LIMIT_RECIPE_BYTES);
+        am_hint(err, "A recipe is a short text; is this the data file?");
+        return AM_EUSAGE;
+    }
+    enum am_rc rc = am_yaml_parse(a, text, what, &given, err);
+    if (rc != AM_OK) {
+        if (err && rc != AM_ENOMEM)
+            err->rc = AM_EUSAGE;
+        return rc == AM_ENOMEM ? rc : AM_EUSAGE;
+    }
+    if (given->kind != AM_NODE_MAP) {
+        am_fail(err, AM_EUSAGE, "%s is not a recipe: it must be a map of keys", what);
+        am_hint(err, "`aimass init DATA --target T` writes a starter recipe.");
+        return AM_EUSAGE;
+    }
+    for (size_t i = 0; i < n_sets; i++)
+        AM_TRY(apply_set(&c, given, &sets[i]));
+    AM_TRY(check_map(&c, &root, given));
+    out->given = given;
+    AM_TRY(resolve(&c, given, &out->resolved));
+    return am_recipe_check_rules(out->resolved, what, err);
+}
