@@ -1,0 +1,20 @@
+/* Training and evaluation plans in one call. Fitting library only.
+ *
+ * Both start from the model's own graph (input "x", output "y"); it is copied, never changed. One
+ * thread. */
+#ifndef AM_NN_TRAIN_PLAN_H
+#define AM_NN_TRAIN_PLAN_H
+
+#include "nn/loss.h"
+#include "nn/plan.h"
+
+/* Forward, loss and gradients in one plan (AM_PLAN_TRAIN). Run it with am_session_run_io. */
+enum am_rc am_train_plan_build(const struct am_graph *model, const struct am_params *params,
+                               const struct am_loss_spec *loss, size_t bucket_rows,
+                               struct am_plan **out, struct am_err *err) AM_MUST_CHECK;
+/* Forward and loss without dropout and with running statistics (AM_PLAN_EVAL). */
+enum am_rc am_eval_plan_build(const struct am_graph *model, const struct am_params *params,
+                              const struct am_loss_spec *loss, size_t bucket_rows,
+                              struct am_plan **out, struct am_err *err) AM_MUST_CHECK;
+
+#endif
