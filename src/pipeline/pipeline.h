@@ -1,0 +1,65 @@
+/* The steps of a recipe: look at data, plan, train, resume, evaluate, predict, verify.
+ *
+ * Each step takes what platform/ wired (registry, tables, pool) and answers a tree in the caller's arena,
+ * in the shapes that platform.h documents. Steps hold no state between calls; one step at a time on one
+ * struct am_pipeline. Not here: names of drivers, printing, HTTP. */
+#ifndef AM_PIPELINE_PIPELINE_H
+#define AM_PIPELINE_PIPELINE_H
+
+#include "base/progress.h"
+#include "base/tree.h"
+
+struct am_pool;
+struct am_registry;
+struct am_tables;
+
+struct am_pipeline {
+    struct am_registry *registry;
+    struct am_pool *pool;         /* NULL = one thread */
+    uint64_t memory_limit_bytes;  /* of data held in RAM; beyond it rows go to files */
+    struct am_progress *progress; /* NULL = nobody watches */
+    /* The table engine, opened at first use; the pointer lives as long as the pipeline. */
+    enum am_rc (*tables)(void *ctx, struct am_tables **out, struct am_err *err);
+    void *tables_ctx;
+};
+
+/* A recipe as text; `base_dir` is where relative sources start (the recipe's folder). */
+struct am_recipe_source {
+    struct am_str text;
+    const char *what;        /* for messages */
+    const char *base_dir;    /* NULL = the working directory */
+    const char *const *sets; /* [n_sets] "a.b=c" */
+    size_t n_sets;
+};
+
+enum am_rc am_pipeline_init(struct am_pipeline *p, struct am_arena *a, const char *source,
+                            const char *target, struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_pipeline_profile(struct am_pipeline *p, struct am_arena *a, const char *source,
+                               const char *target, struct am_node **out,
+                               struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_pipeline_plan(struct am_pipeline *p, struct am_arena *a, const struct am_recipe_source *r,
+                            struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_pipeline_train(struct am_pipeline *p, struct am_arena *a, const struct am_recipe_source *r,
+                             struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_pipeline_resume(struct am_pipeline *p, struct am_arena *a, const char *run,
+                              struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_pipeline_evaluate(struct am_pipeline *p, struct am_arena *a, const char *model,
+                                const char *source, struct am_node **out,
+                                struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_pipeline_verify(struct am_pipeline *p, struct am_arena *a, const char *model,
+                              struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+
+enum am_pipeline_format { AM_PIPELINE_AUTO, AM_PIPELINE_CSV, AM_PIPELINE_JSON };
+struct am_pipeline_predict_job {
+    const char *model;
+    const char *source; /* NULL = bytes */
+    struct am_str bytes;
+    enum am_pipeline_format format;
+    enum am_rc (*write)(void *ctx, const char *bytes, size_t n, struct am_err *err);
+    void *ctx;
+};
+enum am_rc am_pipeline_predict(struct am_pipeline *p, struct am_arena *a,
+                               const struct am_pipeline_predict_job *r, struct am_node **out,
+                               struct am_err *err) AM_MUST_CHECK;
+
+#endif

@@ -1,0 +1,26 @@
+/* Shared by the files of platform/ only. */
+#ifndef AM_PLATFORM_PLATFORM_INT_H
+#define AM_PLATFORM_PLATFORM_INT_H
+
+#include "pipeline/pipeline.h"
+#include "platform/platform.h"
+#include "registry/registry.h"
+
+struct am_platform {
+    struct am_platform_options options;
+    char *workspace;              /* owned; absolute or as given */
+    struct am_registry *registry; /* owned; opened at first need */
+    struct am_pool *pool;         /* owned; opened at first need */
+    struct am_tables *tables;     /* owned; opened at first need */
+    uint64_t memory_limit_bytes;
+};
+
+enum am_rc am_platform_registry(struct am_platform *p, struct am_registry **out,
+                                struct am_err *err) AM_MUST_CHECK;
+/* The pipeline over this platform's registry, pool and tables. */
+enum am_rc am_platform_pipeline(struct am_platform *p, struct am_pipeline *out,
+                                struct am_err *err) AM_MUST_CHECK;
+/* The table engine; its signature is what struct am_pipeline asks for (ctx = the platform). */
+enum am_rc am_platform_tables(void *ctx, struct am_tables **out, struct am_err *err) AM_MUST_CHECK;
+
+#endif
