@@ -1,0 +1,35 @@
+/* The module loader: opens a driver's shared object at first use, by absolute path, and checks that
+ * it was built against the same interface header.
+ *
+ * A module exports one symbol, `am_module`, that points to its const ops struct, whose first fields
+ * are {uint64_t abi; uint32_t size;}. Modules are never closed (their threads and destructors
+ * outlive any caller). Start-up opens nothing. Any thread. */
+#ifndef AM_PLATFORM_MODULES_H
+#define AM_PLATFORM_MODULES_H
+
+#include "base/host.h"
+#include "data/tables.h"
+
+/* The table of functions for drivers; static. */
+const struct am_host *am_host_table(void);
+
+/* Where modules are looked for, in this order: DIR/drivers/NAME/, then DIR/, then
+ * DIR/../lib/aimass/, DIR being the folder of `program` (NULL = /proc/self/exe) and of its parents
+ * up to two levels. */
+struct am_module_spec {
+    const char *name;   /* "tables-duckdb": the file is am_tables_duckdb.so */
+    uint64_t abi;       /* that the ops must have */
+    uint32_t size;      /* of the ops struct */
+    const char *remedy; /* what to install when it is missing: a full sentence */
+};
+/* *ops points into the module. AM_EMISSING when there is no such file or it cannot be loaded;
+ * AM_ECONFLICT when abi or size differ. */
+enum am_rc am_module_open(const char *program, const struct am_module_spec *spec, const void **ops,
+                          struct am_err *err) AM_MUST_CHECK;
+
+/* Opens the embedded table engine ("tables-duckdb") with this configuration. */
+enum am_rc am_tables_open(const char *program, const struct am_tables_config *config,
+                          struct am_tables *out, struct am_err *err) AM_MUST_CHECK;
+void am_tables_close(struct am_tables *t); /* empty handle is fine */
+
+#endif
