@@ -1,0 +1,436 @@
+/* The phases of prepare.h: dataset, rows, features. Every statistic that enters a model comes from the
+ * training rows, in dataset order; classes of the target from all kept rows, so that a test row never
+ * holds a label without a name. One thread. */
+#include "pipeline/prepare.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "registry/registry.h"
+
+/* ---- dataset ---- */
+
+static enum am_rc texts_of(struct am_arena *a, const struct am_node *n, struct am_str **out, size_t *n_out,
+                           struct am_err *err)
+{
+    struct am_str s;
+    *out = NULL;
+    *n_out = 0;
+    if (!n || am_node_is_null(n))
+        return AM_OK;
+    size_t k = n->kind == AM_NODE_LIST ? n->list.n : 1;
+    struct am_str *list = am_arena_array(a, k + 1, sizeof *list);
+    AM_TRY(am_arena_check(a, err));
+    for (size_t i = 0; i < k; i++)
+        if (am_node_as_str(n->kind == AM_NODE_LIST ? n->list.items[i] : n, &s))
+            list[(*n_out)++] = s;
+    *out = list;
+    return AM_OK;
+}
+
+/* A name for the dataset of a source: the file's name without folder and endings. */
+static struct am_str dataset_name(struct am_arena *a, struct am_str spec)
+{
+    struct am_buf b;
+    size_t from = 0, n;
+    if (am_source_kind(spec) == AM_SOURCE_SQL)
+        return AM_STR("query");
+    for (size_t i = 0; i < spec.len; i++)
+        if (spec.ptr[i] == '/')
+            from = i + 1;
+    n = from;
+    while (n < spec.len && spec.ptr[n] != '.')
+        n++;
+    am_buf_init(&b, AM_LIMIT_NAME_BYTES + 8);
+    for (size_t i = from; i < n && b.len < 100; i++) {
+        char c = spec.ptr[i];
+        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-';
+        if (ok && (b.len || c != '-'))
+            am_buf_char(&b, c);
+        else if (!ok && b.len)
+            am_buf_char(&b, '_');
+    }
+    if (b.len == 0)
+        am_buf_cstr(&b, "dataset");
+    struct am_str name = am_arena_str(a, am_buf_view(&b));
+    am_buf_clear(&b);
+    return name;
+}
+
+/* Files and schema of a registered dataset. */
+static enum am_rc open_registered(struct am_prepared *p, const char *ref, struct am_err *err)
+{
+    struct am_node *d, *files, *schema;
+    AM_TRY(am_registry_dataset_get(p->pl->registry, p->arena, ref, &d, err));
+    p->hash = am_node_str(d, "dataset", "");
+    p->dataset = am_arena_printf(p->arena, "%.*s@%lld", AM_FMT(am_node_str(d, "name", "")),
+                                 (long long)am_node_i64(d, "version", 0));
+    files = am_node_get(d, "files");
+    schema = am_node_get(d, "schema");
+    p->profile = am_node_get(d, "profile");
+    AM_TRY(am_dataset_schema_from_node(schema, p->arena, &p->dataset_schema, err));
+    struct am_str *parts = am_arena_array(p->arena, files ? files->list.n + 1 : 1, sizeof *parts);
+    AM_TRY(am_arena_check(p->arena, err));
+    p->files = (struct am_dataset_files){.parts = parts, .schema = &p->dataset_schema};
+    for (size_t i = 0; files && i < files->list.n; i++)
+        if (am_str_ends(am_node_str(files->list.items[i], "name", ""), AM_STR(".parquet")))
+            parts[p->files.n_parts++] = am_node_str(files->list.items[i], "path", "");
+    return AM_OK;
+}
+
+static enum am_rc declared_types(struct am_prepared *p, const struct am_node *types,
+                                 struct am_import_options *o, struct am_err *err)
+{
+    size_t n = types && types->kind == AM_NODE_MAP ? types->map.n : 0;
+    struct am_declared_type *list = am_arena_array(p->arena, n + 1, sizeof *list);
+    AM_TRY(am_arena_check(p->arena, err));
+    for (size_t i = 0; i < n; i++) {
+        struct am_str s;
+        list[i].name = types->map.pairs[i].key;
+        if (am_node_as_str(types->map.pairs[i].value, &s))
+            (void)am_col_type_parse(s, &list[i].type);
+    }
+    o->types = list;
+    o->n_types = n;
+    return AM_OK;
+}
+
+/* features.COLUMN.type declares a type as data.types.COLUMN does. */
+static struct am_node *merged_types(struct am_prepared *p, const struct am_node *data)
+{
+    struct am_node *out = am_new_map(p->arena);
+    const struct am_node *types = am_node_get(data, "types");
+    const struct am_node *features = p->recipe.resolved ? am_node_get(p->recipe.resolved, "features") : NULL;
+    for (size_t i = 0; types && i < types->map.n; i++)
+        am_node_set_str(p->arena, out, types->map.pairs[i].key, types->map.pairs[i].value);
+    for (size_t i = 0; features && features->kind == AM_NODE_MAP && i < features->map.n; i++) {
+        struct am_node *t = am_node_get(features->map.pairs[i].value, "type");
+        if (t && !am_str_is(features->map.pairs[i].key, "default"))
+            am_node_set_str(p->arena, out, features->map.pairs[i].key, t);
+    }
+    return out;
+}
+
+static char first_char(struct am_str s) { return s.len ? s.ptr[0] : 0; }
+
+static enum am_rc source_options(struct am_prepared *p, const struct am_node *data, const char *base_dir,
+                                 struct am_source_options *o, struct am_err *err)
+{
+    const struct am_node *csv = am_node_get(data, "csv");
+    struct am_str *specs, *nulls;
+    bool header;
+    AM_TRY(texts_of(p->arena, am_node_get(data, "source"), &specs, &o->n_specs, err));
+    AM_TRY(texts_of(p->arena, am_node_get(csv, "null"), &nulls, &o->csv.n_nulls, err));
+    o->specs = specs;
+    o->base_dir = base_dir;
+    o->temp_dir = am_registry_scratch(p->pl->registry);
+    (void)am_encoding_parse(am_node_str(data, "encoding", "auto"), &o->encoding);
+    o->csv.nulls = nulls;
+    o->csv.delimiter = first_char(am_node_str(csv, "delimiter", ""));
+    o->csv.quote = first_char(am_node_str(csv, "quote", ""));
+    if (am_node_as_bool(am_node_get(csv, "header"), &header))
+        o->csv.header = header ? AM_CSV_HEADER_YES : AM_CSV_HEADER_NO;
+    return AM_OK;
+}
+
+static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struct am_str spec,
+                                   const struct am_dataset_info *info, struct am_err *err)
+{
+    static const char *const names[][2] = {{"part-0000.parquet", "application/vnd.apache.parquet"},
+                                           {"schema.json", "application/json"},
+                                           {"profile.json", "application/json"}};
+    struct am_registry_file files[3];
+    struct am_node *out;
+    struct am_str name = dataset_name(p->arena, spec);
+    for (size_t i = 0; i < 3; i++)
+        files[i] = (struct am_registry_file){
+            .name = names[i][0],
+            .path = am_arena_printf(p->arena, "%s/%s", dir, names[i][0]).ptr,
+            .media = names[i][1]};
+    struct am_dataset_spec d = {.name = name.ptr,
+                                .hash = info->hash.ptr,
+                                .source = am_arena_str(p->arena, spec).ptr,
+                                .n_rows = info->schema.n_rows,
+                                .schema = am_dataset_schema_to_node(&info->schema, p->arena),
+                                .profile = info->profile,
+                                .files = files,
+                                .n_files = 3};
+    AM_TRY(am_arena_check(p->arena, err));
+    AM_TRY(am_registry_dataset_add(p->pl->registry, p->arena, &d, &out, err));
+    return open_registered(p, info->hash.ptr, err);
+}
+
+static enum am_rc import_source(struct am_prepared *p, const struct am_node *data, struct am_str target,
+                                const char *base_dir, struct am_err *err)
+{
+    struct am_import_options o = {.target = target, .progress = p->pl->progress};
+    struct am_dataset_info info = {0};
+    char dir[4096];
+    if (snprintf(dir, sizeof dir, "%s/import", am_registry_scratch(p->pl->registry)) >= (int)sizeof dir)
+        return am_fail(err, AM_ELIMIT, "the workspace's path is too long");
+    if (target.len == 0)
+        o.target = (struct am_str){NULL, 0};
+    AM_TRY(source_options(p, data, base_dir, &o.source, err));
+    AM_TRY(declared_types(p, merged_types(p, data), &o, err));
+    AM_TRY(am_clean_lenient(am_node_get(data, "clean"), p->arena, &o.lenient, &o.n_lenient, err));
+    if (am_fs_exists(dir))
+        AM_TRY(am_fs_remove_tree(dir, err));
+    enum am_rc rc = am_dataset_import(p->tables, p->arena, &o, dir, &info, err);
+    if (rc == AM_OK) {
+        p->import_report = info.report;
+        rc = register_dataset(p, dir, o.source.specs[0], &info, err);
+    }
+    if (am_fs_exists(dir) && am_fs_remove_tree(dir, rc == AM_OK ? err : NULL) != AM_OK && rc == AM_OK)
+        rc = AM_EIO;
+    return rc;
+}
+
+enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data, struct am_str target,
+                              const char *base_dir, const char *dataset_hash, struct am_err *err)
+{
+    struct am_str spec;
+    AM_TRY(p->pl->tables(p->pl->tables_ctx, &p->tables, err));
+    if (dataset_hash) {
+        AM_TRY(open_registered(p, dataset_hash, err));
+    } else if (am_node_as_str(am_node_get(data, "source"), &spec) &&
+               am_source_kind(spec) == AM_SOURCE_NAME) {
+        struct am_str ref = am_arena_str(p->arena, spec);
+        AM_TRY(am_arena_check(p->arena, err));
+        enum am_rc rc = open_registered(p, ref.ptr, err);
+        if (rc == AM_ENOTFOUND)
+            am_hint(err, "\"%s\" is neither a file here nor a dataset; `aimass datasets` lists datasets.",
+                    ref.ptr);
+        if (rc != AM_OK)
+            return rc;
+    } else {
+        AM_TRY(import_source(p, data, target, base_dir, err));
+    }
+    p->schema = am_schema_of(&p->dataset_schema, p->arena);
+    AM_TRY(am_arena_check(p->arena, err));
+    p->n_rows = p->dataset_schema.n_rows;
+    return am_dataset_open(p->tables, &p->files, &p->raw, err);
+}
+
+static enum am_rc parse_sets(struct am_arena *a, const struct am_recipe_source *src,
+                             struct am_recipe_set **out, struct am_err *err)
+{
+    struct am_recipe_set *sets = am_arena_array(a, src->n_sets + 1, sizeof *sets);
+    AM_TRY(am_arena_check(a, err));
+    for (size_t i = 0; i < src->n_sets; i++) {
+        const char *eq = strchr(src->sets[i], '=');
+        if (!eq || eq == src->sets[i]) {
+            am_fail(err, AM_EUSAGE, "cannot understand --set \"%s\"", src->sets[i]);
+            am_hint(err, "Write --set PATH=VALUE, for example --set train.epochs=5.");
+            return AM_EUSAGE;
+        }
+        sets[i].path = (struct am_str){src->sets[i], (size_t)(eq - src->sets[i])};
+        sets[i].value = am_str(eq + 1);
+    }
+    *out = sets;
+    return AM_OK;
+}
+
+enum am_rc am_prepare_data(struct am_prepared *p, struct am_pipeline *pl, struct am_arena *a,
+                           const struct am_recipe_source *src, const char *dataset_hash,
+                           struct am_err *err)
+{
+    struct am_recipe_set *sets;
+    const struct am_node *data, *source;
+    struct am_str spec = {"", 0}, target;
+    memset(p, 0, sizeof *p);
+    p->pl = pl;
+    p->arena = a;
+    AM_TRY(parse_sets(a, src, &sets, err));
+    AM_TRY(am_recipe_load(a, src->text, src->what, sets, src->n_sets, &p->recipe, err));
+    data = am_node_get(p->recipe.resolved, "data");
+    source = am_node_get(data, "source");
+    target = am_node_str(data, "target", "");
+    if (target.len == 0) {
+        am_fail(err, AM_EUSAGE, "%s: the recipe names no column to predict", src->what);
+        am_hint(err, "Add `target: COLUMN` under `data`.");
+        return AM_EUSAGE;
+    }
+    AM_TRY(am_prepare_dataset(p, data, target, src->base_dir, dataset_hash, err));
+    if (!am_node_as_str(source, &spec) && source && source->kind == AM_NODE_LIST)
+        (void)am_node_as_str(source->list.items[0], &spec);
+    p->name = am_node_str(p->recipe.resolved, "name", "");
+    if (p->name.len == 0) {
+        p->name = dataset_name(a, spec);
+        am_node_set(a, p->recipe.resolved, "name", am_new_str(a, p->name));
+    }
+    AM_TRY(texts_of(a, am_node_get(data, "id"), &p->ids, &p->n_ids, err));
+    AM_TRY(am_recipe_check_columns(&p->recipe, p->schema, err));
+    return am_target_column(p->schema, target, &p->target_column, err);
+}
+
+/* ---- rows ---- */
+
+/* Classes (or mean) of the target over the rows of the mask. */
+static enum am_rc fit_target(struct am_prepared *p, const struct am_table *t, unsigned mask,
+                             enum am_target_want want, uint64_t min_rows, struct am_target **out,
+                             struct am_err *err)
+{
+    const struct am_node *data = am_node_get(p->recipe.resolved, "data");
+    const struct am_node *positive = am_node_get(data, "positive");
+    struct am_target_config c = {.name = p->schema->columns[p->target_column].name,
+                                 .type = p->schema->columns[p->target_column].type,
+                                 .want = want,
+                                 .min_class_rows = min_rows};
+    struct am_target_fit *fit = NULL;
+    struct am_table view = {NULL, NULL};
+    struct am_table_iter *it = NULL;
+    const struct am_batch *b;
+    struct am_buf text;
+    enum am_rc rc;
+    am_buf_init(&text, 4096);
+    if (positive && !am_node_as_str(positive, &c.positive)) {
+        am_node_to_json(positive, AM_JSON_COMPACT, &text);
+        c.positive = am_buf_view(&text);
+    }
+    AM_GO(rc, am_target_fit_new(&c, &fit, err));
+    AM_GO(rc, am_rows_view(t, p->parts, p->n_rows, mask, &view, err));
+    AM_GO(rc, view.ops->open(view.impl, &p->target_column, 1, &it, err));
+    for (;;) {
+        AM_GO(rc, view.ops->next(it, &b, err));
+        if (!b)
+            break;
+        AM_GO(rc, am_target_fit_update(fit, &b->columns[0], b->n_rows, err));
+    }
+    AM_GO(rc, am_target_fit_finish(fit, out, err));
+    p->task_why = am_arena_str(p->arena, am_target_fit_why(fit));
+out:
+    if (view.ops) {
+        view.ops->close(it);
+        view.ops->free(view.impl);
+    }
+    am_target_fit_free(fit);
+    am_buf_clear(&text);
+    return rc;
+}
+
+#define KEPT (AM_PART_BIT(AM_ROW_TRAIN) | AM_PART_BIT(AM_ROW_VALIDATION) | AM_PART_BIT(AM_ROW_TEST))
+
+static enum am_rc make_split(struct am_prepared *p, struct am_err *err)
+{
+    const struct am_node *data = am_node_get(p->recipe.resolved, "data");
+    struct am_str task = am_node_str(data, "task", "auto");
+    enum am_target_want want = am_str_is(task, "regression")       ? AM_TARGET_REGRESSION
+                               : am_str_is(task, "classification") ? AM_TARGET_CLASSIFICATION
+                                                                   : AM_TARGET_AUTO;
+    AM_TRY(fit_target(p, &p->raw, KEPT, want, 0, &p->target, err));
+    bool classes = am_target_task(p->target) != AM_TASK_REGRESSION;
+    AM_TRY(am_split_spec_from_node(am_node_get(data, "split"), p->schema->columns[p->target_column].name,
+                                   classes, p->arena, &p->split, err));
+    p->split.ignore = p->ids;
+    p->split.n_ignore = p->n_ids;
+    AM_TRY(am_split_make(&p->raw, &p->split, p->parts, p->n_rows, &p->counts, err));
+    if (!classes) { /* mean and deviation of the training rows only */
+        am_target_free(p->target);
+        p->target = NULL;
+        AM_TRY(fit_target(p, &p->raw, AM_PART_BIT(AM_ROW_TRAIN), AM_TARGET_REGRESSION, 0, &p->target, err));
+    }
+    return AM_OK;
+}
+
+enum am_rc am_prepare_rows(struct am_prepared *p, struct am_err *err)
+{
+    const struct am_node *data = am_node_get(p->recipe.resolved, "data");
+    struct am_str target = p->schema->columns[p->target_column].name;
+    p->parts = am_calloc(p->n_rows ? p->n_rows : 1, 1);
+    if (!p->parts)
+        return am_fail_nomem(err, p->n_rows);
+    AM_TRY(am_sample_from_node(am_node_get(data, "sample"), p->parts, p->n_rows, err));
+    AM_TRY(am_clean_new(am_node_get(data, "clean"), p->schema, target, p->ids, p->n_ids, &p->clean, err));
+    AM_TRY(am_clean_rows(p->clean, p->tables, &p->files, &p->raw, p->parts, p->n_rows, err));
+    AM_TRY(make_split(p, err));
+    AM_TRY(am_clean_fit(p->clean, &p->raw, p->parts, p->n_rows, err));
+    am_split_count(p->parts, p->n_rows, &p->counts);
+    AM_TRY(am_clean_view(p->clean, &p->raw, &p->table, err));
+    return am_features_select(am_node_get(p->recipe.resolved, "features"), p->schema, target, p->ids,
+                              p->n_ids, p->arena, &p->columns, &p->n_columns, err);
+}
+
+void am_prepared_clear(struct am_prepared *p)
+{
+    if (p->table.ops)
+        p->table.ops->free(p->table.impl);
+    if (p->raw.ops)
+        p->raw.ops->free(p->raw.impl);
+    am_clean_free(p->clean);
+    am_target_free(p->target);
+    am_free(p->parts);
+    memset(p, 0, sizeof *p);
+}
+
+/* ---- features ---- */
+
+/* Reads y of a batch whose last column is the target into *y, grown as needed. */
+static enum am_rc encode_y(const struct am_prepared *p, const struct am_batch *b, double **y, size_t *cap,
+                           struct am_err *err)
+{
+    if (b->n_rows > *cap) {
+        double *q = am_realloc_array(*y, b->n_rows, sizeof *q);
+        if (!q)
+            return am_fail_nomem(err, b->n_rows * sizeof *q);
+        *y = q;
+        *cap = b->n_rows;
+    }
+    return am_target_encode(p->target, &b->columns[b->n_columns - 1], b->n_rows, b->first_row, *y, err);
+}
+
+enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t, struct am_fitted *out,
+                           struct am_err *err)
+{
+    const struct am_node *spec = am_node_get(p->recipe.resolved, "features");
+    struct am_features_config c = {.spec = spec,
+                                   .schema = p->schema,
+                                   .columns = p->columns,
+                                   .n_columns = p->n_columns,
+                                   .task = am_target_task(p->target),
+                                   .n_classes = am_target_n_classes(p->target),
+                                   .seed = (uint64_t)am_node_i64(
+                                       am_node_get(p->recipe.resolved, "train"), "seed", 42),
+                                   .pool = p->pl->pool};
+    struct am_table_iter *it = NULL;
+    const struct am_batch *b;
+    size_t *columns = am_arena_array(p->arena, p->n_columns + 1, sizeof *columns), cap = 0;
+    double *y = NULL;
+    uint64_t done = 0;
+    enum am_rc rc;
+    memset(out, 0, sizeof *out);
+    AM_TRY(am_arena_check(p->arena, err));
+    memcpy(columns, p->columns, p->n_columns * sizeof *columns);
+    columns[p->n_columns] = p->target_column;
+    am_progress_begin(p->pl->progress, "features", p->counts.n[AM_ROW_TRAIN]);
+    AM_GO(rc, am_features_fit_new(&c, &out->fit, err));
+    AM_GO(rc, t->ops->open(t->impl, columns, p->n_columns + 1, &it, err));
+    for (;;) {
+        AM_GO(rc, t->ops->next(it, &b, err));
+        if (!b)
+            break;
+        struct am_batch in = {b->n_rows, p->n_columns, b->columns, b->first_row};
+        AM_GO(rc, encode_y(p, b, &y, &cap, err));
+        AM_GO(rc, am_features_fit_update(out->fit, &in, y, NULL, err));
+        done += b->n_rows;
+        am_progress_step(p->pl->progress, done, p->counts.n[AM_ROW_TRAIN], done, NAN);
+        if (am_progress_canceled(p->pl->progress))
+            AM_GO(rc, am_fail(err, AM_ECANCELED, "canceled while features were fitted"));
+    }
+    AM_GO(rc, am_features_fit_finish(out->fit, &out->features, err));
+    am_progress_end(p->pl->progress);
+out:
+    t->ops->close(it);
+    am_free(y);
+    if (rc != AM_OK)
+        am_fitted_clear(out);
+    return rc;
+}
+
+void am_fitted_clear(struct am_fitted *f)
+{
+    am_features_free(f->features);
+    am_features_fit_free(f->fit);
+    memset(f, 0, sizeof *f);
+}
