@@ -1,0 +1,99 @@
+/* Learners: training rows in, a graph with parameters out. One interface for every kind of model.
+ *
+ * Whatever the learner, the result is an nn graph with input "x" [B, n_features] and output "y":
+ * [B, 1] (a regression's value, or p of the second class) or [B, C] (class probabilities), so one
+ * package and one serving path fit all. Rows are prepared already (feature/); learners see numbers
+ * only and stream over them, so data need not fit in memory. Results depend neither on the number
+ * of threads nor on memory. Fitting only: not linked by libaimass. One fit per task at a time. */
+#ifndef AM_LEARN_LEARN_H
+#define AM_LEARN_LEARN_H
+
+#include "base/tree.h"
+#include "nn/train.h"
+#include "tensor/task.h"
+
+enum am_learner_key_type { /* bits; equal those of the recipe table */
+                           AM_LEARNER_KEY_BOOL = 1,
+                           AM_LEARNER_KEY_INT = 2,
+                           AM_LEARNER_KEY_NUMBER = 4,
+                           AM_LEARNER_KEY_TEXT = 8,
+                           AM_LEARNER_KEY_ENUM = 16,
+                           AM_LEARNER_KEY_INTS = 64,
+                           AM_LEARNER_KEY_MAP = 128,
+};
+struct am_learner_key {    /* a key under `model:` */
+    const char *name;      /* "c" */
+    unsigned types;        /* enum am_learner_key_type bits */
+    const char *choices;   /* "a|b" for ENUM, else NULL */
+    double min, max;       /* of numbers; equal = no bound */
+    const char *otherwise; /* default as YAML text; NULL = none */
+    const char *doc;       /* one sentence */
+};
+
+struct am_learn_task {
+    enum am_task task;
+    size_t n_classes; /* 0 for regression, 2 for binary, >= 3 else */
+    size_t n_features;
+    /* Targets: one column; a value, or a class index 0..n_classes-1. */
+    const struct am_train_data *train;
+    const struct am_train_data *validation; /* NULL = none */
+    const struct am_node *model;      /* the recipe's `model:`; keys left out get their defaults */
+    const struct am_node *train_spec; /* the recipe's `train:`; NULL = defaults */
+    const double *class_weights; /* [n_classes], or NULL: all 1, or "balanced" when train_spec says
+                                    so */
+    uint64_t seed;
+    struct am_pool *pool; /* borrowed; NULL = this thread alone */
+    struct am_train_hooks hooks;
+};
+
+enum am_learned_kind {
+    AM_LEARNED_VALUE,       /* y [B,1]: the predicted number */
+    AM_LEARNED_PROBABILITY, /* y [B,1]: p of class 1; or [B,C]: p of each class; calibrated by a
+                               likelihood */
+    AM_LEARNED_SCORE, /* y [B,1] or [B,C] in [0,1], rows sum to 1: ranks, but is no probability */
+};
+
+struct am_learned {
+    struct am_graph *graph;   /* owned */
+    struct am_params *params; /* owned */
+    enum am_learned_kind kind;
+    struct am_train_result training; /* all zero for exact solvers */
+    /* {"learner", "solver", "iterations", "converged", "n_parameters", "objective", "rows", ...} in
+     * the arena given to am_learner_fit */
+    struct am_node *info;
+};
+void am_learned_clear(struct am_learned *l);
+
+struct am_learner_ops {
+    const char *name;                  /* "logistic": `model.type` */
+    const char *doc;                   /* one sentence */
+    unsigned tasks;                    /* bits 1 << enum am_task */
+    const struct am_learner_key *keys; /* without `type` */
+    size_t n_keys;
+    /* Settings that contradict one another; types, ranges and unknown keys are checked by
+     * am_learner_check before. */
+    enum am_rc (*check)(const struct am_learn_task *task, struct am_err *err);
+    /* info is filled into the map given. */
+    enum am_rc (*fit)(const struct am_learn_task *task, struct am_learned *out, struct am_arena *a,
+                      struct am_err *err);
+};
+
+const struct am_learner_ops *am_learner_find(struct am_str name); /* NULL = unknown */
+/* All of them, in the order of the manual. Static. */
+const struct am_learner_ops *const *am_learners(size_t *n);
+/* The learner of `model.type`; a missing type is "logistic" or "linear" by task. AM_EUSAGE with
+ * line, column and the nearest name. */
+enum am_rc am_learner_of(const struct am_learn_task *task, const struct am_learner_ops **out,
+                         struct am_err *err) AM_MUST_CHECK;
+/* Keys, types, ranges, contradictions and the task of `model:`; train and validation may still be
+ * NULL here. AM_EUSAGE. */
+enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err) AM_MUST_CHECK;
+/* Check, then train. On failure out is empty. AM_ECANCELED when the task's hooks said so. */
+enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *out,
+                          struct am_arena *a, struct am_err *err) AM_MUST_CHECK;
+
+/* Training knobs from the recipe's `train:` (missing keys: defaults). `loss` auto fits the task. */
+enum am_rc am_learn_train_config(const struct am_learn_task *task, struct am_train_config *out,
+                                 struct am_err *err) AM_MUST_CHECK;
+
+#endif

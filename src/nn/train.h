@@ -1,0 +1,94 @@
+/* The training loop: batches, epochs, validation, early stopping, checkpoint and resume. Fitting
+ * library only.
+ *
+ * Shuffles are counter-based, so position (epoch, batch) and seed say which rows come next: the
+ * same configuration, rows and seed give the same weight bits for any number of threads and any
+ * size of memory, also when training was killed and resumed. Not a scheduler of runs and no store:
+ * files and records belong to the caller, through the hooks. One training at a time per params. */
+#ifndef AM_NN_TRAIN_H
+#define AM_NN_TRAIN_H
+
+#include "nn/loss.h"
+#include "nn/matrix.h"
+#include "nn/optim.h"
+#include "nn/sched.h"
+
+struct am_pool;
+struct am_progress;
+
+enum am_train_order { AM_TRAIN_SHUFFLED, AM_TRAIN_IN_ORDER };
+
+struct am_train_config {
+    struct am_loss_spec loss;
+    struct am_optim_config optim;
+    struct am_sched_config sched;
+    double learning_rate; /* > 0 */
+    uint64_t epochs;      /* >= 1 */
+    size_t batch_size;    /* >= 1; the last batch of an epoch may be smaller */
+    enum am_train_order order;
+    uint64_t seed; /* of shuffles and dropout (weights: am_params_init) */
+    /* Early stopping on the validation loss: 0 = off. After `patience` epochs in a row without a
+     * loss below best - min_delta training stops, and the best epoch's weights are restored (also
+     * when the last epoch is reached first). */
+    uint64_t patience;
+    double min_delta;
+    uint64_t checkpoint_every; /* epochs between checkpoints; 0 = only when interrupted */
+};
+/* adam 0.001, 50 epochs, batch 32, shuffled, no early stopping, checkpoint every epoch, MSE */
+void am_train_config_init(struct am_train_config *c);
+enum am_rc am_train_config_check(const struct am_train_config *c, struct am_err *err) AM_MUST_CHECK;
+
+struct am_train_epoch {
+    uint64_t epoch;         /* from 1 */
+    double train_loss;      /* mean over the epoch's batches as they were trained, no penalties */
+    double validation_loss; /* NaN = no validation rows */
+    double learning_rate;   /* of the epoch's last batch */
+    double seconds;         /* since the epoch began (since the resume, for a resumed epoch) */
+    bool improved;          /* the lowest monitored loss so far */
+};
+
+struct am_train_hooks { /* every member may be NULL */
+    void *ctx;
+    /* After each epoch, on the calling thread. An error ends training with it. AM_ECANCELED from
+     * here ends it as a cancel does, without another checkpoint. */
+    enum am_rc (*on_epoch)(void *ctx, const struct am_train_epoch *e, struct am_err *err);
+    struct am_progress *progress; /* phase "train"; its cancel flag is obeyed between batches */
+    /* The place of the checkpoint: a file written atomically (checkpoint_path), or bytes through
+     * the callbacks. load leaves *out empty when there is none. A checkpoint that does not belong
+     * to this configuration, graph and data is AM_ECONFLICT; one that is damaged AM_ECORRUPT. */
+    const char *checkpoint_path;
+    enum am_rc (*checkpoint_save)(void *ctx, const void *bytes, size_t n, struct am_err *err);
+    enum am_rc (*checkpoint_load)(void *ctx, struct am_buf *out, struct am_err *err);
+};
+
+struct am_train_result {
+    uint64_t epochs;     /* complete ones, those before a resume included */
+    uint64_t steps;      /* optimiser steps */
+    uint64_t best_epoch; /* from 1: the lowest monitored loss; 0 = none */
+    double best_loss;    /* of that epoch: validation, or training without validation rows */
+    double train_loss, validation_loss; /* of the last epoch; NaN = none */
+    uint64_t resumed_epoch;             /* complete epochs that the checkpoint held; 0 = fresh */
+    bool resumed, stopped_early, restored_best;
+};
+
+/* Train params (initialised by the caller; overwritten by a checkpoint when one is found) on data.
+ * graph is the model's own (input "x", output "y"). validation may be NULL unless patience > 0.
+ * AM_ECANCELED after a cancel: a checkpoint was saved at the batch boundary when there is a place
+ * for it, result is filled, and the next call with the same arguments goes on from there. A loss
+ * that is not finite is AM_EINVAL with a hint. result is written on failure, too. */
+enum am_rc am_train_run(const struct am_graph *graph, struct am_params *params,
+                        const struct am_train_data *data, const struct am_train_data *validation,
+                        const struct am_train_config *config, const struct am_train_hooks *hooks,
+                        struct am_pool *pool, struct am_train_result *result,
+                        struct am_err *err) AM_MUST_CHECK;
+
+/* Mean loss of data under params, rows in order (no dropout, running statistics). */
+enum am_rc am_train_loss(const struct am_graph *graph, const struct am_params *params,
+                         const struct am_train_data *data, const struct am_loss_spec *loss,
+                         struct am_pool *pool, double *out, struct am_err *err) AM_MUST_CHECK;
+
+/* Row at place i of a keyed permutation of 0..n-1 (a Feistel network over Philox-like rounds with
+ * cycle walking): no memory, any place at once. */
+uint64_t am_train_shuffled(uint64_t seed, uint64_t epoch, uint64_t n, uint64_t i);
+
+#endif
