@@ -27,7 +27,7 @@ enum am_act {
 /* C[m0..m1, n0..n1] of C = act(A B + bias). Element sums run over k in blocks of AM_GEMM_K_BLOCK,
  * each block a chain of fused multiply-adds from 0 upwards, blocks added in order, then bias, then
  * act. */
-#define AM_GEMM_K_BLOCK 512
+#define AM_GEMM_K_BLOCK 256
 struct am_gemm {
     size_t m, n, k; /* whole problem */
     const float *a; /* element (i, p) at a[i * a_row + p * a_col]; one of both strides is 1 */
