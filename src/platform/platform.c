@@ -13,7 +13,6 @@
 #include "base/fs.h"
 #include "base/num.h"
 #include "base/pool.h"
-#include "data/tables.h"
 #include "pipeline/recipe.h"
 #include "platform/modules.h"
 
@@ -80,7 +79,7 @@ void am_platform_close(struct am_platform *p)
 {
     if (!p)
         return;
-    am_tables_close(p->tables);
+    am_tables_close(&p->tables);
     am_registry_close(p->registry);
     am_pool_free(p->pool);
     am_free(p->workspace);
@@ -100,17 +99,15 @@ enum am_rc am_platform_tables(void *ctx, struct am_tables **out, struct am_err *
 {
     struct am_platform *p = ctx;
     struct am_registry *r;
-    if (!p->tables) {
+    if (!p->tables.ops) {
         AM_TRY(am_platform_registry(p, &r, err));
         struct am_tables_config c = {.memory_limit_bytes = p->memory_limit_bytes,
                                      .n_threads = p->options.n_threads,
                                      .temp_dir = am_registry_scratch(r),
-                                     .external_access = true};
-        const struct am_tables_ops *ops;
-        AM_TRY(am_module_open(&am_tables_module, "tables-duckdb", (const void **)&ops, err));
-        AM_TRY(am_tables_open(ops, &c, &p->tables, err));
+                                     .access = AM_TABLES_FILES};
+        AM_TRY(am_tables_open(p->options.program, &c, &p->tables, err));
     }
-    *out = p->tables;
+    *out = &p->tables;
     return AM_OK;
 }
 

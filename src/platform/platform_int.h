@@ -3,6 +3,7 @@
 #define AM_PLATFORM_PLATFORM_INT_H
 
 #include "pipeline/pipeline.h"
+#include "platform/modules.h"
 #include "platform/platform.h"
 #include "registry/registry.h"
 
@@ -11,7 +12,7 @@ struct am_platform {
     char *workspace;              /* owned; absolute or as given */
     struct am_registry *registry; /* owned; opened at first need */
     struct am_pool *pool;         /* owned; opened at first need */
-    struct am_tables *tables;     /* owned; opened at first need */
+    struct am_tables tables;      /* owned; opened at first need (ops NULL before) */
     uint64_t memory_limit_bytes;
 };
 
