@@ -20,6 +20,14 @@
 #define AM_LIMIT_HTTP_KEEPALIVE_MS 60000
 #define AM_LIMIT_HTTP_REQUESTS_PER_CONN 10000
 #define AM_LIMIT_HTTP_CONNS_PER_IP 256
+#define AM_LIMIT_HTTP_BODY_RATE 1024          /* bytes a second, after 10 s */
+#define AM_LIMIT_HTTP_WRITE_IDLE_MS 20000
+#define AM_LIMIT_HTTP_CHUNK_MEAN_BYTES 64     /* after the first AM_LIMIT_HTTP_CHUNKS_FREE */
+#define AM_LIMIT_HTTP_CHUNKS_FREE 1024
+#define AM_LIMIT_HTTP_PARKED 1024             /* requests waiting for a model to load */
+#define AM_LIMIT_PREDICT_CELLS ((size_t)1 << 24) /* rows x columns of one request */
+#define AM_LIMIT_PREDICT_MS 30000             /* deadline of a request */
+#define AM_LIMIT_OUTPUTS 64                   /* wanted outputs of one request */
 #define AM_LIMIT_TENSOR_RANK 8
 #define AM_LIMIT_TENSOR_BYTES ((size_t)1 << 34)
 #define AM_LIMIT_NAME_BYTES 128
@@ -31,6 +39,7 @@
 #define AM_LIMIT_CSV_LINE_BYTES ((size_t)16 << 20)
 #define AM_LIMIT_CLASSES 65536
 #define AM_LIMIT_CATEGORIES 1000000 /* distinct values kept for one column */
+#define AM_LIMIT_FEATURES 1048576   /* floats a row that the transforms may give */
 #define AM_LIMIT_FILTER_BYTES 4096
 #define AM_LIMIT_FILTER_TERMS 64
 
