@@ -1,0 +1,105 @@
+/* Measuring predictions: metrics, curves, intervals, thresholds, importance, from arrays alone.
+ *
+ * Knows nothing of models or tables: it gets truth and predictions, or a callback that scores. Sums run in
+ * row order with compensation, so a figure does not depend on threads. Metric names are those of recipes.
+ * Pure functions; any thread. */
+#ifndef AM_EVAL_EVAL_H
+#define AM_EVAL_EVAL_H
+
+#include "base/pool.h"
+#include "base/tree.h"
+#include "tensor/task.h"
+
+struct am_eval_input {
+    enum am_task task;
+    size_t n_rows;
+    size_t n_classes;        /* 2 for BINARY, 0 for REGRESSION */
+    const double *truth;     /* [n_rows] class index, or value */
+    const float *pred;       /* BINARY [n_rows] of the positive class; MULTICLASS [n_rows, n_classes];
+                                REGRESSION [n_rows] */
+    const double *weight;    /* [n_rows] or NULL */
+    double threshold;        /* BINARY: positive when pred >= threshold */
+    bool scores;             /* pred are scores, not probabilities: log_loss, brier, ece are undefined */
+};
+
+enum am_metric_better { AM_METRIC_HIGHER, AM_METRIC_LOWER, AM_METRIC_NEITHER };
+
+struct am_metric_info {
+    const char *name;
+    unsigned tasks; /* bits 1u << enum am_task */
+    enum am_metric_better better;
+    bool needs_probabilities;
+    const char *doc;
+};
+/* Static table of n rows. */
+const struct am_metric_info *am_metrics(size_t *n);
+const struct am_metric_info *am_metric_find(struct am_str name); /* NULL = unknown */
+/* What a report shows when the recipe names none: a NULL-terminated list of names. */
+const char *const *am_metrics_default(enum am_task task);
+
+/* One metric. NaN when it is undefined on these rows (one class only, for example). AM_EUSAGE: unknown
+ * name (nearest suggested), or a metric of another task. */
+enum am_rc am_metric(const struct am_eval_input *in, struct am_str name, double *out,
+                     struct am_err *err) AM_MUST_CHECK;
+/* {name: value}; names [n]; `composite` = {NAME: expression} or NULL, added after the others. */
+enum am_rc am_metrics_node(const struct am_eval_input *in, const struct am_str *names, size_t n,
+                           const struct am_node *composite, struct am_arena *a, struct am_node **out,
+                           struct am_err *err) AM_MUST_CHECK;
+
+/* A weighted expression of metrics: numbers, metric names, + - * / and parentheses (depth <= 16). */
+typedef enum am_rc am_metric_value_fn(void *ctx, struct am_str name, double *out, struct am_err *err);
+enum am_rc am_composite(struct am_str expression, am_metric_value_fn *value, void *ctx, double *out,
+                        struct am_err *err) AM_MUST_CHECK;
+/* Names and syntax of an expression without values, for the recipe's check. */
+enum am_rc am_composite_check(struct am_str expression, enum am_task task,
+                              struct am_err *err) AM_MUST_CHECK;
+
+/* The threshold among the scores' midpoints (at most 1000 of them) with the best metric; ties go to the
+ * one nearest 0.5. BINARY only. */
+enum am_rc am_threshold_choose(const struct am_eval_input *in, struct am_str metric, double *threshold,
+                               double *value, struct am_err *err) AM_MUST_CHECK;
+
+struct am_bootstrap_options {
+    uint64_t seed;
+    size_t n_resamples; /* lowered so that resamples * rows <= 2e7 */
+    double level;       /* 0.95 */
+    struct am_pool *pool;
+};
+/* Percentile intervals: {name: {value, low, high, resamples}}. */
+enum am_rc am_bootstrap(const struct am_eval_input *in, const struct am_str *names, size_t n,
+                        const struct am_bootstrap_options *o, struct am_arena *a, struct am_node **out,
+                        struct am_err *err) AM_MUST_CHECK;
+
+/* [n_classes][n_classes] counts, truth in rows, into counts (caller's, zeroed here). */
+void am_confusion(const struct am_eval_input *in, uint64_t *counts);
+/* Predicted class of a row. */
+size_t am_eval_label(const struct am_eval_input *in, size_t row);
+
+/* Curves as nodes with at most `max_points` points each:
+ * roc: [{class?, auc, x: [fpr], y: [tpr]}]; pr: [{class?, ap, x: [recall], y: [precision]}];
+ * calibration: [{class?, x: [mean predicted], y: [share positive], n: [rows]}]. Classes one against the
+ * rest for MULTICLASS (the first 12). */
+struct am_node *am_curve_roc(const struct am_eval_input *in, size_t max_points, struct am_arena *a);
+struct am_node *am_curve_pr(const struct am_eval_input *in, size_t max_points, struct am_arena *a);
+struct am_node *am_curve_calibration(const struct am_eval_input *in, size_t n_bins, struct am_arena *a);
+/* {predicted: [..], residual: [..], bins: {low, width, n: [..]}} of at most max_points rows */
+struct am_node *am_residuals(const struct am_eval_input *in, size_t max_points, struct am_arena *a);
+/* {mean, median, mode, variance} of the predictions (classes: of the label; regression: of the value) */
+struct am_node *am_prediction_summary(const struct am_eval_input *in, struct am_arena *a);
+
+/* Permutation importance (Breiman 2001): the metric's loss when one group of columns is shuffled between
+ * rows. score() measures with the rows of group g taken in the order perm ([n_rows], or NULL = as is). */
+struct am_importance_job {
+    size_t n_groups;
+    size_t n_rows;
+    size_t n_repeats;
+    uint64_t seed;
+    enum am_metric_better better;
+    void *ctx;
+    enum am_rc (*score)(void *ctx, size_t group, const uint32_t *perm, double *out, struct am_err *err);
+};
+/* mean and deviation of the drop, [n_groups] each; the caller's arrays. */
+enum am_rc am_importance(const struct am_importance_job *job, double *mean, double *deviation,
+                         struct am_err *err) AM_MUST_CHECK;
+
+#endif

@@ -1,0 +1,39 @@
+/* Shared by the files of eval/ only. */
+#ifndef AM_EVAL_EVAL_INT_H
+#define AM_EVAL_EVAL_INT_H
+
+#include "eval/eval.h"
+
+static inline double am_eval_weight(const struct am_eval_input *in, size_t i)
+{
+    return in->weight ? in->weight[i] : 1.0;
+}
+
+/* Neumaier's compensated sum. */
+struct am_sum {
+    double s, c;
+};
+static inline void am_sum_add(struct am_sum *a, double x)
+{
+    double t = a->s + x;
+    double as = a->s < 0 ? -a->s : a->s, ax = x < 0 ? -x : x;
+    a->c += as >= ax ? (a->s - t) + x : (x - t) + a->s;
+    a->s = t;
+}
+static inline double am_sum_value(const struct am_sum *a) { return a->s + a->c; }
+
+/* One class against the rest, sorted by falling score. */
+struct am_ranked {
+    float *score;   /* [n] */
+    double *weight; /* [n] */
+    uint8_t *hit;   /* [n] 1 = of the class */
+    size_t n;
+    double positives, negatives; /* weights */
+};
+enum am_rc am_rank(const struct am_eval_input *in, size_t cls, struct am_ranked *out,
+                   struct am_err *err) AM_MUST_CHECK;
+void am_ranked_clear(struct am_ranked *r);
+double am_ranked_auc(const struct am_ranked *r); /* NaN with one class */
+double am_ranked_ap(const struct am_ranked *r);  /* NaN without positives */
+
+#endif

@@ -1,0 +1,173 @@
+/* What draws rows again: bootstrap intervals (Efron 1979, percentile), permutation importance, and the
+ * choice of a threshold. Draws come from counters, so neither threads nor order change a figure. */
+#include "eval/eval_int.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+
+#define DRAWS_MAX 2e7
+
+struct resample {
+    const struct am_eval_input *in;
+    const struct am_str *names;
+    size_t n, n_resamples;
+    uint64_t seed;
+    double *values; /* [n][n_resamples] */
+    enum am_rc *rc; /* [n_resamples] */
+};
+
+static void resample_chunk(void *ctx, size_t begin, size_t end)
+{
+    struct resample *r = ctx;
+    const struct am_eval_input *in = r->in;
+    size_t n = in->n_rows, c = in->task == AM_TASK_MULTICLASS ? in->n_classes : 1;
+    double *truth = am_alloc_array(n, sizeof *truth), *weight = am_alloc_array(n, sizeof *weight);
+    float *pred = am_alloc_array(n * c, sizeof *pred);
+    for (size_t b = begin; b < end; b++) {
+        struct am_rng g;
+        struct am_eval_input draw = *in;
+        if (!truth || !weight || !pred) {
+            r->rc[b] = AM_ENOMEM;
+            continue;
+        }
+        am_rng_init(&g, r->seed, ((uint64_t)AM_RNG_BOOTSTRAP << 32) + b);
+        for (size_t i = 0; i < n; i++) {
+            size_t k = (size_t)am_rng_below(&g, n);
+            truth[i] = in->truth[k];
+            weight[i] = am_eval_weight(in, k);
+            memcpy(pred + i * c, in->pred + k * c, c * sizeof *pred);
+        }
+        draw.truth = truth;
+        draw.pred = pred;
+        draw.weight = in->weight ? weight : NULL;
+        for (size_t m = 0; m < r->n && r->rc[b] == AM_OK; m++)
+            r->rc[b] = am_metric(&draw, r->names[m], &r->values[m * r->n_resamples + b], NULL);
+    }
+    am_free(truth);
+    am_free(weight);
+    am_free(pred);
+}
+
+static int by_value(const void *x, const void *y)
+{
+    double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+static double quantile(const double *sorted, size_t n, double q)
+{
+    double at = q * (double)(n - 1);
+    size_t k = (size_t)at;
+    return k + 1 < n ? sorted[k] + (at - (double)k) * (sorted[k + 1] - sorted[k]) : sorted[n - 1];
+}
+
+static struct am_node *interval(double *v, size_t n, double level, double value, struct am_arena *a)
+{
+    struct am_node *m = am_new_map(a);
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(v[i]))
+            v[k++] = v[i];
+    qsort(v, k, sizeof *v, by_value);
+    am_node_set(a, m, "value", am_new_f64(a, value));
+    am_node_set(a, m, "low", am_new_f64(a, k ? quantile(v, k, (1 - level) / 2) : NAN));
+    am_node_set(a, m, "high", am_new_f64(a, k ? quantile(v, k, (1 + level) / 2) : NAN));
+    am_node_set(a, m, "resamples", am_new_i64(a, (int64_t)k));
+    return m;
+}
+
+enum am_rc am_bootstrap(const struct am_eval_input *in, const struct am_str *names, size_t n,
+                        const struct am_bootstrap_options *o, struct am_arena *a, struct am_node **out,
+                        struct am_err *err)
+{
+    struct resample r = {.in = in, .names = names, .n = n, .seed = o->seed, .n_resamples = o->n_resamples};
+    enum am_rc rc = AM_OK;
+    *out = am_new_map(a);
+    if (in->n_rows == 0 || n == 0 || r.n_resamples == 0)
+        return am_arena_check(a, err);
+    if ((double)r.n_resamples * (double)in->n_rows > DRAWS_MAX)
+        r.n_resamples = (size_t)(DRAWS_MAX / (double)in->n_rows);
+    if (r.n_resamples < 100)
+        r.n_resamples = o->n_resamples < 100 ? o->n_resamples : 100;
+    r.values = am_calloc(n * r.n_resamples, sizeof *r.values);
+    r.rc = am_calloc(r.n_resamples, sizeof *r.rc);
+    if (!r.values || !r.rc)
+        rc = am_fail_nomem(err, n * r.n_resamples * sizeof *r.values);
+    if (rc == AM_OK)
+        am_pool_for(o->pool, r.n_resamples, 16, resample_chunk, &r);
+    for (size_t b = 0; rc == AM_OK && b < r.n_resamples; b++)
+        if (r.rc[b] != AM_OK)
+            rc = r.rc[b] == AM_ENOMEM ? am_fail_nomem(err, in->n_rows * 16)
+                                      : am_metric(in, names[0], r.values, err);
+    for (size_t m = 0; rc == AM_OK && m < n; m++) {
+        double value;
+        rc = am_metric(in, names[m], &value, err);
+        if (rc == AM_OK)
+            am_node_set_str(a, *out, names[m],
+                            interval(r.values + m * r.n_resamples, r.n_resamples, o->level, value, a));
+    }
+    am_free(r.values);
+    am_free(r.rc);
+    return rc == AM_OK ? am_arena_check(a, err) : rc;
+}
+
+enum am_rc am_importance(const struct am_importance_job *job, double *mean, double *deviation,
+                         struct am_err *err)
+{
+    double base, v;
+    uint32_t *perm = am_alloc_array(job->n_rows ? job->n_rows : 1, sizeof *perm);
+    enum am_rc rc = AM_OK;
+    if (!perm)
+        return am_fail_nomem(err, job->n_rows * sizeof *perm);
+    rc = job->score(job->ctx, 0, NULL, &base, err);
+    for (size_t g = 0; rc == AM_OK && g < job->n_groups; g++) {
+        double s = 0, ss = 0, n = (double)job->n_repeats;
+        for (size_t k = 0; rc == AM_OK && k < job->n_repeats; k++) {
+            struct am_rng r;
+            am_rng_init(&r, job->seed, ((uint64_t)AM_RNG_PERMUTE << 32) + g * job->n_repeats + k);
+            am_rng_permutation32(&r, (uint32_t)job->n_rows, perm);
+            rc = job->score(job->ctx, g, perm, &v, err);
+            double drop = job->better == AM_METRIC_LOWER ? v - base : base - v;
+            s += drop;
+            ss += drop * drop;
+        }
+        mean[g] = s / n;
+        deviation[g] = sqrt(fmax(0.0, ss / n - mean[g] * mean[g]));
+    }
+    am_free(perm);
+    return rc;
+}
+
+#define CANDIDATES 1000
+
+enum am_rc am_threshold_choose(const struct am_eval_input *in, struct am_str metric, double *threshold,
+                               double *value, struct am_err *err)
+{
+    struct am_eval_input at = *in;
+    const struct am_metric_info *info = am_metric_find(metric);
+    struct am_ranked r;
+    double best = NAN, best_t = 0.5, v;
+    if (in->task != AM_TASK_BINARY)
+        return am_fail(err, AM_EUSAGE, "a decision threshold is for two classes only");
+    AM_TRY(am_metric(in, metric, &v, err));
+    AM_TRY(am_rank(in, 1, &r, err));
+    size_t step = r.n / CANDIDATES + 1;
+    enum am_rc rc = AM_OK;
+    for (size_t i = 0; rc == AM_OK && i < r.n; i += step) {
+        double t = i + 1 < r.n ? ((double)r.score[i] + (double)r.score[i + 1]) / 2 : (double)r.score[i] / 2;
+        at.threshold = t;
+        rc = am_metric(&at, metric, &v, err);
+        bool better = isnan(best) || (info->better == AM_METRIC_LOWER ? v < best : v > best);
+        if (!isnan(v) && (better || (v == best && fabs(t - 0.5) < fabs(best_t - 0.5)))) {
+            best = v;
+            best_t = t;
+        }
+    }
+    am_ranked_clear(&r);
+    *threshold = best_t;
+    *value = best;
+    return rc;
+}
