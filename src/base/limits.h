@@ -42,5 +42,11 @@
 #define AM_LIMIT_FEATURES 1048576   /* floats a row that the transforms may give */
 #define AM_LIMIT_FILTER_BYTES 4096
 #define AM_LIMIT_FILTER_TERMS 64
+#define AM_LIMIT_FILTER_BYTES 8192 /* filter and order expressions of the registry */
+#define AM_LIMIT_FILTER_TERMS 64
+#define AM_LIMIT_TAG_KEY_BYTES 250 /* keys of tags, params and metrics */
+#define AM_LIMIT_TAG_VALUE_BYTES 8000
+#define AM_LIMIT_RUN_LOG_BYTES ((size_t)4 << 20)
+#define AM_LIMIT_LIST_ROWS 10000
 
 #endif
