@@ -40,9 +40,7 @@
 #define AM_LIMIT_CLASSES 65536
 #define AM_LIMIT_CATEGORIES 1000000 /* distinct values kept for one column */
 #define AM_LIMIT_FEATURES 1048576   /* floats a row that the transforms may give */
-#define AM_LIMIT_FILTER_BYTES 4096
-#define AM_LIMIT_FILTER_TERMS 64
-#define AM_LIMIT_FILTER_BYTES 8192 /* filter and order expressions of the registry */
+#define AM_LIMIT_FILTER_BYTES 4096 /* filter and order expressions of the registry */
 #define AM_LIMIT_FILTER_TERMS 64
 #define AM_LIMIT_TAG_KEY_BYTES 250 /* keys of tags, params and metrics */
 #define AM_LIMIT_TAG_VALUE_BYTES 8000
