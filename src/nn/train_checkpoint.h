@@ -4,7 +4,7 @@
  *
  *   offset  size  what
  *        0     8  "AMCKPT\0\1" (the last byte is the version)
- *        8    32  fingerprint: SHA-256 of configuration, parameter table and data shape
+ *        8    32  fingerprint: SHA-256 of configuration, graph and data shape
  *       40     8  complete epochs
  *       48     8  batches done of the next epoch
  *       56     8  optimiser steps
@@ -48,7 +48,8 @@ struct am_train_state {
     float *best; /* owned by the loop: [n_floats], or NULL */
 };
 
-enum am_rc am_checkpoint_fingerprint(const struct am_train_config *c, const struct am_params *p,
+enum am_rc am_checkpoint_fingerprint(const struct am_graph *g, const struct am_params *p,
+                                     const struct am_train_config *c,
                                      const struct am_train_data *data,
                                      const struct am_train_data *validation,
                                      unsigned char out[AM_SHA256_BYTES],

@@ -1,0 +1,39 @@
+/* Shared by the files of the training loop only: gathering of batches and loss over data. */
+#ifndef AM_NN_TRAIN_INT_H
+#define AM_NN_TRAIN_INT_H
+
+#include "nn/session.h"
+#include "nn/train.h"
+
+/* Rows in batches, a window of several read ahead at once with the pool's help. */
+struct am_feed {
+    const struct am_train_data *data; /* borrowed */
+    struct am_pool *pool;             /* borrowed */
+    size_t batch_size;
+    size_t window_rows; /* a multiple of batch_size */
+    enum am_train_order order;
+    uint64_t seed;
+    uint64_t epoch, first, n; /* what the window holds: n rows from place `first` of `epoch` */
+    uint32_t keys[8];         /* of the epoch's permutation */
+    uint64_t *rows;           /* owned, [window_rows] */
+    float *x, *y, *w;         /* owned */
+};
+struct am_batch_view {
+    const float *x, *y, *w;
+    size_t n;
+};
+enum am_rc am_feed_init(struct am_feed *f, const struct am_train_data *data, size_t batch_size,
+                        enum am_train_order order, uint64_t seed, struct am_pool *pool,
+                        struct am_err *err) AM_MUST_CHECK;
+void am_feed_clear(struct am_feed *f);
+/* Batch `batch` of `epoch`; valid until the next call. */
+enum am_rc am_feed_batch(struct am_feed *f, uint64_t epoch, uint64_t batch,
+                         struct am_batch_view *out, struct am_err *err) AM_MUST_CHECK;
+uint64_t am_feed_n_batches(const struct am_feed *f);
+
+/* Mean loss through an evaluation session whose bucket is the feed's batch size. */
+enum am_rc am_feed_loss(struct am_feed *f, struct am_session *s, float *params, double *out,
+                        struct am_err *err) AM_MUST_CHECK;
+size_t am_feed_eval_rows(const struct am_train_data *data);
+
+#endif
