@@ -1,0 +1,343 @@
+/* features.json: the fitted transforms as a tree, and back from a tree that nobody trusts.
+ *
+ *   {"format": 1, "columns": [
+ *     {"name", "type", "kind": "number", "scale", "factor", "offset", "unit_from", "unit_to",
+ * "fill", "shift", "mul", "quantiles": [..], "indicator"},
+ *     {"name", "type", "kind": "onehot" | "ordinal" | "target", "categories": [..], "other",
+ * "missing", "unseen": "error", "fill": text, "shift", "mul", "n_values", "values": [..]},
+ *     {"name", "type", "kind": "hash" | "words", "buckets", "fill": text},
+ *     {"name", "type", "kind": "date", "fill": microseconds,
+ *      "parts": [{"part", "cyclic", "shift", "mul"}, ..]}]}
+ *
+ * Keys with their usual value (factor 1, offset 0, false) are left out. Loading copies everything;
+ * what applying relies on is checked by am_features_build(). */
+#include <math.h>
+
+#include "base/limits.h"
+#include "feature/features_int.h"
+
+#define FORMAT 1
+
+/* ---- writing ---- */
+
+static void put_f64(struct am_arena *a, struct am_node *m, const char *key, double v, double usual)
+{
+    if (v != usual)
+        am_node_set(a, m, key, am_new_f64(a, v));
+}
+
+static void put_str(struct am_arena *a, struct am_node *m, const char *key, struct am_str v)
+{
+    if (v.ptr)
+        am_node_set(a, m, key, am_new_str(a, v));
+}
+
+static void put_flag(struct am_arena *a, struct am_node *m, const char *key, bool v)
+{
+    if (v)
+        am_node_set(a, m, key, am_new_bool(a, true));
+}
+
+static void put_f64s(struct am_arena *a, struct am_node *m, const char *key, const double *v,
+                     size_t n)
+{
+    struct am_node *list = am_new_list(a);
+    for (size_t i = 0; i < n; i++)
+        am_node_push(a, list, am_new_f64(a, v[i]));
+    am_node_set(a, m, key, list);
+}
+
+static void put_number(struct am_arena *a, struct am_node *m, const struct am_fcol *c)
+{
+    am_node_set(a, m, "scale", am_new_cstr(a, am_fscale_name(c->scale)));
+    put_f64(a, m, "factor", c->factor, 1);
+    put_f64(a, m, "offset", c->offset, 0);
+    put_str(a, m, "unit_from", c->unit_from);
+    put_str(a, m, "unit_to", c->unit_to);
+    am_node_set(a, m, "fill", am_new_f64(a, c->fill));
+    put_f64(a, m, "shift", c->shift, 0);
+    put_f64(a, m, "mul", c->mul, 1);
+    if (c->scale == AM_FS_QUANTILE)
+        put_f64s(a, m, "quantiles", c->quantiles, c->n_quantiles);
+}
+
+static void put_categories(struct am_arena *a, struct am_node *m, const struct am_fcol *c)
+{
+    struct am_node *list = am_new_list(a);
+    for (size_t i = 0; i < c->n_categories; i++)
+        am_node_push(a, list, am_new_str(a, c->categories[i]));
+    am_node_set(a, m, "categories", list);
+    put_flag(a, m, "other", c->has_other);
+    put_flag(a, m, "missing", c->has_missing);
+    if (c->refuse_unseen)
+        am_node_set(a, m, "unseen", am_new_cstr(a, "error"));
+    put_str(a, m, "fill", c->fill_text);
+    put_f64(a, m, "shift", c->shift, 0);
+    put_f64(a, m, "mul", c->mul, 1);
+    if (c->kind == AM_F_TARGET) {
+        am_node_set(a, m, "n_values", am_new_i64(a, (int64_t)c->n_values));
+        put_f64s(a, m, "values", c->values, (c->n_categories + 2) * c->n_values);
+    }
+}
+
+static void put_date(struct am_arena *a, struct am_node *m, const struct am_fcol *c)
+{
+    am_node_set(a, m, "fill", am_new_i64(a, c->fill_date));
+    struct am_node *list = am_new_list(a);
+    for (size_t i = 0; i < c->n_parts; i++) {
+        const struct am_fpart_def *p = &c->parts[i];
+        struct am_node *part = am_new_map(a);
+        am_node_set(a, part, "part", am_new_cstr(a, am_fpart_name(p->part)));
+        put_flag(a, part, "cyclic", p->cyclic);
+        put_f64(a, part, "shift", p->shift, 0);
+        put_f64(a, part, "mul", p->mul, 1);
+        am_node_push(a, list, part);
+    }
+    am_node_set(a, m, "parts", list);
+}
+
+static struct am_node *column_to_node(struct am_arena *a, const struct am_fcol *c)
+{
+    struct am_node *m = am_new_map(a);
+    am_node_set(a, m, "name", am_new_str(a, c->in.name));
+    am_node_set(a, m, "type", am_new_cstr(a, am_col_type_name(c->in.type)));
+    am_node_set(a, m, "kind", am_new_cstr(a, am_fkind_name(c->kind)));
+    switch (c->kind) {
+    case AM_F_NUMBER:
+        put_number(a, m, c);
+        break;
+    case AM_F_ONEHOT:
+    case AM_F_ORDINAL:
+    case AM_F_TARGET:
+        put_categories(a, m, c);
+        break;
+    case AM_F_DATE:
+        put_date(a, m, c);
+        break;
+    default:
+        am_node_set(a, m, "buckets", am_new_i64(a, (int64_t)c->buckets));
+        put_str(a, m, "fill", c->fill_text);
+        break;
+    }
+    put_flag(a, m, "indicator", c->indicator);
+    return m;
+}
+
+struct am_node *am_features_to_node(const struct am_features *f, struct am_arena *a)
+{
+    struct am_node *m = am_new_map(a);
+    am_node_set(a, m, "format", am_new_i64(a, FORMAT));
+    struct am_node *list = am_new_list(a);
+    for (size_t i = 0; i < f->n; i++)
+        am_node_push(a, list, column_to_node(a, &f->cols[i]));
+    am_node_set(a, m, "columns", list);
+    return m;
+}
+
+/* ---- reading ---- */
+
+static enum am_rc wrong(const struct am_fcol *c, const char *key, const char *want,
+                        struct am_err *err)
+{
+    return am_fail(err, AM_ECORRUPT, "features: column \"%.*s\": \"%s\" is not %s",
+                   AM_FMT(c->in.name), key, want);
+}
+
+static enum am_rc get_f64(const struct am_fcol *c, const struct am_node *m, const char *key,
+                          double usual, double *out, struct am_err *err)
+{
+    const struct am_node *v = am_node_get(m, key);
+    *out = usual;
+    if (v != NULL && (!am_node_as_f64(v, out) || !isfinite(*out)))
+        return wrong(c, key, "a finite number", err);
+    return AM_OK;
+}
+
+static enum am_rc get_flag(const struct am_fcol *c, const struct am_node *m, const char *key,
+                           bool *out, struct am_err *err)
+{
+    const struct am_node *v = am_node_get(m, key);
+    *out = false;
+    if (v != NULL && !am_node_as_bool(v, out))
+        return wrong(c, key, "true or false", err);
+    return AM_OK;
+}
+
+/* {NULL, 0} when absent */
+static enum am_rc get_str(struct am_arena *a, const struct am_fcol *c, const struct am_node *m,
+                          const char *key, struct am_str *out, struct am_err *err)
+{
+    const struct am_node *v = am_node_get(m, key);
+    struct am_str s;
+    *out = (struct am_str){NULL, 0};
+    if (v == NULL)
+        return AM_OK;
+    if (!am_node_as_str(v, &s))
+        return wrong(c, key, "a text", err);
+    *out = am_arena_str(a, s);
+    return out->ptr ? AM_OK : am_arena_check(a, err);
+}
+
+/* A list of exactly n numbers, or of any number up to max when n is SIZE_MAX. */
+static enum am_rc get_f64s(struct am_arena *a, const struct am_fcol *c, const struct am_node *m,
+                           const char *key, size_t n, size_t max, const double **out, size_t *n_out,
+                           struct am_err *err)
+{
+    const struct am_node *list = am_node_get(m, key);
+    if (list == NULL || list->kind != AM_NODE_LIST || list->list.n > max ||
+        (n != SIZE_MAX && list->list.n != n))
+        return wrong(c, key, "a list of the right length", err);
+    double *v = am_arena_array(a, list->list.n ? list->list.n : 1, sizeof *v);
+    if (v == NULL)
+        return am_arena_check(a, err);
+    for (size_t i = 0; i < list->list.n; i++) {
+        if (!am_node_as_f64(list->list.items[i], &v[i]))
+            return wrong(c, key, "a list of numbers", err);
+    }
+    *out = v;
+    *n_out = list->list.n;
+    return AM_OK;
+}
+
+static enum am_rc get_number(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
+                             struct am_err *err)
+{
+    if (!am_fscale_parse(am_node_str(m, "scale", ""), &c->scale))
+        return wrong(c, "scale", "a known scaling", err);
+    AM_TRY(get_f64(c, m, "factor", 1, &c->factor, err));
+    AM_TRY(get_f64(c, m, "offset", 0, &c->offset, err));
+    AM_TRY(get_str(a, c, m, "unit_from", &c->unit_from, err));
+    AM_TRY(get_str(a, c, m, "unit_to", &c->unit_to, err));
+    AM_TRY(get_f64(c, m, "fill", 0, &c->fill, err));
+    AM_TRY(get_f64(c, m, "shift", 0, &c->shift, err));
+    AM_TRY(get_f64(c, m, "mul", 1, &c->mul, err));
+    if (c->scale != AM_FS_QUANTILE)
+        return AM_OK;
+    return get_f64s(a, c, m, "quantiles", SIZE_MAX, AM_F_MAX_QUANTILES, &c->quantiles,
+                    &c->n_quantiles, err);
+}
+
+static enum am_rc get_category_list(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
+                                    struct am_err *err)
+{
+    const struct am_node *list = am_node_get(m, "categories");
+    if (list == NULL || list->kind != AM_NODE_LIST || list->list.n > AM_LIMIT_CATEGORIES)
+        return wrong(c, "categories", "a list of at most 1000000 texts", err);
+    struct am_str *v = am_arena_array(a, list->list.n ? list->list.n : 1, sizeof *v);
+    if (v == NULL)
+        return am_arena_check(a, err);
+    for (size_t i = 0; i < list->list.n; i++) {
+        struct am_str s;
+        if (!am_node_as_str(list->list.items[i], &s))
+            return wrong(c, "categories", "a list of texts", err);
+        v[i] = am_arena_str(a, s);
+        if (v[i].ptr == NULL)
+            return am_arena_check(a, err);
+    }
+    c->categories = v;
+    c->n_categories = list->list.n;
+    return AM_OK;
+}
+
+static enum am_rc get_categories(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
+                                 struct am_err *err)
+{
+    AM_TRY(get_category_list(a, c, m, err));
+    AM_TRY(get_flag(c, m, "other", &c->has_other, err));
+    AM_TRY(get_flag(c, m, "missing", &c->has_missing, err));
+    c->refuse_unseen = am_str_is(am_node_str(m, "unseen", ""), "error");
+    AM_TRY(get_str(a, c, m, "fill", &c->fill_text, err));
+    AM_TRY(get_f64(c, m, "shift", 0, &c->shift, err));
+    AM_TRY(get_f64(c, m, "mul", 1, &c->mul, err));
+    if (c->kind != AM_F_TARGET)
+        return AM_OK;
+    int64_t n_values = am_node_i64(m, "n_values", 0);
+    if (n_values < 1 || n_values > AM_F_MAX_VALUES)
+        return wrong(c, "n_values", "from 1 to 65536", err);
+    c->n_values = (size_t)n_values;
+    size_t n = (c->n_categories + 2) * c->n_values, got;
+    return get_f64s(a, c, m, "values", n, n, &c->values, &got, err);
+}
+
+static enum am_rc get_buckets(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
+                              struct am_err *err)
+{
+    int64_t buckets = am_node_i64(m, "buckets", 0);
+    if (buckets < 2 || buckets > AM_F_MAX_BUCKETS)
+        return wrong(c, "buckets", "from 2 to 65536", err);
+    c->buckets = (size_t)buckets;
+    return get_str(a, c, m, "fill", &c->fill_text, err);
+}
+
+static enum am_rc get_date(struct am_fcol *c, const struct am_node *m, struct am_err *err)
+{
+    const struct am_node *list = am_node_get(m, "parts");
+    if (list == NULL || list->kind != AM_NODE_LIST || list->list.n < 1 ||
+        list->list.n > AM_FP_N_PARTS)
+        return wrong(c, "parts", "a list of date parts", err);
+    const struct am_node *fill = am_node_get(m, "fill");
+    if (!am_node_as_i64(fill, &c->fill_date))
+        return wrong(c, "fill", "a whole number of microseconds", err);
+    c->n_parts = list->list.n;
+    for (size_t i = 0; i < c->n_parts; i++) {
+        const struct am_node *p = list->list.items[i];
+        if (!am_fpart_parse(am_node_str(p, "part", ""), &c->parts[i].part))
+            return wrong(c, "part", "a known date part", err);
+        AM_TRY(get_flag(c, p, "cyclic", &c->parts[i].cyclic, err));
+        AM_TRY(get_f64(c, p, "shift", 0, &c->parts[i].shift, err));
+        AM_TRY(get_f64(c, p, "mul", 1, &c->parts[i].mul, err));
+    }
+    return AM_OK;
+}
+
+static enum am_rc column_from_node(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
+                                   struct am_err *err)
+{
+    struct am_str name;
+    if (!am_node_as_str(am_node_get(m, "name"), &name) || name.len == 0)
+        return am_fail(err, AM_ECORRUPT, "features: a column without a name");
+    c->in.name = am_arena_str(a, name);
+    if (c->in.name.ptr == NULL)
+        return am_arena_check(a, err);
+    if (!am_col_type_parse(am_node_str(m, "type", ""), &c->in.type))
+        return wrong(c, "type", "a known column type", err);
+    if (!am_fkind_parse(am_node_str(m, "kind", ""), &c->kind))
+        return wrong(c, "kind", "a known transform", err);
+    AM_TRY(get_flag(c, m, "indicator", &c->indicator, err));
+    switch (c->kind) {
+    case AM_F_NUMBER:
+        return get_number(a, c, m, err);
+    case AM_F_ONEHOT:
+    case AM_F_ORDINAL:
+    case AM_F_TARGET:
+        return get_categories(a, c, m, err);
+    case AM_F_DATE:
+        return get_date(c, m, err);
+    default:
+        return get_buckets(a, c, m, err);
+    }
+}
+
+enum am_rc am_features_from_node(const struct am_node *n, struct am_features **out,
+                                 struct am_err *err)
+{
+    const struct am_node *list = am_node_get(n, "columns");
+    if (am_node_i64(n, "format", 0) != FORMAT)
+        return am_fail(err, AM_ECORRUPT, "features: format %lld is not known",
+                       (long long)am_node_i64(n, "format", 0));
+    if (list == NULL || list->kind != AM_NODE_LIST || list->list.n == 0)
+        return am_fail(err, AM_ECORRUPT, "features: no columns");
+    struct am_features *f = NULL;
+    AM_TRY(am_features_new(list->list.n, &f, err));
+    enum am_rc rc = AM_OK;
+    for (size_t i = 0; i < f->n && rc == AM_OK; i++)
+        rc = column_from_node(f->arena, &f->cols[i], list->list.items[i], err);
+    if (rc == AM_OK)
+        rc = am_features_build(f, err);
+    if (rc != AM_OK) {
+        am_features_free(f);
+        return rc;
+    }
+    *out = f;
+    return AM_OK;
+}

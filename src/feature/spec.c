@@ -1,0 +1,473 @@
+/* Reading what the recipe says of a column: the table of keys, the defaults by column type, and the
+ * refusal of settings that do not suit their column. Static table; any thread. */
+#include "feature/spec.h"
+
+#include <math.h>
+
+#include "feature/fit.h"
+
+#define MAX_ORDER 10000
+
+#define BOOLEAN AM_FEATURE_KEY_BOOL
+#define INT AM_FEATURE_KEY_INT
+#define NUM AM_FEATURE_KEY_NUMBER
+#define TEXT AM_FEATURE_KEY_TEXT
+#define ENUM AM_FEATURE_KEY_ENUM
+#define TEXTS AM_FEATURE_KEY_TEXTS
+#define MAP AM_FEATURE_KEY_MAP
+
+static const struct am_feature_key keys[] = {
+    {"type", ENUM, "number|boolean|category|text|date", 0, 0, NULL,
+     "Type of the column, as in data.types."},
+    {"impute", ENUM | MAP, "mean|median|mode|category", 0, 0, NULL,
+     "What stands for a missing value: number and date mean, boolean mode, category a category of "
+     "its own."},
+    {"impute.constant", TEXT | NUM | BOOLEAN, NULL, 0, 0, NULL,
+     "This value (in the unit that `unit` converts to; a date as 2026-11-21)."},
+    {"indicator", BOOLEAN, NULL, 0, 0, "false",
+     "One more output that is 1 where the value is missing."},
+    {"scale", ENUM, "standard|min-max|robust|log|quantile|none", 0, 0, NULL,
+     "Scaling: standard for numbers, ordinal and target codes and dates, none for booleans; log is "
+     "sign(x) log(1 + |x|), then standard."},
+    {"quantiles", INT, NULL, 2, 10000, "1000", "Reference points of quantile scaling."},
+    {"encode", ENUM, "onehot|ordinal|hash|target|words", 0, 0, NULL,
+     "Encoding of categories (onehot) and texts (words: hashed word counts)."},
+    {"max_categories", INT, NULL, 1, 65536, "100",
+     "onehot: the most frequent ones kept; the rest is (other)."},
+    {"min_count", INT, NULL, 1, 1e9, "1", "onehot: rarer categories go to (other)."},
+    {"unseen", ENUM, "other|error", 0, 0, "other",
+     "A category that training did not see: (other) or zeros, or an error at prediction."},
+    {"order", TEXTS, NULL, 0, 0, NULL,
+     "ordinal: the categories from low to high; the default is their sorted order."},
+    {"buckets", INT, NULL, 2, 65536, NULL, "hash: outputs, 32; words: outputs, 256."},
+    {"smoothing", NUM, NULL, 0, 1e9, "10",
+     "target: rows of the overall mean that each category starts with."},
+    {"folds", INT, NULL, 2, 100, "5", "target: folds for the out-of-fold values of training rows."},
+    {"unit", MAP, NULL, 0, 0, NULL, "Conversion before all else: to = from * factor + offset."},
+    {"unit.from", TEXT, NULL, 0, 0, NULL, "Unit in the data, for example mg/dL."},
+    {"unit.to", TEXT, NULL, 0, 0, NULL, "Unit that the model sees, for example mmol/L."},
+    {"unit.factor", NUM, NULL, 0, 0, NULL, "Factor; looked up for common units when not said."},
+    {"unit.offset", NUM, NULL, 0, 0, NULL,
+     "Offset; looked up for common units when not said, else 0."},
+    {"parts", TEXTS, NULL, 0, 0, NULL,
+     "date: some of days, year, month, day, weekday, hour; the default is all but days, and hour "
+     "only where there is one."},
+    {"cyclic", BOOLEAN, NULL, 0, 0, "true", "date: month, day, weekday and hour as sin and cos."},
+};
+
+#undef BOOLEAN
+#undef INT
+#undef NUM
+#undef TEXT
+#undef ENUM
+#undef TEXTS
+#undef MAP
+
+const struct am_feature_key *am_feature_keys(size_t *n)
+{
+    *n = sizeof keys / sizeof keys[0];
+    return keys;
+}
+
+/* Which keys suit which type; the encodings' own keys are checked in check_encoding_keys(). */
+static bool key_suits(const char *key, enum am_col_type t)
+{
+    static const struct {
+        const char *key;
+        unsigned types; /* bits of 1 << am_col_type */
+    } suits[] = {
+        {"type", 31},      {"indicator", 31}, {"impute", 31}, {"scale", 31},
+        {"quantiles", 3},  {"unit", 1},       {"encode", 12}, {"max_categories", 12},
+        {"min_count", 12}, {"unseen", 12},    {"order", 12},  {"buckets", 12},
+        {"smoothing", 12}, {"folds", 12},     {"parts", 16},  {"cyclic", 16},
+    };
+    for (size_t i = 0; i < sizeof suits / sizeof suits[0]; i++) {
+        if (strcmp(key, suits[i].key) == 0)
+            return suits[i].types >> (unsigned)t & 1;
+    }
+    return false;
+}
+
+struct reader {
+    const struct am_node *own, *common; /* the column's map, features.default; NULL = none */
+    const struct am_column_desc *column;
+    struct am_arena *arena;
+    struct am_fspec *out;
+    struct am_err *err;
+};
+
+static enum am_rc refuse(const struct reader *r, const struct am_node *at, const char *key,
+                         const char *what)
+{
+    if (at != NULL && at->line > 0)
+        return am_fail(r->err, AM_EUSAGE, "line %u, column %u: features.%.*s.%s: %s", at->line,
+                       at->column, AM_FMT(r->column->name), key, am_tr(what));
+    return am_fail(r->err, AM_EUSAGE, "features.%.*s.%s: %s", AM_FMT(r->column->name), key,
+                   am_tr(what));
+}
+
+static const struct am_node *get(const struct reader *r, const char *key)
+{
+    const struct am_node *v = am_node_get(r->own, key);
+    return v != NULL ? v : am_node_get(r->common, key);
+}
+
+/* From features.default, where settings that do not suit a column are passed over. */
+static bool is_own(const struct reader *r, const char *key)
+{
+    return am_node_get(r->own, key) != NULL;
+}
+
+static enum am_rc read_bool(const struct reader *r, const char *key, bool usual, bool *out)
+{
+    const struct am_node *v = get(r, key);
+    *out = usual;
+    if (v != NULL && !am_node_as_bool(v, out))
+        return refuse(r, v, key, "not true or false");
+    return AM_OK;
+}
+
+static enum am_rc read_count(const struct reader *r, const char *key, int64_t min, int64_t max,
+                             int64_t usual, int64_t *out)
+{
+    const struct am_node *v = get(r, key);
+    *out = usual;
+    if (v == NULL)
+        return AM_OK;
+    if (!am_node_as_i64(v, out))
+        return refuse(r, v, key, "not a whole number");
+    if (*out < min || *out > max)
+        return am_fail(r->err, AM_EUSAGE, "features.%.*s.%s: %lld is not from %lld to %lld",
+                       AM_FMT(r->column->name), key, (long long)*out, (long long)min,
+                       (long long)max);
+    return AM_OK;
+}
+
+static enum am_rc read_number(const struct reader *r, const struct am_node *v, const char *key,
+                              double *out)
+{
+    if (v != NULL && (!am_node_as_f64(v, out) || !isfinite(*out)))
+        return refuse(r, v, key, "not a finite number");
+    return AM_OK;
+}
+
+static enum am_rc own_text(const struct reader *r, const struct am_node *v, const char *key,
+                           struct am_str *out)
+{
+    struct am_str s;
+    if (!am_node_as_str(v, &s))
+        return refuse(r, v, key, "not a text");
+    *out = am_arena_str(r->arena, s);
+    return out->ptr ? AM_OK : am_arena_check(r->arena, r->err);
+}
+
+/* ---- the parts ---- */
+
+static enum am_rc check_names(const struct reader *r)
+{
+    const char *names[sizeof keys / sizeof keys[0]];
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        names[i] = keys[i].name;
+    if (r->own == NULL || r->own->kind == AM_NODE_NULL)
+        return AM_OK;
+    if (r->own->kind != AM_NODE_MAP)
+        return am_fail(r->err, AM_EUSAGE, "features.%.*s: not a map of settings",
+                       AM_FMT(r->column->name));
+    for (size_t i = 0; i < r->own->map.n; i++) {
+        const struct am_pair *p = &r->own->map.pairs[i];
+        size_t k = 0;
+        while (k < sizeof keys / sizeof keys[0] && !am_str_is(p->key, names[k]))
+            k++;
+        if (k == sizeof keys / sizeof keys[0]) {
+            enum am_rc rc = am_fail(r->err, AM_EUSAGE,
+                                    "line %u, column %u: features.%.*s: unknown key \"%.*s\"",
+                                    p->line, p->column, AM_FMT(r->column->name), AM_FMT(p->key));
+            const char *near = am_str_nearest(p->key, names, sizeof keys / sizeof keys[0]);
+            if (near)
+                am_hint(r->err, "Did you mean \"%s\"?", near);
+            return rc;
+        }
+        /* a default that a resolver filled in says nothing of the column */
+        struct am_str text;
+        bool usual = keys[k].otherwise != NULL && am_node_as_str(p->value, &text) &&
+                     am_str_is(text, keys[k].otherwise);
+        if (!usual && p->value->line > 0 && !key_suits(names[k], r->column->type)) {
+            enum am_rc rc = am_fail(
+                r->err, AM_EUSAGE,
+                "line %u, column %u: features.%.*s: \"%s\" does not suit a column of type %s",
+                p->line, p->column, AM_FMT(r->column->name), names[k],
+                am_col_type_name(r->column->type));
+            am_hint(r->err, "Remove it, or say another type in data.types.");
+            return rc;
+        }
+    }
+    return AM_OK;
+}
+
+static enum am_rc read_type(const struct reader *r)
+{
+    const struct am_node *v = am_node_get(r->own, "type");
+    enum am_col_type t;
+    struct am_str s;
+    if (v == NULL || am_node_is_null(v))
+        return AM_OK;
+    if (!am_node_as_str(v, &s) || !am_col_type_parse(s, &t))
+        return refuse(r, v, "type", "not one of number, boolean, category, text, date");
+    if (t != r->column->type) {
+        enum am_rc rc = am_fail(
+            r->err, AM_EUSAGE, "column \"%.*s\" is of type %s in the data, the recipe says %s",
+            AM_FMT(r->column->name), am_col_type_name(r->column->type), am_col_type_name(t));
+        am_hint(r->err,
+                "Say `data: {types: {COLUMN: TYPE}}` so that the data is read as that type.");
+        return rc;
+    }
+    return AM_OK;
+}
+
+static enum am_rc read_encode(const struct reader *r)
+{
+    enum am_col_type t = r->column->type;
+    struct am_fspec *s = r->out;
+    const struct am_node *v = get(r, "encode");
+    struct am_str name;
+    s->kind = t == AM_COL_DATE       ? AM_F_DATE
+              : t == AM_COL_TEXT     ? AM_F_WORDS
+              : t == AM_COL_CATEGORY ? AM_F_ONEHOT
+                                     : AM_F_NUMBER;
+    if (v == NULL || (t != AM_COL_CATEGORY && t != AM_COL_TEXT) || am_node_is_null(v))
+        return AM_OK;
+    if (!am_node_as_str(v, &name) || !am_fkind_parse(name, &s->kind) || s->kind == AM_F_NUMBER ||
+        s->kind == AM_F_DATE)
+        return refuse(r, v, "encode", "not one of onehot, ordinal, hash, target, words");
+    return AM_OK;
+}
+
+static enum am_rc read_scale(const struct reader *r)
+{
+    struct am_fspec *s = r->out;
+    const struct am_node *v = get(r, "scale");
+    struct am_str name;
+    bool codes = s->kind == AM_F_ORDINAL || s->kind == AM_F_TARGET || s->kind == AM_F_DATE;
+    bool scaled = codes || r->column->type == AM_COL_NUMBER;
+    s->scale = scaled ? AM_FS_STANDARD : AM_FS_NONE;
+    if (v == NULL || am_node_is_null(v) ||
+        (!scaled && s->kind != AM_F_NUMBER && !is_own(r, "scale")))
+        return AM_OK;
+    enum am_fscale scale;
+    if (!am_node_as_str(v, &name) || !am_fscale_parse(name, &scale))
+        return refuse(r, v, "scale", "not one of standard, min-max, robust, log, quantile, none");
+    bool suits = s->kind == AM_F_NUMBER || scale == AM_FS_NONE ||
+                 (codes && (scale == AM_FS_STANDARD || scale == AM_FS_MINMAX));
+    if (!suits && is_own(r, "scale"))
+        return refuse(r, v, "scale",
+                      codes ? "only standard, min-max and none suit codes and dates"
+                            : "this encoding is not scaled");
+    if (suits && (r->column->type != AM_COL_BOOLEAN || is_own(r, "scale")))
+        s->scale = scale;
+    return AM_OK;
+}
+
+static enum am_rc read_constant(const struct reader *r, const struct am_node *v)
+{
+    struct am_fspec *s = r->out;
+    struct am_str text;
+    const char *key = "impute.constant";
+    s->impute = AM_FI_CONSTANT;
+    switch (r->column->type) {
+    case AM_COL_NUMBER:
+        return read_number(r, v, key, &s->constant);
+    case AM_COL_BOOLEAN: {
+        bool b;
+        if (!am_node_as_bool(v, &b))
+            return refuse(r, v, key, "not true or false");
+        s->constant = b ? 1 : 0;
+        return AM_OK;
+    }
+    case AM_COL_DATE:
+        if (!am_node_as_str(v, &text) || !am_fdate_parse(text, &s->constant_date))
+            return refuse(r, v, key, "not a date such as 2026-11-21 or 2026-11-21 13:30:00");
+        return AM_OK;
+    default:
+        return own_text(r, v, key, &s->constant_text);
+    }
+}
+
+static enum am_rc read_impute(const struct reader *r)
+{
+    static const char *const names[] = {"mean", "median", "mode", "category"};
+    enum am_col_type t = r->column->type;
+    bool categorical = t == AM_COL_CATEGORY || t == AM_COL_TEXT;
+    struct am_fspec *s = r->out;
+    const struct am_node *v = get(r, "impute");
+    s->impute = categorical ? AM_FI_CATEGORY : t == AM_COL_BOOLEAN ? AM_FI_MODE : AM_FI_MEAN;
+    if (v == NULL || am_node_is_null(v))
+        return AM_OK;
+    if (v->kind == AM_NODE_MAP) {
+        const struct am_node *c = am_node_get(v, "constant");
+        if (c == NULL || v->map.n != 1)
+            return refuse(r, v, "impute", "a map here is {constant: VALUE}");
+        if (s->kind == AM_F_WORDS)
+            return is_own(r, "impute") ? refuse(r, v, "impute", "missing texts have no words")
+                                       : AM_OK;
+        return read_constant(r, c);
+    }
+    struct am_str name;
+    unsigned i = 0;
+    if (am_node_as_str(v, &name))
+        while (i < 4 && !am_str_is(name, names[i]))
+            i++;
+    if (v->kind != AM_NODE_TEXT || i == 4)
+        return refuse(r, v, "impute", "not one of mean, median, mode, category, {constant: VALUE}");
+    bool suits = categorical ? (i == AM_FI_MODE && s->kind != AM_F_WORDS) || i == AM_FI_CATEGORY
+                             : i != AM_FI_CATEGORY;
+    if (!suits && is_own(r, "impute"))
+        return refuse(r, v, "impute",
+                      categorical ? "categories are filled by mode, category or a constant"
+                                  : "only category columns have a category for missing");
+    if (suits)
+        s->impute = (enum am_fimpute)i;
+    return AM_OK;
+}
+
+static enum am_rc read_unit(const struct reader *r)
+{
+    struct am_fspec *s = r->out;
+    const struct am_node *u = am_node_get(r->own, "unit");
+    s->factor = 1;
+    s->offset = 0;
+    if (u == NULL || am_node_is_null(u))
+        return AM_OK;
+    if (u->kind != AM_NODE_MAP)
+        return refuse(r, u, "unit", "not a map {from, to, factor, offset}");
+    const struct am_node *from = am_node_get(u, "from"), *to = am_node_get(u, "to");
+    const struct am_node *factor = am_node_get(u, "factor"), *offset = am_node_get(u, "offset");
+    if (from)
+        AM_TRY(own_text(r, from, "unit.from", &s->unit_from));
+    if (to)
+        AM_TRY(own_text(r, to, "unit.to", &s->unit_to));
+    if (factor == NULL && offset == NULL) {
+        if (from == NULL || to == NULL)
+            return refuse(r, u, "unit", "needs from and to, or a factor");
+        enum am_rc rc = am_funit_find(s->unit_from, s->unit_to, &s->factor, &s->offset, r->err);
+        if (rc != AM_OK)
+            am_context(r->err, "features.%.*s.unit", AM_FMT(r->column->name));
+        return rc;
+    }
+    AM_TRY(read_number(r, factor, "unit.factor", &s->factor));
+    AM_TRY(read_number(r, offset, "unit.offset", &s->offset));
+    return s->factor != 0
+               ? AM_OK
+               : refuse(r, factor, "unit.factor", "a factor of 0 makes all values equal");
+}
+
+static enum am_rc read_category_keys(const struct reader *r)
+{
+    struct am_fspec *s = r->out;
+    int64_t n;
+    struct am_str unseen;
+    AM_TRY(read_count(r, "max_categories", 1, 65536, 100, &n));
+    s->max_categories = (size_t)n;
+    AM_TRY(read_count(r, "min_count", 1, 1000000000, 1, &n));
+    s->min_count = (uint64_t)n;
+    AM_TRY(read_count(r, "buckets", 2, AM_F_MAX_BUCKETS, s->kind == AM_F_WORDS ? 256 : 32, &n));
+    s->buckets = (size_t)n;
+    AM_TRY(read_count(r, "folds", 2, 100, 5, &n));
+    s->folds = (size_t)n;
+    s->smoothing = 10;
+    AM_TRY(read_number(r, get(r, "smoothing"), "smoothing", &s->smoothing));
+    if (s->smoothing < 0 || s->smoothing > 1e9)
+        return refuse(r, get(r, "smoothing"), "smoothing", "not from 0 to 1e9");
+    const struct am_node *v = get(r, "unseen");
+    if (v != NULL && (!am_node_as_str(v, &unseen) ||
+                      !(am_str_is(unseen, "other") || am_str_is(unseen, "error"))))
+        return refuse(r, v, "unseen", "not one of other, error");
+    s->refuse_unseen = v != NULL && am_str_is(unseen, "error");
+    if (s->refuse_unseen && is_own(r, "unseen") && (s->kind == AM_F_HASH || s->kind == AM_F_WORDS))
+        return refuse(r, v, "unseen", "hashing knows no unseen categories");
+    return AM_OK;
+}
+
+static enum am_rc read_order(const struct reader *r)
+{
+    struct am_fspec *s = r->out;
+    const struct am_node *v = am_node_get(r->own, "order");
+    if (v == NULL || am_node_is_null(v))
+        return AM_OK;
+    if (v->kind != AM_NODE_LIST || v->list.n == 0 || v->list.n > MAX_ORDER)
+        return refuse(r, v, "order", "not a list of at most 10000 categories");
+    if (s->kind != AM_F_ORDINAL)
+        return refuse(r, v, "order", "needs `encode: ordinal`");
+    struct am_str *order = am_arena_array(r->arena, v->list.n, sizeof *order);
+    if (order == NULL)
+        return am_arena_check(r->arena, r->err);
+    for (size_t i = 0; i < v->list.n; i++) {
+        AM_TRY(own_text(r, v->list.items[i], "order", &order[i]));
+        for (size_t k = 0; k < i; k++) {
+            if (am_str_eq(order[i], order[k]))
+                return refuse(r, v->list.items[i], "order", "a category stands twice");
+        }
+    }
+    s->order = order;
+    s->n_order = v->list.n;
+    return AM_OK;
+}
+
+static enum am_rc read_parts(const struct reader *r)
+{
+    struct am_fspec *s = r->out;
+    const struct am_node *v = get(r, "parts");
+    AM_TRY(read_bool(r, "cyclic", true, &s->cyclic));
+    if (v == NULL || am_node_is_null(v)) {
+        s->auto_parts = true;
+        for (unsigned p = AM_FP_YEAR; p < AM_FP_N_PARTS; p++)
+            s->parts[s->n_parts++] = (enum am_fpart)p;
+        return AM_OK;
+    }
+    if (v->kind != AM_NODE_LIST || v->list.n == 0 || v->list.n > AM_FP_N_PARTS)
+        return refuse(r, v, "parts", "not a list of days, year, month, day, weekday, hour");
+    for (size_t i = 0; i < v->list.n; i++) {
+        struct am_str name;
+        enum am_fpart part;
+        if (!am_node_as_str(v->list.items[i], &name) || !am_fpart_parse(name, &part))
+            return refuse(r, v, "parts", "not a list of days, year, month, day, weekday, hour");
+        for (size_t k = 0; k < i; k++) {
+            if (s->parts[k] == part)
+                return refuse(r, v, "parts", "a part stands twice");
+        }
+        s->parts[s->n_parts++] = part;
+    }
+    return AM_OK;
+}
+
+enum am_rc am_fspec_read(const struct am_node *features, const struct am_column_desc *column,
+                         struct am_arena *a, struct am_fspec *out, struct am_err *err)
+{
+    struct am_str name = column->name; /* these are keys of `features:` itself */
+    bool reserved =
+        am_str_is(name, "only") || am_str_is(name, "drop") || am_str_is(name, "default");
+    struct reader r = {.own = reserved ? NULL : am_node_get_str(features, name),
+                       .common = am_node_get(features, "default"),
+                       .column = column,
+                       .arena = a,
+                       .out = out,
+                       .err = err};
+    int64_t n;
+    *out = (struct am_fspec){.factor = 1};
+    AM_TRY(check_names(&r));
+    AM_TRY(read_type(&r));
+    AM_TRY(read_encode(&r));
+    AM_TRY(read_scale(&r));
+    AM_TRY(read_impute(&r));
+    AM_TRY(read_bool(&r, "indicator", false, &out->indicator));
+    AM_TRY(read_count(&r, "quantiles", 2, AM_F_MAX_QUANTILES, 1000, &n));
+    out->n_quantiles = (size_t)n;
+    if (column->type == AM_COL_NUMBER)
+        AM_TRY(read_unit(&r));
+    if (column->type == AM_COL_DATE)
+        return read_parts(&r);
+    if (column->type == AM_COL_CATEGORY || column->type == AM_COL_TEXT) {
+        AM_TRY(read_category_keys(&r));
+        return read_order(&r);
+    }
+    return AM_OK;
+}
