@@ -328,8 +328,8 @@ enum am_rc am_fs_open_beneath(int dir_fd, const char *name, int flags, mode_t mo
                               struct am_err *err)
 {
     struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
-                           .mode = flags & O_CREAT ? mode : 0,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+                           .mode = flags & O_CREAT ? (uint64_t)mode : 0,
+                           .resolve = (uint64_t)(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)};
     struct stat st;
     int fd = (int)syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
     if (fd < 0)

@@ -3,6 +3,8 @@
 #ifndef AM_BASE_LOG_H
 #define AM_BASE_LOG_H
 
+#include <stddef.h>
+
 #include "base/err.h"
 
 enum am_log_level { AM_LOG_DEBUG, AM_LOG_INFO, AM_LOG_WARN, AM_LOG_ERROR, AM_LOG_OFF };
