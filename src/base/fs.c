@@ -327,9 +327,9 @@ enum am_rc am_fs_list(const char *dir, enum am_rc (*each)(void *ctx, const char 
 enum am_rc am_fs_open_beneath(int dir_fd, const char *name, int flags, mode_t mode, int *fd_out,
                               struct am_err *err)
 {
-    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
-                           .mode = flags & O_CREAT ? (uint64_t)mode : 0,
-                           .resolve = (uint64_t)(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)};
+    struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC),
+                           .mode = flags & O_CREAT ? (unsigned)mode : 0u,
+                           .resolve = (unsigned)(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)};
     struct stat st;
     int fd = (int)syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
     if (fd < 0)
