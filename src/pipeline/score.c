@@ -1,0 +1,200 @@
+/* Runs the graph over rows in blocks and measures; see score.h. */
+#include "pipeline/score.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "nn/session.h"
+
+#define BLOCK 1024
+
+/* y of rows x [n, width] into pred [n, n_out]. */
+struct runner {
+    struct am_plan *plan;
+    struct am_session *session;
+};
+
+static void runner_clear(struct runner *r)
+{
+    am_session_free(r->session);
+    am_plan_put(r->plan);
+}
+
+static enum am_rc runner_new(struct runner *r, const struct am_learned *l, struct am_pool *pool,
+                             struct am_err *err)
+{
+    struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = BLOCK};
+    *r = (struct runner){NULL, NULL};
+    enum am_rc rc = am_plan_build(l->graph, l->params, &o, &r->plan, err);
+    if (rc == AM_OK)
+        rc = am_session_new(r->plan, pool, &r->session, err);
+    if (rc != AM_OK)
+        runner_clear(r);
+    return rc;
+}
+
+static enum am_rc runner_run(const struct runner *r, size_t n, size_t width, const float *x, float *y,
+                             size_t n_out, struct am_err *err)
+{
+    for (size_t at = 0; at < n; at += BLOCK) {
+        size_t k = n - at < BLOCK ? n - at : BLOCK;
+        AM_TRY(am_session_run(r->session, k, x + at * width, y + at * n_out, err));
+    }
+    return AM_OK;
+}
+
+void am_scored_clear(struct am_scored *s)
+{
+    am_free(s->truth);
+    am_free(s->pred);
+    memset(s, 0, sizeof *s);
+}
+
+enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_classes,
+                    const struct am_train_data *data, struct am_pool *pool, struct am_scored *out,
+                    struct am_err *err)
+{
+    size_t n = data ? (size_t)data->n_rows : 0, width = data ? data->n_features : 0;
+    size_t n_out = task == AM_TASK_MULTICLASS ? n_classes : 1;
+    uint64_t rows[BLOCK];
+    float *x = NULL, y[BLOCK];
+    struct runner r = {NULL, NULL};
+    enum am_rc rc;
+    memset(out, 0, sizeof *out);
+    out->in = (struct am_eval_input){.task = task, .n_classes = n_classes, .threshold = 0.5,
+                                     .scores = l->kind == AM_LEARNED_SCORE};
+    if (n == 0)
+        return AM_OK;
+    out->truth = am_alloc_array(n, sizeof *out->truth);
+    out->pred = am_alloc_array(n, n_out * sizeof *out->pred);
+    x = am_alloc_array(BLOCK, width * sizeof *x);
+    if (!out->truth || !out->pred || !x)
+        AM_GO(rc, am_fail_nomem(err, n * n_out * sizeof *x));
+    AM_GO(rc, runner_new(&r, l, pool, err));
+    for (size_t at = 0; at < n; at += BLOCK) {
+        size_t k = n - at < BLOCK ? n - at : BLOCK;
+        for (size_t i = 0; i < k; i++)
+            rows[i] = at + i;
+        AM_GO(rc, data->gather(data->self, rows, k, x, y, NULL, err));
+        AM_GO(rc, runner_run(&r, k, width, x, out->pred + at * n_out, n_out, err));
+        for (size_t i = 0; i < k; i++)
+            out->truth[at + i] = (double)y[i];
+    }
+    out->in.n_rows = n;
+    out->in.truth = out->truth;
+    out->in.pred = out->pred;
+out:
+    runner_clear(&r);
+    am_free(x);
+    if (rc != AM_OK)
+        am_scored_clear(out);
+    return rc;
+}
+
+/* ---- importance ---- */
+
+struct importance {
+    const struct am_features *f;
+    struct runner run;
+    struct am_eval_input in;
+    struct am_str metric;
+    size_t n, width, n_out;
+    float *x, *shuffled; /* [n, width] */
+    float *pred;         /* [n, n_out] */
+};
+
+static enum am_rc score_group(void *ctx, size_t group, const uint32_t *perm, double *out,
+                              struct am_err *err)
+{
+    struct importance *j = ctx;
+    const float *x = j->x;
+    if (perm) {
+        const struct am_feature_input *in = am_features_input(j->f, group);
+        memcpy(j->shuffled, j->x, j->n * j->width * sizeof *j->x);
+        for (size_t i = 0; i < j->n; i++)
+            memcpy(j->shuffled + i * j->width + in->first_output,
+                   j->x + perm[i] * j->width + in->first_output, in->n_outputs * sizeof *j->x);
+        x = j->shuffled;
+    }
+    AM_TRY(runner_run(&j->run, j->n, j->width, x, j->pred, j->n_out, err));
+    j->in.pred = j->pred;
+    return am_metric(&j->in, j->metric, out, err);
+}
+
+struct ranked {
+    double mean, deviation;
+    size_t input;
+};
+static int by_mean(const void *x, const void *y)
+{
+    const struct ranked *a = x, *b = y;
+    if (a->mean != b->mean)
+        return a->mean < b->mean ? 1 : -1;
+    return (a->input > b->input) - (a->input < b->input);
+}
+
+static struct am_node *importance_node(const struct am_features *f, struct ranked *r, size_t n,
+                                       struct am_arena *a)
+{
+    struct am_node *list = am_new_list(a);
+    qsort(r, n, sizeof *r, by_mean);
+    for (size_t i = 0; i < n; i++) {
+        struct am_node *m = am_new_map(a);
+        am_node_set(a, m, "column", am_new_str(a, am_features_input(f, r[i].input)->name));
+        am_node_set(a, m, "mean", am_new_f64(a, r[i].mean));
+        am_node_set(a, m, "deviation", am_new_f64(a, r[i].deviation));
+        am_node_push(a, list, m);
+    }
+    return list;
+}
+
+enum am_rc am_score_importance(const struct am_learned *l, const struct am_features *f, enum am_task task,
+                               size_t n_classes, const struct am_train_data *data, struct am_str metric,
+                               double threshold, uint64_t seed, size_t max_rows, struct am_pool *pool,
+                               struct am_arena *a, struct am_node **out, struct am_err *err)
+{
+    size_t n_groups = am_features_n_inputs(f), all = (size_t)data->n_rows;
+    struct importance j = {.f = f, .metric = metric, .width = data->n_features,
+                           .n = all < max_rows ? all : max_rows,
+                           .n_out = task == AM_TASK_MULTICLASS ? n_classes : 1};
+    const struct am_metric_info *info = am_metric_find(metric);
+    double *truth = am_alloc_array(j.n + 1, sizeof *truth), *mean = am_calloc(n_groups + 1, sizeof *mean),
+           *dev = am_calloc(n_groups + 1, sizeof *dev);
+    uint64_t *rows = am_alloc_array(j.n + 1, sizeof *rows);
+    float *y = am_alloc_array(j.n + 1, sizeof *y);
+    struct ranked *r = am_calloc(n_groups + 1, sizeof *r);
+    enum am_rc rc;
+    j.x = am_alloc_array(j.n + 1, j.width * sizeof *j.x);
+    j.shuffled = am_alloc_array(j.n + 1, j.width * sizeof *j.x);
+    j.pred = am_alloc_array(j.n + 1, j.n_out * sizeof *j.pred);
+    if (!truth || !mean || !dev || !rows || !y || !r || !j.x || !j.shuffled || !j.pred)
+        AM_GO(rc, am_fail_nomem(err, j.n * j.width * sizeof *j.x));
+    for (size_t i = 0; i < j.n; i++)
+        rows[i] = i * all / (j.n ? j.n : 1); /* evenly over all rows */
+    AM_GO(rc, data->gather(data->self, rows, j.n, j.x, y, NULL, err));
+    for (size_t i = 0; i < j.n; i++)
+        truth[i] = (double)y[i];
+    j.in = (struct am_eval_input){.task = task, .n_rows = j.n, .n_classes = n_classes, .truth = truth,
+                                  .threshold = threshold, .scores = l->kind == AM_LEARNED_SCORE};
+    AM_GO(rc, runner_new(&j.run, l, pool, err));
+    struct am_importance_job job = {.n_groups = n_groups, .n_rows = j.n, .n_repeats = 5, .seed = seed,
+                                    .better = info ? info->better : AM_METRIC_HIGHER, .ctx = &j,
+                                    .score = score_group};
+    AM_GO(rc, am_importance(&job, mean, dev, err));
+    for (size_t g = 0; g < n_groups; g++)
+        r[g] = (struct ranked){mean[g], dev[g], g};
+    *out = importance_node(f, r, n_groups, a);
+    rc = am_arena_check(a, err);
+out:
+    runner_clear(&j.run);
+    am_free(truth);
+    am_free(mean);
+    am_free(dev);
+    am_free(rows);
+    am_free(y);
+    am_free(r);
+    am_free(j.x);
+    am_free(j.shuffled);
+    am_free(j.pred);
+    return rc;
+}
