@@ -58,6 +58,7 @@ struct am_gnode {
     unsigned n_in;
     struct am_dims dims;
     struct am_attr attr;
+    const float *data;  /* of a constant: in the graph's arena; else NULL */
     struct am_str name; /* inputs, outputs and parameters have one; else empty */
 };
 
@@ -85,6 +86,10 @@ am_value am_graph_add(struct am_graph *g, const struct am_op *op, const am_value
 void am_graph_output(struct am_graph *g, const char *name, am_value v);
 am_value am_graph_find_output(const struct am_graph *g, const char *name); /* or AM_VALUE_NONE */
 am_value am_graph_find_input(const struct am_graph *g, const char *name);  /* or AM_VALUE_NONE */
+
+/* A constant tensor of the fitting library; data is copied. Not storable in graph.json. */
+am_value am_graph_const(struct am_graph *g, const struct am_op *op, struct am_dims dims,
+                        const float *data);
 
 size_t am_graph_n_params(const struct am_graph *g);
 am_value am_graph_param_value(const struct am_graph *g, size_t k); /* the k-th parameter's node */

@@ -21,8 +21,9 @@ enum am_plan_mode {
 
 struct am_plan_options {
     enum am_plan_mode mode;
-    size_t bucket_rows;               /* the most rows of one run; >= 1 */
-    const struct am_kernels *kernels; /* NULL = am_kernels_best() */
+    size_t bucket_rows;                           /* the most rows of one run; >= 1 */
+    const struct am_kernels *kernels;             /* NULL = am_kernels_best() */
+    const struct am_train_kernels *train_kernels; /* EVAL and TRAIN; nn/train_plan.c sets it */
     const struct am_plan
         *share; /* INFER: use this plan's packed weights (same graph and params), or NULL */
 };

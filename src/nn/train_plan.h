@@ -17,4 +17,14 @@ enum am_rc am_eval_plan_build(const struct am_graph *model, const struct am_para
                               const struct am_loss_spec *loss, size_t bucket_rows,
                               struct am_plan **out, struct am_err *err) AM_MUST_CHECK;
 
+/* The same with a kernel table other than am_kernels_best() (tests, comparisons). */
+enum am_rc am_train_plan_build_with(const struct am_graph *model, const struct am_params *params,
+                                    const struct am_loss_spec *loss, size_t bucket_rows,
+                                    const struct am_kernels *kernels, struct am_plan **out,
+                                    struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_eval_plan_build_with(const struct am_graph *model, const struct am_params *params,
+                                   const struct am_loss_spec *loss, size_t bucket_rows,
+                                   const struct am_kernels *kernels, struct am_plan **out,
+                                   struct am_err *err) AM_MUST_CHECK;
+
 #endif

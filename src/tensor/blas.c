@@ -1,6 +1,7 @@
 /* Opens OpenBLAS once with dlopen and fills the table of blas.h. No arithmetic here.
  *
- * The pthread flavour is told to use one thread: parallel work is the pool's business. Any thread. */
+ * The pthread flavour is told to use one thread: parallel work is the pool's business. Any thread.
+ */
 #include "tensor/blas.h"
 
 #include <dlfcn.h>
@@ -13,7 +14,8 @@ static struct am_blas table;
 static const char *missing; /* what was not found, or NULL; written once */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Function pointers come out of dlsym as object pointers; POSIX guarantees that the copy is valid. */
+/* Function pointers come out of dlsym as object pointers; POSIX guarantees that the copy is valid.
+ */
 static void *find(void *lib, const char *name, void *slot)
 {
     void *p = dlsym(lib, name);

@@ -1,6 +1,7 @@
 /* Which kernel table this CPU runs, packing of matrices, and the numerics profile. Not kernels.
  *
- * The choice is made once (atomic, idempotent) and never changes while the process lives. Any thread. */
+ * The choice is made once (atomic, idempotent) and never changes while the process lives. Any
+ * thread. */
 #include "tensor/cpu_int.h"
 
 #include <stdatomic.h>
@@ -75,7 +76,8 @@ size_t am_pack_floats(const struct am_kernels *kern, size_t k, size_t n)
     return (n + kern->panel - 1) / kern->panel * kern->panel * k;
 }
 
-void am_pack(const struct am_kernels *kern, const float *b, size_t b_row, size_t k, size_t n, float *out)
+void am_pack(const struct am_kernels *kern, const float *b, size_t b_row, size_t k, size_t n,
+             float *out)
 {
     const size_t w = kern->panel;
     for (size_t j = 0; j < n; j += w) {
@@ -87,8 +89,8 @@ void am_pack(const struct am_kernels *kern, const float *b, size_t b_row, size_t
     }
 }
 
-void am_pack_transposed(const struct am_kernels *kern, const float *b, size_t b_row, size_t k, size_t n,
-                        float *out)
+void am_pack_transposed(const struct am_kernels *kern, const float *b, size_t b_row, size_t k,
+                        size_t n, float *out)
 {
     const size_t w = kern->panel;
     for (size_t j = 0; j < n; j += w, out += w * k) {

@@ -1,4 +1,5 @@
-/* What cpu.c shares with its training twin: whether this CPU runs the table of that name. Any thread. */
+/* What cpu.c shares with its training twin: whether this CPU runs the table of that name. Any
+ * thread. */
 #ifndef AM_TENSOR_CPU_INT_H
 #define AM_TENSOR_CPU_INT_H
 

@@ -1,4 +1,5 @@
-/* The avx2 kernel table: kern_body.h built for AVX2 and FMA. Reached only through cpu.c, which asks the CPU first.
+/* The avx2 kernel table: kern_body.h built for AVX2 and FMA. Reached only through cpu.c, which asks
+ * the CPU first.
  *
  * Holds no state; any thread. */
 #define KERN_TABLE am_kernels_avx2

@@ -1,7 +1,8 @@
 /* The body of the avx2 and avx512 kernel tables, written once over vec.h's vector width.
  *
- * Included by kern_avx2.c and kern_avx512.c, which define KERN_TABLE, KERN_NAME and KERN_ROWS (rows of the
- * largest register tile). Everything here is pure; see kernels.h for what each entry promises. */
+ * Included by kern_avx2.c and kern_avx512.c, which define KERN_TABLE, KERN_NAME and KERN_ROWS (rows
+ * of the largest register tile). Everything here is pure; see kernels.h for what each entry
+ * promises. */
 #include "tensor/kernels.h"
 #include "tensor/vec.h"
 
@@ -24,9 +25,9 @@ struct tile {
     int first_block, last_block, relu, masked_b;
 };
 
-/* One register tile of mr rows and nv vectors. `across`: a's rows are contiguous (a_row = 1). All of mr, nv and
- * across are constants where this is inlined, so the loops unroll and acc stays in registers. Row pointers
- * come three to a base register: base, base + row, base + 2 row. */
+/* One register tile of mr rows and nv vectors. `across`: a's rows are contiguous (a_row = 1). All
+ * of mr, nv and across are constants where this is inlined, so the loops unroll and acc stays in
+ * registers. Row pointers come three to a base register: base, base + row, base + 2 row. */
 AM_INLINE void tile_run(const int mr, const int nv, const int across, const struct tile *t)
 {
     vf acc[ROWS < 4 ? 4 : ROWS][8];
@@ -89,29 +90,53 @@ AM_INLINE void tile_run(const int mr, const int nv, const int across, const stru
 }
 
 #define TILE(MR, NV)                                                                               \
-    static void tile_d_##MR##_##NV(const struct tile *t) { tile_run(MR, NV, 0, t); }               \
-    static void tile_a_##MR##_##NV(const struct tile *t) { tile_run(MR, NV, 1, t); }
+    static void tile_d_##MR##_##NV(const struct tile *t)                                           \
+    {                                                                                              \
+        tile_run(MR, NV, 0, t);                                                                    \
+    }                                                                                              \
+    static void tile_a_##MR##_##NV(const struct tile *t)                                           \
+    {                                                                                              \
+        tile_run(MR, NV, 1, t);                                                                    \
+    }
 #define TILES(MR) TILE(MR, 1) TILE(MR, 2)
-TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILE(1, 4) TILE(1, 8) TILE(2, 4)
+TILES(1)
+TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILE(1, 4) TILE(1, 8) TILE(2, 4)
 #if KERN_ROWS > 6
-TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
-TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4)
+    TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14) TILE(3, 4)
+        TILE(4, 4) TILE(5, 4) TILE(6, 4)
 #endif
 
-typedef void tile_fn(const struct tile *t);
-#define PAIR(MR, NV) {tile_d_##MR##_##NV, tile_a_##MR##_##NV}
-#define ROW2(MR) {PAIR(MR, 1), PAIR(MR, 2), {NULL, NULL}, {NULL, NULL}}
-#define ROW4(MR) {PAIR(MR, 1), PAIR(MR, 2), PAIR(MR, 4), {NULL, NULL}}
-#define ROW8(MR) {PAIR(MR, 1), PAIR(MR, 2), PAIR(MR, 4), PAIR(MR, 8)}
+            typedef void tile_fn(const struct tile *t);
+#define PAIR(MR, NV)                                                                               \
+    {                                                                                              \
+        tile_d_##MR##_##NV, tile_a_##MR##_##NV                                                     \
+    }
+#define ROW2(MR)                                                                                   \
+    {                                                                                              \
+        PAIR(MR, 1), PAIR(MR, 2), {NULL, NULL},                                                    \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
+    }
+#define ROW4(MR)                                                                                   \
+    {                                                                                              \
+        PAIR(MR, 1), PAIR(MR, 2), PAIR(MR, 4),                                                     \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
+    }
+#define ROW8(MR)                                                                                   \
+    {                                                                                              \
+        PAIR(MR, 1), PAIR(MR, 2), PAIR(MR, 4), PAIR(MR, 8)                                         \
+    }
 /* [rows - 1][log2 of vectors][across] */
 static tile_fn *const tiles[ROWS][4][2] = {
-    ROW8(1),
-    ROW4(2),
+    ROW8(1), ROW4(2),
 #if KERN_ROWS > 6
-    ROW4(3),  ROW4(4),  ROW4(5),  ROW4(6),  ROW2(7),  ROW2(8),
-    ROW2(9),  ROW2(10), ROW2(11), ROW2(12), ROW2(13), ROW2(14),
+    ROW4(3), ROW4(4),  ROW4(5),  ROW4(6),  ROW2(7),  ROW2(8),
+    ROW2(9), ROW2(10), ROW2(11), ROW2(12), ROW2(13), ROW2(14),
 #else
-    ROW2(3),  ROW2(4),  ROW2(5),  ROW2(6),
+    ROW2(3), ROW2(4), ROW2(5), ROW2(6),
 #endif
 };
 

@@ -1,5 +1,5 @@
-/* The reference kernels: plain C, sums in double, one obvious loop each. The oracle of the tests and the
- * fallback of a CPU without AVX2. Not fast. Holds no state; any thread. */
+/* The reference kernels: plain C, sums in double, one obvious loop each. The oracle of the tests
+ * and the fallback of a CPU without AVX2. Not fast. Holds no state; any thread. */
 #include "tensor/kernels.h"
 
 #include <math.h>

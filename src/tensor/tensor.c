@@ -6,8 +6,8 @@
 static const struct {
     const char *name;
     size_t bytes;
-} dtypes[] = {[AM_F32] = {"f32", 4},  [AM_F64] = {"f64", 8}, [AM_I64] = {"i64", 8},
-              [AM_I32] = {"i32", 4},  [AM_U8] = {"u8", 1},   [AM_I8] = {"i8", 1},
+} dtypes[] = {[AM_F32] = {"f32", 4},    [AM_F64] = {"f64", 8}, [AM_I64] = {"i64", 8},
+              [AM_I32] = {"i32", 4},    [AM_U8] = {"u8", 1},   [AM_I8] = {"i8", 1},
               [AM_BOOL8] = {"bool", 1}, [AM_F16] = {"f16", 2}, [AM_BF16] = {"bf16", 2}};
 #define N_DTYPES (sizeof dtypes / sizeof dtypes[0])
 
@@ -16,7 +16,10 @@ const char *am_dtype_name(enum am_dtype t)
     return (unsigned)t < N_DTYPES ? dtypes[t].name : "unknown";
 }
 
-size_t am_dtype_bytes(enum am_dtype t) { return (unsigned)t < N_DTYPES ? dtypes[t].bytes : 0; }
+size_t am_dtype_bytes(enum am_dtype t)
+{
+    return (unsigned)t < N_DTYPES ? dtypes[t].bytes : 0;
+}
 
 bool am_dtype_parse(struct am_str s, enum am_dtype *out)
 {
@@ -73,7 +76,10 @@ size_t am_dims_cols(const struct am_dims *a)
     return d == AM_DIM_BATCH ? 1 : (size_t)d;
 }
 
-size_t am_dims_rows(const struct am_dims *a) { return am_dims_count(a) / am_dims_cols(a); }
+size_t am_dims_rows(const struct am_dims *a)
+{
+    return am_dims_count(a) / am_dims_cols(a);
+}
 
 const char *am_dims_print(const struct am_dims *a, char out[AM_DIMS_CHARS])
 {

@@ -1,8 +1,8 @@
 /* The body of the avx2 and avx512 training kernel tables, written once over vec.h's vector width.
  *
- * Included by tkern_avx2.c and tkern_avx512.c, which define TKERN_TABLE and KERN_NAME. Everything here is pure;
- * see train_kernels.h for what each entry promises. Columns are worked in vectors, rows in order, so splitting
- * columns over threads changes no bit. */
+ * Included by tkern_avx2.c and tkern_avx512.c, which define TKERN_TABLE and KERN_NAME. Everything
+ * here is pure; see train_kernels.h for what each entry promises. Columns are worked in vectors,
+ * rows in order, so splitting columns over threads changes no bit. */
 #include "base/rng.h"
 #include "tensor/train_kernels.h"
 #include "tensor/vec.h"
@@ -39,8 +39,7 @@ AM_INLINE vf slope(const enum am_act act, vf alpha, vf s)
         vf s2 = vf_mul(s, s);
         t = vf_tanh(vf_mul(vf_set(GELU_C0), vf_fma(vf_mul(s2, s), vf_set(GELU_C1), s)));
         g = vf_mul(vf_set(GELU_C0), vf_fma(vf_set(3.0f * GELU_C1), s2, one));
-        return vf_mul(vf_set(0.5f),
-                      vf_fma(vf_mul(s, vf_fnma(t, t, one)), g, vf_add(one, t)));
+        return vf_mul(vf_set(0.5f), vf_fma(vf_mul(s, vf_fnma(t, t, one)), g, vf_add(one, t)));
     }
     case AM_ACT_SILU:
         t = vf_sigmoid(s);
@@ -100,7 +99,8 @@ static void softmax_grad(const float *dy, const float *y, float *dx, size_t rows
     }
 }
 
-/* sum over rows of f(row) for one vector of columns: blocks of AM_GEMM_K_BLOCK rows, added in order */
+/* sum over rows of f(row) for one vector of columns: blocks of AM_GEMM_K_BLOCK rows, added in order
+ */
 #define ROW_BLOCKS(rows, total, part, EXPR)                                                        \
     for (size_t r0_ = 0; r0_ < (rows); r0_ += AM_GEMM_K_BLOCK) {                                   \
         const size_t r1_ = (rows)-r0_ < AM_GEMM_K_BLOCK ? (rows) : r0_ + AM_GEMM_K_BLOCK;          \
@@ -206,8 +206,9 @@ AM_INLINE vf inv_dev(vf var, vf eps)
     return vf_div(vf_set(1.0f), vf_sqrt(vf_add(var, eps)));
 }
 
-static void norm_sums(const float *dy, const float *x, const float *mean, const float *var, float eps,
-                      size_t rows, size_t cols, size_t j0, size_t j1, float *dbeta, float *dgamma)
+static void norm_sums(const float *dy, const float *x, const float *mean, const float *var,
+                      float eps, size_t rows, size_t cols, size_t j0, size_t j1, float *dbeta,
+                      float *dgamma)
 {
     const size_t w = j1 - j0;
     EACH_VECTOR(j, w)
@@ -261,8 +262,8 @@ AM_INLINE void moments(const float *x, size_t n, float eps, float *mean, float *
     *inv = 1.0f / sqrtf(vf_sum(q) / (float)n + eps);
 }
 
-static void layer_norm_grad(const float *dy, const float *x, const float *weight, float eps, float *dx,
-                            size_t rows, size_t cols)
+static void layer_norm_grad(const float *dy, const float *x, const float *weight, float eps,
+                            float *dx, size_t rows, size_t cols)
 {
     for (size_t i = 0; i < rows; i++, dy += cols, x += cols, dx += cols) {
         float mean, inv;
@@ -306,8 +307,8 @@ static void layer_norm_sums(const float *dy, const float *x, float eps, size_t r
     }
 }
 
-/* One row: loss and gradient, see train_kernels.h. With t_j = cw_j (s / C + (1 - s) [j = y]) the loss is
- * sum t_j (log_sum - z_j) and its gradient (sum t) softmax_j - t_j. */
+/* One row: loss and gradient, see train_kernels.h. With t_j = cw_j (s / C + (1 - s) [j = y]) the
+ * loss is sum t_j (log_sum - z_j) and its gradient (sum t) softmax_j - t_j. */
 AM_INLINE float xent_row(const float *z, size_t y, const float *cw, float smoothing, float *dz,
                          size_t cols)
 {
@@ -364,8 +365,8 @@ static void softmax_xent(const float *z, const float *target, const float *class
     }
 }
 
-static void sigmoid_xent(const float *z, const float *target, float smoothing, float *loss, float *dz,
-                         size_t n)
+static void sigmoid_xent(const float *z, const float *target, float smoothing, float *loss,
+                         float *dz, size_t n)
 {
     const vf zero = vf_set(0.0f), keep = vf_set(1.0f - smoothing), half = vf_set(0.5f * smoothing);
     EACH_VECTOR(i, n)
@@ -431,7 +432,8 @@ static void sgd(size_t n, float *w, const float *g, const struct am_optim_args *
 static void momentum(size_t n, float *w, const float *g, float *m, const struct am_optim_args *o)
 {
     const vf mu = vf_set(o->momentum);
-    OPTIM(const vf v = vf_fma(mu, vf_load(m + i), d); vf_store(m + i, v); x = vf_fnma(p.rate, v, x);)
+    OPTIM(const vf v = vf_fma(mu, vf_load(m + i), d); vf_store(m + i, v);
+          x = vf_fnma(p.rate, v, x);)
 }
 
 static void nesterov(size_t n, float *w, const float *g, float *m, const struct am_optim_args *o)
@@ -461,15 +463,15 @@ static void rmsprop(size_t n, float *w, const float *g, float *m, float *v,
           } x = vf_fnma(p.rate, q, x);)
 }
 
-static void adam(size_t n, float *w, const float *g, float *m, float *v, const struct am_optim_args *o)
+static void adam(size_t n, float *w, const float *g, float *m, float *v,
+                 const struct am_optim_args *o)
 {
     const vf c1 = vf_set(1.0f - o->beta1), b2 = vf_set(o->beta2), c2 = vf_set(1.0f - o->beta2);
     const vf eps = vf_set(o->eps), root = vf_set(1.0f / sqrtf(o->correction2));
     const vf rate = vf_set(o->learning_rate / o->correction1);
     OPTIM(const vf m0 = vf_load(m + i); const vf m1 = vf_fma(c1, vf_sub(d, m0), m0);
           const vf v1 = vf_fma(b2, vf_load(v + i), vf_mul(vf_mul(c2, d), d)); vf_store(m + i, m1);
-          vf_store(v + i, v1);
-          x = vf_fnma(rate, vf_div(m1, vf_fma(vf_sqrt(v1), root, eps)), x);)
+          vf_store(v + i, v1); x = vf_fnma(rate, vf_div(m1, vf_fma(vf_sqrt(v1), root, eps)), x);)
 }
 
 static double sum_squares(size_t n, const float *x)

@@ -1,5 +1,5 @@
-/* The reference training kernels: plain C, sums in double; the oracle of the tests and the fallback of a CPU
- * without AVX2. Not fast. Holds no state; any thread. */
+/* The reference training kernels: plain C, sums in double; the oracle of the tests and the fallback
+ * of a CPU without AVX2. Not fast. Holds no state; any thread. */
 #include "base/rng.h"
 #include "tensor/train_kernels.h"
 
@@ -88,8 +88,9 @@ static void col_stats(const float *x, size_t rows, size_t cols, size_t j0, size_
     }
 }
 
-static void norm_sums(const float *dy, const float *x, const float *mean, const float *var, float eps,
-                      size_t rows, size_t cols, size_t j0, size_t j1, float *dbeta, float *dgamma)
+static void norm_sums(const float *dy, const float *x, const float *mean, const float *var,
+                      float eps, size_t rows, size_t cols, size_t j0, size_t j1, float *dbeta,
+                      float *dgamma)
 {
     for (size_t j = j0; j < j1; j++) {
         const double inv = 1 / sqrt((double)var[j] + (double)eps);
@@ -128,8 +129,8 @@ static void moments(const float *x, size_t n, float eps, double *mean, double *i
     *inv = 1 / sqrt(q / (double)n + (double)eps);
 }
 
-static void layer_norm_grad(const float *dy, const float *x, const float *weight, float eps, float *dx,
-                            size_t rows, size_t cols)
+static void layer_norm_grad(const float *dy, const float *x, const float *weight, float eps,
+                            float *dx, size_t rows, size_t cols)
 {
     for (size_t i = 0; i < rows; i++, dy += cols, x += cols, dx += cols) {
         double mean, inv, a = 0, b = 0;
@@ -190,8 +191,8 @@ static void softmax_xent(const float *z, const float *target, const float *class
     }
 }
 
-static void sigmoid_xent(const float *z, const float *target, float smoothing, float *loss, float *dz,
-                         size_t n)
+static void sigmoid_xent(const float *z, const float *target, float smoothing, float *loss,
+                         float *dz, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const double x = (double)z[i];
@@ -246,11 +247,12 @@ static void rmsprop(size_t n, float *w, const float *g, float *m, float *v,
          if (o->momentum > 0) q = m[i] = o->momentum * m[i] + q; w[i] -= o->learning_rate * q;)
 }
 
-static void adam(size_t n, float *w, const float *g, float *m, float *v, const struct am_optim_args *o)
+static void adam(size_t n, float *w, const float *g, float *m, float *v,
+                 const struct am_optim_args *o)
 {
     EACH(m[i] += (1 - o->beta1) * (d - m[i]); v[i] = o->beta2 * v[i] + (1 - o->beta2) * d * d;
-         w[i] -= o->learning_rate / o->correction1 * m[i] /
-                 (sqrtf(v[i]) / sqrtf(o->correction2) + o->eps);)
+         w[i] -=
+         o->learning_rate / o->correction1 * m[i] / (sqrtf(v[i]) / sqrtf(o->correction2) + o->eps);)
 }
 
 static double sum_squares(size_t n, const float *x)

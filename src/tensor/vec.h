@@ -1,8 +1,9 @@
 /* One vector of floats over the instruction set that the including file is built for: 16 lanes with
  * AVX-512, 8 with AVX2 + FMA. Only for the kernel bodies of this folder.
  *
- * Not portable by itself: include it from kern_avx2.c, kern_avx512.c and their training twins, each built
- * with its own flags and reached only after the CPU was asked. Functions are pure and inline. */
+ * Not portable by itself: include it from kern_avx2.c, kern_avx512.c and their training twins, each
+ * built with its own flags and reached only after the CPU was asked. Functions are pure and inline.
+ */
 #ifndef AM_TENSOR_VEC_H
 #define AM_TENSOR_VEC_H
 
@@ -20,38 +21,131 @@ typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;
 
-AM_INLINE vf vf_set(float x) { return _mm512_set1_ps(x); }
-AM_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
-AM_INLINE void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
-AM_INLINE vm vm_first(size_t n) { return n >= 16 ? (vm)0xffff : (vm)((1u << n) - 1u); }
-AM_INLINE vf vf_load_m(const float *p, vm m) { return _mm512_maskz_loadu_ps(m, p); }
-AM_INLINE void vf_store_m(float *p, vm m, vf x) { _mm512_mask_storeu_ps(p, m, x); }
-AM_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
-AM_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
-AM_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
-AM_INLINE vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
-AM_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
-AM_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); } /* c - a b */
-AM_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }              /* b when a or b is NaN */
-AM_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
-AM_INLINE vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }
-AM_INLINE vf vf_abs(vf a) { return _mm512_abs_ps(a); }
-AM_INLINE vf vf_round(vf a) { return _mm512_roundscale_ps(a, 8); } /* to nearest even */
-AM_INLINE vm vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
-AM_INLINE vm vf_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
-AM_INLINE vf vf_pick(vm m, vf yes, vf no) { return _mm512_mask_blend_ps(m, no, yes); }
-AM_INLINE vi vf_bits(vf a) { return _mm512_castps_si512(a); }
-AM_INLINE vf vi_float(vi a) { return _mm512_castsi512_ps(a); }
-AM_INLINE vi vi_set(int32_t x) { return _mm512_set1_epi32(x); }
-AM_INLINE vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
-AM_INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
-AM_INLINE vi vi_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
-AM_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
-AM_INLINE vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
-AM_INLINE vi vi_shr23(vi a) { return _mm512_srli_epi32(a, 23); }
-AM_INLINE vf vi_to_vf(vi a) { return _mm512_cvtepi32_ps(a); }
+AM_INLINE vf vf_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+AM_INLINE vf vf_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+AM_INLINE void vf_store(float *p, vf x)
+{
+    _mm512_storeu_ps(p, x);
+}
+AM_INLINE vm vm_first(size_t n)
+{
+    return n >= 16 ? (vm)0xffff : (vm)((1u << n) - 1u);
+}
+AM_INLINE vf vf_load_m(const float *p, vm m)
+{
+    return _mm512_maskz_loadu_ps(m, p);
+}
+AM_INLINE void vf_store_m(float *p, vm m, vf x)
+{
+    _mm512_mask_storeu_ps(p, m, x);
+}
+AM_INLINE vf vf_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+AM_INLINE vf vf_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+AM_INLINE vf vf_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+AM_INLINE vf vf_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+AM_INLINE vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+AM_INLINE vf vf_fnma(vf a, vf b, vf c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+} /* c - a b */
+AM_INLINE vf vf_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+} /* b when a or b is NaN */
+AM_INLINE vf vf_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+AM_INLINE vf vf_sqrt(vf a)
+{
+    return _mm512_sqrt_ps(a);
+}
+AM_INLINE vf vf_abs(vf a)
+{
+    return _mm512_abs_ps(a);
+}
+AM_INLINE vf vf_round(vf a)
+{
+    return _mm512_roundscale_ps(a, 8);
+} /* to nearest even */
+AM_INLINE vm vf_lt(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+AM_INLINE vm vf_gt(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
+}
+AM_INLINE vf vf_pick(vm m, vf yes, vf no)
+{
+    return _mm512_mask_blend_ps(m, no, yes);
+}
+AM_INLINE vi vf_bits(vf a)
+{
+    return _mm512_castps_si512(a);
+}
+AM_INLINE vf vi_float(vi a)
+{
+    return _mm512_castsi512_ps(a);
+}
+AM_INLINE vi vi_set(int32_t x)
+{
+    return _mm512_set1_epi32(x);
+}
+AM_INLINE vi vi_and(vi a, vi b)
+{
+    return _mm512_and_si512(a, b);
+}
+AM_INLINE vi vi_or(vi a, vi b)
+{
+    return _mm512_or_si512(a, b);
+}
+AM_INLINE vi vi_xor(vi a, vi b)
+{
+    return _mm512_xor_si512(a, b);
+}
+AM_INLINE vi vi_add(vi a, vi b)
+{
+    return _mm512_add_epi32(a, b);
+}
+AM_INLINE vi vi_sub(vi a, vi b)
+{
+    return _mm512_sub_epi32(a, b);
+}
+AM_INLINE vi vi_shr23(vi a)
+{
+    return _mm512_srli_epi32(a, 23);
+}
+AM_INLINE vf vi_to_vf(vi a)
+{
+    return _mm512_cvtepi32_ps(a);
+}
 /* x * 2^n for whole n */
-AM_INLINE vf vf_scale2(vf x, vf n) { return _mm512_scalef_ps(x, n); }
+AM_INLINE vf vf_scale2(vf x, vf n)
+{
+    return _mm512_scalef_ps(x, n);
+}
 AM_INLINE float vf_sum(vf x)
 {
     __m256 h = _mm256_add_ps(_mm512_castps512_ps256(x),
@@ -61,7 +155,10 @@ AM_INLINE float vf_sum(vf x)
     q = _mm_add_ss(q, _mm_shuffle_ps(q, q, 1));
     return _mm_cvtss_f32(q);
 }
-AM_INLINE float vf_hmax(vf x) { return _mm512_reduce_max_ps(x); }
+AM_INLINE float vf_hmax(vf x)
+{
+    return _mm512_reduce_max_ps(x);
+}
 /* high and low halves of the 32 x 32 bit products of all lanes */
 AM_INLINE void vi_mulhilo(vi a, uint32_t k, vi *hi, vi *lo)
 {
@@ -75,8 +172,14 @@ AM_INLINE vi vi_iota(void)
 {
     return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
-AM_INLINE vm vi_ge_u(vi a, vi b) { return _mm512_cmpge_epu32_mask(a, b); }
-AM_INLINE vf vf_keep(vm m, vf x) { return _mm512_maskz_mov_ps(m, x); }
+AM_INLINE vm vi_ge_u(vi a, vi b)
+{
+    return _mm512_cmpge_epu32_mask(a, b);
+}
+AM_INLINE vf vf_keep(vm m, vf x)
+{
+    return _mm512_maskz_mov_ps(m, x);
+}
 
 #else
 
@@ -85,9 +188,18 @@ typedef __m256 vf;
 typedef __m256i vi;
 typedef __m256 vm; /* all bits of a lane set or clear */
 
-AM_INLINE vf vf_set(float x) { return _mm256_set1_ps(x); }
-AM_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
-AM_INLINE void vf_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
+AM_INLINE vf vf_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+AM_INLINE vf vf_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+AM_INLINE void vf_store(float *p, vf x)
+{
+    _mm256_storeu_ps(p, x);
+}
 AM_INLINE vm vm_first(size_t n)
 {
     __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -101,38 +213,108 @@ AM_INLINE void vf_store_m(float *p, vm m, vf x)
 {
     _mm256_maskstore_ps(p, _mm256_castps_si256(m), x);
 }
-AM_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
-AM_INLINE vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
-AM_INLINE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
-AM_INLINE vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
-AM_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
-AM_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); } /* c - a b */
-AM_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); } /* b when a or b is NaN */
-AM_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
-AM_INLINE vf vf_sqrt(vf a) { return _mm256_sqrt_ps(a); }
+AM_INLINE vf vf_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+AM_INLINE vf vf_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+AM_INLINE vf vf_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+AM_INLINE vf vf_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+AM_INLINE vf vf_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+AM_INLINE vf vf_fnma(vf a, vf b, vf c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+} /* c - a b */
+AM_INLINE vf vf_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+} /* b when a or b is NaN */
+AM_INLINE vf vf_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+AM_INLINE vf vf_sqrt(vf a)
+{
+    return _mm256_sqrt_ps(a);
+}
 AM_INLINE vf vf_abs(vf a)
 {
     return _mm256_and_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff)));
 }
-AM_INLINE vf vf_round(vf a) { return _mm256_round_ps(a, 8); } /* to nearest even */
-AM_INLINE vm vf_lt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
-AM_INLINE vm vf_gt(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
-AM_INLINE vf vf_pick(vm m, vf yes, vf no) { return _mm256_blendv_ps(no, yes, m); }
-AM_INLINE vi vf_bits(vf a) { return _mm256_castps_si256(a); }
-AM_INLINE vf vi_float(vi a) { return _mm256_castsi256_ps(a); }
-AM_INLINE vi vi_set(int32_t x) { return _mm256_set1_epi32(x); }
-AM_INLINE vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
-AM_INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
-AM_INLINE vi vi_xor(vi a, vi b) { return _mm256_xor_si256(a, b); }
-AM_INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
-AM_INLINE vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
-AM_INLINE vi vi_shr23(vi a) { return _mm256_srli_epi32(a, 23); }
-AM_INLINE vf vi_to_vf(vi a) { return _mm256_cvtepi32_ps(a); }
+AM_INLINE vf vf_round(vf a)
+{
+    return _mm256_round_ps(a, 8);
+} /* to nearest even */
+AM_INLINE vm vf_lt(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
+}
+AM_INLINE vm vf_gt(vf a, vf b)
+{
+    return _mm256_cmp_ps(a, b, _CMP_GT_OQ);
+}
+AM_INLINE vf vf_pick(vm m, vf yes, vf no)
+{
+    return _mm256_blendv_ps(no, yes, m);
+}
+AM_INLINE vi vf_bits(vf a)
+{
+    return _mm256_castps_si256(a);
+}
+AM_INLINE vf vi_float(vi a)
+{
+    return _mm256_castsi256_ps(a);
+}
+AM_INLINE vi vi_set(int32_t x)
+{
+    return _mm256_set1_epi32(x);
+}
+AM_INLINE vi vi_and(vi a, vi b)
+{
+    return _mm256_and_si256(a, b);
+}
+AM_INLINE vi vi_or(vi a, vi b)
+{
+    return _mm256_or_si256(a, b);
+}
+AM_INLINE vi vi_xor(vi a, vi b)
+{
+    return _mm256_xor_si256(a, b);
+}
+AM_INLINE vi vi_add(vi a, vi b)
+{
+    return _mm256_add_epi32(a, b);
+}
+AM_INLINE vi vi_sub(vi a, vi b)
+{
+    return _mm256_sub_epi32(a, b);
+}
+AM_INLINE vi vi_shr23(vi a)
+{
+    return _mm256_srli_epi32(a, 23);
+}
+AM_INLINE vf vi_to_vf(vi a)
+{
+    return _mm256_cvtepi32_ps(a);
+}
 /* x * 2^n for whole n in -260..260, in two steps so that neither factor leaves the range */
 AM_INLINE vf vf_scale2(vf x, vf n)
 {
     __m256i k = _mm256_cvtps_epi32(n);
-    __m256i k1 = _mm256_srai_epi32(k, 1), k2 = _mm256_sub_epi32(k, k1), bias = _mm256_set1_epi32(127);
+    __m256i k1 = _mm256_srai_epi32(k, 1), k2 = _mm256_sub_epi32(k, k1),
+            bias = _mm256_set1_epi32(127);
     __m256 f1 = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(k1, bias), 23));
     __m256 f2 = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(k2, bias), 23));
     return _mm256_mul_ps(_mm256_mul_ps(x, f1), f2);
@@ -160,16 +342,23 @@ AM_INLINE void vi_mulhilo(vi a, uint32_t k, vi *hi, vi *lo)
     *lo = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
     *hi = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
 }
-AM_INLINE vi vi_iota(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+AM_INLINE vi vi_iota(void)
+{
+    return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+}
 AM_INLINE vm vi_ge_u(vi a, vi b)
 {
     return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_max_epu32(a, b), a));
 }
-AM_INLINE vf vf_keep(vm m, vf x) { return _mm256_and_ps(m, x); }
+AM_INLINE vf vf_keep(vm m, vf x)
+{
+    return _mm256_and_ps(m, x);
+}
 
 #endif
 
-/* exp with a relative error of 2e-7; 0 below -104, infinity above 88.73, NaN stays (Cephes' polynomial) */
+/* exp with a relative error of 2e-7; 0 below -104, infinity above 88.73, NaN stays (Cephes'
+ * polynomial) */
 AM_INLINE vf vf_exp(vf x)
 {
     vf y = vf_min(vf_set(89.0f), vf_max(vf_set(-104.0f), x));

@@ -1,0 +1,261 @@
+/* Symbol-to-symbol gradients: walks the graph from the loss back and appends gradient nodes.
+ *
+ * Each op's rule is a function here, in one table; it sees the value v and the value dy of the
+ * gradient of the loss with respect to v, and adds to the gradients of v's inputs those that are
+ * needed. Fitting library. */
+#include "nn/loss.h"
+
+#include "base/alloc.h"
+#include "nn/graph_int.h"
+#include "nn/ops/train_ops.h"
+
+struct grads {
+    struct am_graph *g;
+    am_value *of; /* owned, [n]: the gradient found so far, or AM_VALUE_NONE */
+    bool *needed; /* owned, [n]: leads to a trained parameter */
+};
+
+/* Nodes move when the graph grows: rules read a copy. */
+static struct am_gnode copy_of(const struct grads *c, am_value v)
+{
+    return *am_graph_node(c->g, v);
+}
+
+static bool wanted(const struct grads *c, am_value v)
+{
+    return v != AM_VALUE_NONE && c->needed[v];
+}
+
+static void give(struct grads *c, am_value v, am_value grad)
+{
+    if (grad == AM_VALUE_NONE || !wanted(c, v))
+        return;
+    if (c->of[v] == AM_VALUE_NONE) {
+        c->of[v] = grad;
+        return;
+    }
+    const am_value in[2] = {c->of[v], grad};
+    c->of[v] = am_graph_add(c->g, &am_op_add, in, 2, NULL, NULL);
+}
+
+static am_value emit(struct grads *c, const struct am_op *op, unsigned n, const am_value *in,
+                     const struct am_attr *attr)
+{
+    return am_graph_add(c->g, op, in, n, attr, NULL);
+}
+#define EMIT(c, op, attr, ...)                                                                     \
+    emit((c), (op), sizeof((am_value[]){__VA_ARGS__}) / sizeof(am_value),                          \
+         (am_value[]){__VA_ARGS__}, (attr))
+
+static void linear_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    if (wanted(c, n.in[0]))
+        give(c, n.in[0], EMIT(c, &am_op_linear_dx, NULL, dy, n.in[1]));
+    if (wanted(c, n.in[1]))
+        give(c, n.in[1], EMIT(c, &am_op_linear_dw, NULL, n.in[0], dy));
+    if (am_in_given(&n, 2) && wanted(c, n.in[2]))
+        give(c, n.in[2], EMIT(c, &am_op_col_sum, NULL, dy));
+}
+
+static void act_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    const bool by_input =
+        n.attr.act == AM_ACT_GELU || n.attr.act == AM_ACT_GELU_TANH || n.attr.act == AM_ACT_SILU;
+    give(c, n.in[0], EMIT(c, &am_op_act_grad, &n.attr, dy, by_input ? n.in[0] : v));
+}
+
+static void softmax_grad(struct grads *c, am_value v, am_value dy)
+{
+    give(c, copy_of(c, v).in[0], EMIT(c, &am_op_softmax_grad, NULL, dy, v));
+}
+
+static void dropout_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    give(c, n.in[0], EMIT(c, &am_op_dropout_train, &n.attr, dy));
+}
+
+static void add_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    give(c, n.in[0], dy);
+    give(c, n.in[1], dy);
+}
+
+static void mul_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    if (wanted(c, n.in[0]))
+        give(c, n.in[0], EMIT(c, &am_op_mul, NULL, dy, n.in[1]));
+    if (wanted(c, n.in[1]))
+        give(c, n.in[1], EMIT(c, &am_op_mul, NULL, dy, n.in[0]));
+}
+
+static void scale_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    const struct am_attr attr = {.f = {n.attr.f[0], 0.0f}};
+    give(c, n.in[0], EMIT(c, &am_op_scale, &attr, dy));
+}
+
+static void concat_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    int64_t first = 0;
+    for (unsigned i = 0; i < n.n_in; i++) {
+        const int64_t cols = am_in_dims(c->g, &n, i)->d[1];
+        const struct am_attr attr = {.i = {first, cols}};
+        if (wanted(c, n.in[i]))
+            give(c, n.in[i], EMIT(c, &am_op_columns, &attr, dy));
+        first += cols;
+    }
+}
+
+static void columns_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    const struct am_attr attr = {.i = {n.attr.i[0], am_in_dims(c->g, &n, 0)->d[1]}};
+    give(c, n.in[0], EMIT(c, &am_op_pad_columns, &attr, dy));
+}
+
+static void embedding_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    if (wanted(c, n.in[1]))
+        give(c, n.in[1], EMIT(c, &am_op_embedding_grad, NULL, dy, n.in[0], n.in[1]));
+}
+
+static am_value row_of(struct grads *c, am_value two, int64_t i)
+{
+    const struct am_attr attr = {.i = {i}};
+    return EMIT(c, &am_op_row, &attr, two);
+}
+
+/* bn_train: inputs x, stats, weight, bias; the path through the statistics is inside bn_dx */
+static void batch_norm_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    const am_value sums = EMIT(c, &am_op_bn_sums, &n.attr, dy, n.in[0], n.in[1]);
+    if (wanted(c, n.in[0]))
+        give(c, n.in[0], EMIT(c, &am_op_bn_dx, &n.attr, dy, n.in[0], n.in[1], n.in[2], sums));
+    if (wanted(c, n.in[2]))
+        give(c, n.in[2], row_of(c, sums, 1));
+    if (wanted(c, n.in[3]))
+        give(c, n.in[3], row_of(c, sums, 0));
+}
+
+static void layer_norm_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    if (wanted(c, n.in[0]))
+        give(c, n.in[0], EMIT(c, &am_op_ln_dx, &n.attr, dy, n.in[0], n.in[1]));
+    if (!wanted(c, n.in[1]) && !wanted(c, n.in[2]))
+        return;
+    const am_value sums = EMIT(c, &am_op_ln_sums, &n.attr, dy, n.in[0]);
+    if (wanted(c, n.in[1]))
+        give(c, n.in[1], row_of(c, sums, 1));
+    if (wanted(c, n.in[2]))
+        give(c, n.in[2], row_of(c, sums, 0));
+}
+
+static const struct {
+    const struct am_op *op;
+    void (*rule)(struct grads *c, am_value v, am_value dy);
+} rules[] = {
+    {&am_op_linear, linear_grad},
+    {&am_op_act, act_grad},
+    {&am_op_softmax, softmax_grad},
+    {&am_op_dropout_train, dropout_grad},
+    {&am_op_add, add_grad},
+    {&am_op_mul, mul_grad},
+    {&am_op_scale, scale_grad},
+    {&am_op_concat, concat_grad},
+    {&am_op_columns, columns_grad},
+    {&am_op_embedding, embedding_grad},
+    {&am_op_bn_train, batch_norm_grad},
+    {&am_op_layer_norm, layer_norm_grad},
+};
+
+static enum am_rc apply_rule(struct grads *c, am_value v, struct am_err *err)
+{
+    const struct am_op *op = am_graph_node(c->g, v)->op;
+    if (op == &am_op_param)
+        return AM_OK;
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        if (rules[i].op == op) {
+            rules[i].rule(c, v, c->of[v]);
+            return am_graph_check(c->g, err);
+        }
+    return am_fail(err, AM_EUNSUPPORTED, "node %u (%s) has no gradient", v, op->name);
+}
+
+static void find_needed(struct grads *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct am_gnode *node = am_graph_node(c->g, (am_value)i);
+        if (node->op == &am_op_param)
+            c->needed[i] =
+                !(am_graph_param_spec(c->g, (size_t)node->attr.i[0])->flags & AM_PARAM_FROZEN);
+        for (unsigned k = 0; k < node->n_in; k++)
+            c->needed[i] |= wanted(c, node->in[k]);
+        if (node->op == &am_op_bn_stats || (node->op->flags & AM_OP_EFFECT))
+            c->needed[i] = false; /* bn_dx covers it */
+    }
+}
+
+/* Two parameters may come out with one gradient node: the second gets a copy, since each has its
+ * own place. */
+static void bind(struct grads *c)
+{
+    struct am_graph *g = c->g;
+    for (size_t k = 0; k < g->params.len; k++) {
+        am_value grad = c->of[g->params.ptr[k].value];
+        const struct am_attr same = {.f = {1.0f, 0.0f}};
+        for (size_t j = 0; j < k && grad != AM_VALUE_NONE; j++)
+            if (g->params.ptr[j].grad == grad) {
+                grad = EMIT(c, &am_op_scale, &same, grad);
+                break;
+            }
+        g->params.ptr[k].grad = grad;
+    }
+}
+
+static enum am_rc backward(struct grads *c, am_value loss, struct am_err *err)
+{
+    const struct am_gnode n = copy_of(c, loss);
+    find_needed(c, (size_t)loss + 1);
+    if (!wanted(c, n.in[0]))
+        return AM_OK;
+    c->of[n.in[0]] = am_graph_add(c->g, &am_op_loss_grad, n.in, n.n_in, &n.attr, "loss_grad");
+    AM_TRY(am_graph_check(c->g, err));
+    for (am_value v = loss; v-- > 0;)
+        if (c->needed[v] && c->of[v] != AM_VALUE_NONE)
+            AM_TRY(apply_rule(c, v, err));
+    bind(c);
+    return am_graph_check(c->g, err);
+}
+
+enum am_rc am_grad_build(struct am_graph *g, struct am_err *err)
+{
+    AM_TRY(am_graph_check(g, err));
+    const am_value loss = am_graph_find_output(g, "loss");
+    if (loss == AM_VALUE_NONE || am_graph_node(g, loss)->op != &am_op_loss)
+        return am_fail(err, AM_EINVAL, "gradients need am_loss_add first");
+    const size_t n = (size_t)loss + 1;
+    struct grads c = {.g = g};
+    c.of = am_alloc_array(n, sizeof *c.of);
+    c.needed = am_calloc(n, sizeof *c.needed);
+    enum am_rc rc;
+    if (!c.of || !c.needed) {
+        rc = am_fail_nomem(err, n * sizeof *c.of);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            c.of[i] = AM_VALUE_NONE;
+        rc = backward(&c, loss, err);
+    }
+    am_free(c.of);
+    am_free(c.needed);
+    return rc;
+}

@@ -1,0 +1,145 @@
+/* Gradients of linear (dx = dy W^T, dw = x^T dy, db = column sums), of activations and of softmax.
+ * Fitting. */
+#include "base/pool.h"
+#include "nn/ops/train_ops.h"
+
+#include <string.h>
+
+static enum am_rc dx_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
+{
+    const struct am_dims *dy = am_in_dims(g, n, 0), *w = am_in_dims(g, n, 1);
+    if (w->rank != 2 || dy->d[dy->rank - 1] != w->d[1])
+        return am_op_fail(g, n, err, "the columns of dy and of the weight differ");
+    n->dims = *dy;
+    n->dims.d[dy->rank - 1] = w->d[0];
+    return AM_OK;
+}
+
+/* W [K,N] is packed as the matrix [N,K] into scratch, then an ordinary product. */
+static void dx_run(const struct am_run *r, const struct am_step *s)
+{
+    const size_t n = s->in[0].cols, k = s->out.cols;
+    float *packed = am_scratch(r, s);
+    const struct am_gemm g = {.m = am_arg_rows(r, &s->in[0]),
+                              .n = k,
+                              .k = n,
+                              .a = am_arg_ptr(r, &s->in[0]),
+                              .a_row = n,
+                              .a_col = 1,
+                              .b = packed,
+                              .b_row = 0,
+                              .c = am_arg_ptr(r, &s->out),
+                              .c_row = k};
+    if (g.m == 0)
+        return;
+    am_pack_transposed(r->kern, am_arg_ptr(r, &s->in[1]), n, n, k, packed);
+    am_run_gemm(r, &g);
+}
+
+static size_t dx_scratch(const struct am_graph *g, const struct am_gnode *n, size_t rows)
+{
+    const struct am_dims *w = am_in_dims(g, n, 1);
+    (void)rows;
+    return ((size_t)w->d[0] + 63) / 64 * 64 * (size_t)w->d[1]; /* any table's panel divides 64 */
+}
+
+static double dx_flops(const struct am_graph *g, const struct am_gnode *n)
+{
+    return 2.0 * (double)am_dims_count(&n->dims) * (double)am_in_dims(g, n, 1)->d[1];
+}
+
+static enum am_rc dw_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
+{
+    const struct am_dims *x = am_in_dims(g, n, 0), *dy = am_in_dims(g, n, 1);
+    (void)err;
+    n->dims = am_dims2((int64_t)am_dims_cols(x), (int64_t)am_dims_cols(dy));
+    return AM_OK;
+}
+
+static void dw_run(const struct am_run *r, const struct am_step *s)
+{
+    const size_t k = s->out.rows, n = s->out.cols, rows = am_arg_rows(r, &s->in[0]);
+    float *out = am_arg_ptr(r, &s->out);
+    if (rows == 0) {
+        memset(out, 0, k * n * sizeof(float));
+        return;
+    }
+    const struct am_gemm g = {.m = k,
+                              .n = n,
+                              .k = rows,
+                              .a = am_arg_ptr(r, &s->in[0]),
+                              .a_row = 1,
+                              .a_col = k,
+                              .b = am_arg_ptr(r, &s->in[1]),
+                              .b_row = n,
+                              .c = out,
+                              .c_row = n};
+    am_run_gemm(r, &g);
+}
+
+static double dw_flops(const struct am_graph *g, const struct am_gnode *n)
+{
+    return 2.0 * (double)am_dims_count(&n->dims) * (double)am_dims_rows(am_in_dims(g, n, 0));
+}
+
+static enum am_rc col_sum_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
+{
+    (void)err;
+    n->dims = am_dims1((int64_t)am_dims_cols(am_in_dims(g, n, 0)));
+    return AM_OK;
+}
+
+static void col_sum_run(const struct am_run *r, const struct am_step *s)
+{
+    const size_t n = s->in[0].cols;
+    r->tkern->col_sum(am_arg_ptr(r, &s->in[0]), am_arg_rows(r, &s->in[0]), n, 0, n,
+                      am_arg_ptr(r, &s->out));
+}
+
+static enum am_rc same_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
+{
+    if (!am_dims_eq(am_in_dims(g, n, 0), am_in_dims(g, n, 1)))
+        return am_op_fail(g, n, err, "both inputs must have the same shape");
+    n->dims = *am_in_dims(g, n, 0);
+    return AM_OK;
+}
+
+static void act_grad_run(const struct am_run *r, const struct am_step *s)
+{
+    r->tkern->act_grad(s->attr.act, s->attr.f[0], am_arg_ptr(r, &s->in[0]),
+                       am_arg_ptr(r, &s->in[1]), am_arg_ptr(r, &s->out), am_arg_count(r, &s->out));
+}
+
+static void softmax_grad_run(const struct am_run *r, const struct am_step *s)
+{
+    r->tkern->softmax_grad(am_arg_ptr(r, &s->in[0]), am_arg_ptr(r, &s->in[1]),
+                           am_arg_ptr(r, &s->out), am_arg_rows(r, &s->out), s->out.cols);
+}
+
+const struct am_op am_op_linear_dx = {.name = "linear_dx",
+                                      .min_in = 2,
+                                      .max_in = 2,
+                                      .infer = dx_infer,
+                                      .run = dx_run,
+                                      .flops = dx_flops,
+                                      .scratch = dx_scratch};
+const struct am_op am_op_linear_dw = {.name = "linear_dw",
+                                      .min_in = 2,
+                                      .max_in = 2,
+                                      .infer = dw_infer,
+                                      .run = dw_run,
+                                      .flops = dw_flops};
+const struct am_op am_op_col_sum = {
+    .name = "col_sum", .min_in = 1, .max_in = 1, .infer = col_sum_infer, .run = col_sum_run};
+const struct am_op am_op_act_grad = {.name = "act_grad",
+                                     .min_in = 2,
+                                     .max_in = 2,
+                                     .flags = AM_OP_IN_PLACE,
+                                     .infer = same_infer,
+                                     .run = act_grad_run};
+const struct am_op am_op_softmax_grad = {.name = "softmax_grad",
+                                         .min_in = 2,
+                                         .max_in = 2,
+                                         .flags = AM_OP_IN_PLACE,
+                                         .infer = same_infer,
+                                         .run = softmax_grad_run};

@@ -1,0 +1,17 @@
+/* The fitting library's ops: training forms, gradients, losses. For grad.c, loss.c and
+ * train_plan.c. */
+#ifndef AM_NN_TRAIN_OPS_H
+#define AM_NN_TRAIN_OPS_H
+
+#include "nn/ops/op.h"
+
+extern const struct am_op am_op_const, am_op_loss, am_op_loss_grad, am_op_linear_dx,
+    am_op_linear_dw, am_op_col_sum, am_op_act_grad, am_op_softmax_grad, am_op_dropout_train,
+    am_op_bn_stats, am_op_bn_train, am_op_bn_update, am_op_bn_sums, am_op_bn_dx, am_op_ln_dx,
+    am_op_ln_sums, am_op_row, am_op_embedding_grad, am_op_pad_columns;
+
+/* am_op_loss and am_op_loss_grad: inputs prediction, target, weight or none, class weights or none.
+ * attr.i[0] = enum am_loss_kind, attr.i[1] = 1: the prediction is logits, attr.i[2] = classes
+ * (CATEGORICAL), attr.f[0] = label smoothing, delta or margin. */
+
+#endif

@@ -1,0 +1,142 @@
+/* The executor: one memory map per session, then a loop over ready steps. Allocates only when made.
+ */
+#include "nn/session.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "nn/plan_int.h"
+
+struct am_session {
+    struct am_plan *plan; /* one reference */
+    float *arena;         /* owned, 64-byte aligned */
+    struct am_run run;
+    uint64_t *profile; /* borrowed; NULL = off */
+};
+
+enum am_rc am_session_new(struct am_plan *plan, struct am_pool *pool, struct am_session **out,
+                          struct am_err *err)
+{
+    *out = NULL;
+    struct am_session *s = am_calloc(1, sizeof *s);
+    const size_t n_bytes = (plan->arena_floats ? plan->arena_floats : 16) * sizeof(float);
+    if (!s)
+        return am_fail_nomem(err, sizeof *s);
+    s->arena = am_alloc_aligned(64, n_bytes);
+    if (!s->arena) {
+        am_free(s);
+        return am_fail_nomem(err, n_bytes);
+    }
+    memset(s->arena, 0, n_bytes);
+    s->plan = am_plan_get(plan);
+    s->run.pool = pool;
+    s->run.kern = plan->kern;
+    s->run.tkern = plan->tkern;
+    s->run.base[AM_IN_ARENA] = s->arena;
+    s->run.base[AM_IN_CONST] = plan->consts;
+    *out = s;
+    return AM_OK;
+}
+
+void am_session_free(struct am_session *s)
+{
+    if (!s)
+        return;
+    am_plan_put(s->plan);
+    am_free(s->arena);
+    am_free(s);
+}
+
+void am_session_profile(struct am_session *s, uint64_t *ns)
+{
+    s->profile = ns;
+}
+
+static void run_steps(struct am_session *s)
+{
+    const struct am_plan *p = s->plan;
+    if (!s->profile) {
+        for (size_t i = 0; i < p->n_steps; i++)
+            p->steps[i].run(&s->run, &p->steps[i]);
+        return;
+    }
+    for (size_t i = 0; i < p->n_steps; i++) {
+        uint64_t t = am_mono_ns();
+        p->steps[i].run(&s->run, &p->steps[i]);
+        s->profile[i] += am_mono_ns() - t;
+    }
+}
+
+/* Read-only inputs share the array of bases with outputs: no step writes where it only reads. */
+static float *readable(const float *p)
+{
+    union {
+        const float *in;
+        float *out;
+    } u = {.in = p};
+    return u.out;
+}
+
+static enum am_rc check_rows(const struct am_session *s, size_t n_rows, struct am_err *err)
+{
+    if (n_rows > s->plan->bucket_rows)
+        return am_fail(err, AM_EINVAL, "%zu rows given to a plan for at most %zu", n_rows,
+                       s->plan->bucket_rows);
+    return AM_OK;
+}
+
+enum am_rc am_session_run(struct am_session *s, size_t n_rows, const float *x, float *y,
+                          struct am_err *err)
+{
+    if (s->plan->mode != AM_PLAN_INFER)
+        return am_fail(err, AM_EINVAL, "am_session_run needs a plan for inference");
+    AM_TRY(check_rows(s, n_rows, err));
+    if (n_rows == 0)
+        return AM_OK;
+    s->run.n_rows = n_rows;
+    s->run.base[AM_IN_X] = readable(x);
+    s->run.base[AM_IN_Y] = y;
+    s->run.base[AM_IN_PARAMS] = s->plan->shared->data;
+    run_steps(s);
+    return AM_OK;
+}
+
+static enum am_rc check_classes(const struct am_plan *p, const struct am_session_io *io,
+                                struct am_err *err)
+{
+    for (size_t i = 0; p->n_classes && i < io->n_rows; i++) {
+        const float t = io->target[i];
+        if (!(t >= 0.0f && t < (float)p->n_classes) || t != floorf(t))
+            return am_fail(err, AM_EINVAL, "target %g of row %zu is not a class in 0..%zu",
+                           (double)t, i, p->n_classes - 1);
+    }
+    return AM_OK;
+}
+
+enum am_rc am_session_run_io(struct am_session *s, struct am_session_io *io, struct am_err *err)
+{
+    const struct am_plan *p = s->plan;
+    if (p->mode == AM_PLAN_INFER)
+        return am_fail(err, AM_EINVAL, "am_session_run_io needs a plan for training or evaluation");
+    AM_TRY(check_rows(s, io->n_rows, err));
+    if (!io->params || (io->n_rows && (!io->x || !io->target)) ||
+        (p->mode == AM_PLAN_TRAIN && !io->grads))
+        return am_fail(err, AM_EINVAL, "a run needs x, target, params, and grads when it trains");
+    AM_TRY(check_classes(p, io, err));
+    io->loss = io->weight_sum = 0;
+    s->run.n_rows = io->n_rows;
+    s->run.seed = io->seed;
+    s->run.step = io->step;
+    s->run.loss = &io->loss;
+    s->run.weight_sum = &io->weight_sum;
+    s->run.base[AM_IN_X] = readable(io->x);
+    s->run.base[AM_IN_TARGET] = readable(io->target);
+    s->run.base[AM_IN_WEIGHT] = readable(io->weight);
+    s->run.base[AM_IN_PARAMS] = io->params;
+    s->run.base[AM_IN_GRADS] = io->grads;
+    s->run.base[AM_IN_Y] = io->y ? io->y : s->arena + p->y_offset;
+    run_steps(s);
+    return AM_OK;
+}
