@@ -1,9 +1,15 @@
-/* Files: the real table, the faulty one for tests, and whole-file operations over whichever is set. */
+/* Files behind the function table, the fault hook, and the whole-file operations.
+ *
+ * Every call that reads or changes a file goes through hooked(), which is where tests fail the n-th
+ * one. On a failure before the rename the temporary is removed; after it the new file is complete.
+ * Any thread; the table is replaced only while nothing else runs. */
 #include "base/fs.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,69 +22,149 @@
 #include "base/alloc.h"
 #include "base/vec.h"
 
-static int real_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
-static int real_mkdir(const char *path, mode_t mode) { return mkdir(path, mode); }
+/* ---- the real table ---- */
 
-static const struct am_fs_ops real = {real_open, read,   pread, write,  pwrite,     fsync,
-                                      close,     rename, link,  unlink, real_mkdir, ftruncate};
-
-/* ---- the faulty table ---- */
-
-static atomic_long countdown, hits;
-static atomic_int fault_errno;
-static atomic_bool fault_forever;
-
-static bool faulty(void)
+static int real_open(const char *path, int flags, mode_t mode)
 {
-    long left = atomic_load(&countdown);
-    if (left == 0)
-        return false;
-    left = atomic_fetch_sub(&countdown, 1);
-    if (left != 1 && !(left < 1 && atomic_load(&fault_forever)))
-        return false;
-    atomic_fetch_add(&hits, 1);
-    if (!atomic_load(&fault_forever))
-        atomic_store(&countdown, 0);
-    errno = atomic_load(&fault_errno);
-    return true;
+    return open(path, flags | O_CLOEXEC | O_NOCTTY, mode);
 }
 
-static int f_open(const char *path, int flags, mode_t mode) { return faulty() ? -1 : real.open(path, flags, mode); }
-static ssize_t f_read(int fd, void *p, size_t n) { return faulty() ? -1 : real.read(fd, p, n); }
-static ssize_t f_pread(int fd, void *p, size_t n, off_t at) { return faulty() ? -1 : real.pread(fd, p, n, at); }
-static ssize_t f_write(int fd, const void *p, size_t n) { return faulty() ? -1 : real.write(fd, p, n); }
-static ssize_t f_pwrite(int fd, const void *p, size_t n, off_t at)
+static const struct am_fs_ops real_ops = {
+    .open = real_open,
+    .read = read,
+    .pread = pread,
+    .write = write,
+    .pwrite = pwrite,
+    .fsync = fsync,
+    .close = close,
+    .rename = rename,
+    .link = link,
+    .unlink = unlink,
+    .mkdir = mkdir,
+    .ftruncate = ftruncate,
+};
+static const struct am_fs_ops *_Atomic base_ops = &real_ops;
+
+static const struct am_fs_ops *base(void)
 {
-    return faulty() ? -1 : real.pwrite(fd, p, n, at);
+    return atomic_load(&base_ops);
 }
-static int f_fsync(int fd) { return faulty() ? -1 : real.fsync(fd); }
-static int f_close(int fd) { return real.close(fd); } /* a close is not a place to lose a descriptor */
-static int f_rename(const char *a, const char *b) { return faulty() ? -1 : real.rename(a, b); }
-static int f_link(const char *a, const char *b) { return faulty() ? -1 : real.link(a, b); }
-static int f_unlink(const char *p) { return real.unlink(p); } /* clean-up after a fault must work */
-static int f_mkdir(const char *p, mode_t m) { return faulty() ? -1 : real.mkdir(p, m); }
-static int f_ftruncate(int fd, off_t n) { return faulty() ? -1 : real.ftruncate(fd, n); }
 
-static const struct am_fs_ops faulty_ops = {f_open,  f_read,   f_pread, f_write,  f_pwrite, f_fsync,
-                                            f_close, f_rename, f_link,  f_unlink, f_mkdir,  f_ftruncate};
+/* ---- the fault table: the same calls, the n-th of which fails ---- */
 
-static _Atomic(const struct am_fs_ops *) current = &real;
-
-const struct am_fs_ops *am_fs(void) { return atomic_load_explicit(&current, memory_order_relaxed); }
-void am_fs_set(const struct am_fs_ops *ops) { atomic_store(&current, ops ? ops : &real); }
+static atomic_long fail_after;
+static atomic_int fail_errnum;
+static atomic_bool fail_forever, fail_armed;
+static atomic_long fail_hits;
 
 void am_fs_fail_nth(long n, int errnum, bool forever)
 {
-    atomic_store(&hits, 0);
-    atomic_store(&fault_errno, errnum);
-    atomic_store(&fault_forever, forever);
-    atomic_store(&countdown, n);
-    am_fs_set(n ? &faulty_ops : NULL);
+    atomic_store(&fail_armed, false);
+    atomic_store(&fail_after, n);
+    atomic_store(&fail_errnum, errnum);
+    atomic_store(&fail_forever, forever);
+    atomic_store(&fail_hits, 0);
+    atomic_store(&fail_armed, n > 0);
 }
 
-long am_fs_hook_hits(void) { return atomic_load(&hits); }
+long am_fs_hook_hits(void)
+{
+    return atomic_load(&fail_hits);
+}
 
-/* ---- whole-file operations ---- */
+static bool hook_fails(void)
+{
+    if (!atomic_load_explicit(&fail_armed, memory_order_relaxed))
+        return false;
+    long left = atomic_fetch_sub(&fail_after, 1) - 1;
+    if (left != 0 && !(left < 0 && atomic_load(&fail_forever)))
+        return false;
+    atomic_fetch_add(&fail_hits, 1);
+    errno = atomic_load(&fail_errnum);
+    return true;
+}
+
+static int hooked_open(const char *path, int flags, mode_t mode)
+{
+    return hook_fails() ? -1 : base()->open(path, flags, mode);
+}
+static ssize_t hooked_read(int fd, void *buf, size_t n)
+{
+    return hook_fails() ? -1 : base()->read(fd, buf, n);
+}
+static ssize_t hooked_pread(int fd, void *buf, size_t n, off_t at)
+{
+    return hook_fails() ? -1 : base()->pread(fd, buf, n, at);
+}
+static ssize_t hooked_write(int fd, const void *buf, size_t n)
+{
+    return hook_fails() ? -1 : base()->write(fd, buf, n);
+}
+static ssize_t hooked_pwrite(int fd, const void *buf, size_t n, off_t at)
+{
+    return hook_fails() ? -1 : base()->pwrite(fd, buf, n, at);
+}
+static int hooked_fsync(int fd)
+{
+    return hook_fails() ? -1 : base()->fsync(fd);
+}
+static int
+hooked_close(int fd) /* like the real one, it lets go of the descriptor even when it fails */
+{
+    bool fails = hook_fails();
+    int e = errno, rc = base()->close(fd);
+    if (!fails)
+        return rc;
+    errno = e;
+    return -1;
+}
+static int hooked_rename(const char *from, const char *to)
+{
+    return hook_fails() ? -1 : base()->rename(from, to);
+}
+static int hooked_link(const char *from, const char *to)
+{
+    return hook_fails() ? -1 : base()->link(from, to);
+}
+static int hooked_unlink(const char *path)
+{
+    return hook_fails() ? -1 : base()->unlink(path);
+}
+static int hooked_mkdir(const char *path, mode_t mode)
+{
+    return hook_fails() ? -1 : base()->mkdir(path, mode);
+}
+static int hooked_ftruncate(int fd, off_t size)
+{
+    return hook_fails() ? -1 : base()->ftruncate(fd, size);
+}
+
+static const struct am_fs_ops hooked_ops = {
+    .open = hooked_open,
+    .read = hooked_read,
+    .pread = hooked_pread,
+    .write = hooked_write,
+    .pwrite = hooked_pwrite,
+    .fsync = hooked_fsync,
+    .close = hooked_close,
+    .rename = hooked_rename,
+    .link = hooked_link,
+    .unlink = hooked_unlink,
+    .mkdir = hooked_mkdir,
+    .ftruncate = hooked_ftruncate,
+};
+
+const struct am_fs_ops *am_fs(void)
+{
+    return atomic_load_explicit(&fail_armed, memory_order_relaxed) ? &hooked_ops : base();
+}
+
+void am_fs_set(const struct am_fs_ops *ops)
+{
+    atomic_store(&base_ops, ops ? ops : &real_ops);
+}
+
+/* ---- whole transfers ---- */
 
 enum am_rc am_fs_write_all(int fd, const void *p, size_t n, struct am_err *err)
 {
@@ -103,9 +189,10 @@ enum am_rc am_fs_pread_all(int fd, void *p, size_t n, off_t at, struct am_err *e
         if (k < 0 && errno == EINTR)
             continue;
         if (k < 0)
-            return am_fail_errno(err, errno, "cannot read %zu bytes", n);
+            return am_fail_errno(err, errno, "cannot read %zu bytes at %lld", n, (long long)at);
         if (k == 0)
-            return am_fail(err, AM_ECORRUPT, "file ends %zu bytes too early", n);
+            return am_fail(err, AM_ECORRUPT, "the file ends %zu bytes early at %lld", n,
+                           (long long)at);
         to += k;
         at += k;
         n -= (size_t)k;
@@ -113,123 +200,205 @@ enum am_rc am_fs_pread_all(int fd, void *p, size_t n, off_t at, struct am_err *e
     return AM_OK;
 }
 
+/* Reads to the end of the file. */
+static enum am_rc read_rest(int fd, const char *path, struct am_buf *buf, struct am_err *err)
+{
+    for (;;) {
+        size_t room = buf->max - buf->len < 65536 ? buf->max - buf->len : 65536;
+        char over, *to = room ? am_buf_reserve(buf, room) : &over;
+        if (!to)
+            return am_buf_check(buf, err);
+        ssize_t k = am_fs()->read(fd, to, room ? room : 1);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return am_fail_errno(err, errno, "cannot read \"%s\"", path);
+        if (k == 0)
+            return AM_OK;
+        if (!room)
+            return am_fail(err, AM_ELIMIT, "\"%s\" is over the limit of %zu bytes", path, buf->max);
+        am_buf_commit(buf, (size_t)k);
+    }
+}
+
 enum am_rc am_fs_read_file(const char *path, struct am_buf *buf, struct am_err *err)
 {
-    enum am_rc rc = AM_OK;
     am_buf_reset(buf);
     int fd = am_fs()->open(path, O_RDONLY, 0);
     if (fd < 0)
         return am_fail_errno(err, errno, "cannot open \"%s\"", path);
-    for (;;) {
-        size_t room = buf->max - buf->len < 65536 ? buf->max - buf->len + 1 : 65536;
-        char tmp[65536];
-        ssize_t k = am_fs()->read(fd, tmp, room > sizeof tmp ? sizeof tmp : room);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0)
-            AM_GO(rc, am_fail_errno(err, errno, "cannot read \"%s\"", path));
-        if (k == 0)
-            break;
-        am_buf_add(buf, tmp, (size_t)k);
-        if (buf->failed == AM_ELIMIT)
-            AM_GO(rc, am_fail(err, AM_ELIMIT, "\"%s\" has more than %zu bytes", path, buf->max));
-        AM_GO(rc, am_buf_check(buf, err));
+    struct stat st;
+    enum am_rc rc = AM_OK;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+        if ((uint64_t)st.st_size > buf->max)
+            rc = am_fail(err, AM_ELIMIT, "\"%s\" has %lld bytes, over the limit of %zu", path,
+                         (long long)st.st_size, buf->max);
+        else
+            (void)am_buf_reserve(buf, (size_t)st.st_size); /* a failure sticks */
     }
-    rc = am_buf_check(buf, err);
-out:
-    am_fs()->close(fd);
+    if (rc == AM_OK)
+        rc = am_buf_check(buf, err);
+    if (rc == AM_OK)
+        rc = read_rest(fd, path, buf, err);
+    (void)am_fs()->close(fd); /* nothing was written */
     return rc;
 }
 
-static void folder_of(const char *path, char *out, size_t cap)
-{
-    const char *slash = strrchr(path, '/');
-    size_t n = slash ? (slash == path ? 1 : (size_t)(slash - path)) : 1;
-    snprintf(out, cap, "%.*s", (int)n, slash ? path : ".");
-}
+/* ---- storing ---- */
 
 enum am_rc am_fs_sync_dir(const char *dir, struct am_err *err)
 {
     int fd = am_fs()->open(dir, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
-        return am_fail_errno(err, errno, "cannot open folder \"%s\"", dir);
-    enum am_rc rc = am_fs()->fsync(fd) < 0 ? am_fail_errno(err, errno, "cannot sync folder \"%s\"", dir) : AM_OK;
-    am_fs()->close(fd);
-    return rc;
+        return am_fail_errno(err, errno, "cannot open directory \"%s\"", dir);
+    int e = am_fs()->fsync(fd) == 0 ? 0 : errno;
+    (void)am_fs()->close(fd); /* read only */
+    return e ? am_fail_errno(err, e, "cannot sync directory \"%s\"", dir) : AM_OK;
+}
+
+/* The directory part of path into dir[PATH_MAX]; "." when it has none. */
+static enum am_rc parent_of(const char *path, char dir[PATH_MAX], struct am_err *err)
+{
+    size_t n = strlen(path);
+    if (n >= PATH_MAX)
+        return am_fail(err, AM_EINVAL, "a path of %zu bytes is too long", n);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    if (n == 0) {
+        memcpy(dir, ".", 2);
+        return AM_OK;
+    }
+    memcpy(dir, path, n);
+    dir[n] = '\0';
+    return AM_OK;
 }
 
 enum am_rc am_fs_publish(const char *tmp, const char *path, struct am_err *err)
 {
-    char dir[4096];
-    folder_of(path, dir, sizeof dir);
-    if (am_fs()->rename(tmp, path) < 0)
-        return am_fail_errno(err, errno, "cannot rename \"%s\" to \"%s\"", tmp, path);
+    char dir[PATH_MAX];
+    enum am_rc rc = parent_of(path, dir, err);
+    if (rc == AM_OK && am_fs()->rename(tmp, path) != 0)
+        rc = am_fail_errno(err, errno, "cannot rename \"%s\" to \"%s\"", tmp, path);
+    if (rc != AM_OK) {
+        (void)am_fs()->unlink(tmp);
+        return rc;
+    }
     return am_fs_sync_dir(dir, err);
 }
 
-enum am_rc am_fs_temp(const char *dir, const char *prefix, char *path_out, size_t path_cap, int *fd_out,
-                      struct am_err *err)
+/* Writes, syncs and closes fd in any case. */
+static enum am_rc fill_and_close(int fd, const void *p, size_t n, const char *path,
+                                 struct am_err *err)
 {
+    enum am_rc rc = am_fs_write_all(fd, p, n, err);
+    if (rc != AM_OK)
+        am_context(err, "cannot store \"%s\"", path);
+    else if (am_fs()->fsync(fd) != 0)
+        rc = am_fail_errno(err, errno, "cannot sync \"%s\"", path);
+    if (am_fs()->close(fd) != 0 && rc == AM_OK)
+        rc = am_fail_errno(err, errno, "cannot close \"%s\"", path);
+    return rc;
+}
+
+enum am_rc am_fs_write_file(const char *path, const void *p, size_t n, struct am_err *err)
+{
+    char dir[PATH_MAX], tmp[PATH_MAX];
+    int fd;
+    AM_TRY(parent_of(path, dir, err));
+    AM_TRY(am_fs_temp(dir, ".tmp", tmp, sizeof tmp, &fd, err));
+    enum am_rc rc = fill_and_close(fd, p, n, path, err);
+    if (rc != AM_OK) {
+        (void)am_fs()->unlink(tmp);
+        return rc;
+    }
+    return am_fs_publish(tmp, path, err);
+}
+
+enum am_rc am_fs_temp(const char *dir, const char *prefix, char *path_out, size_t path_cap,
+                      int *fd_out, struct am_err *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
     for (int tries = 0; tries < 100; tries++) {
-        uint64_t r;
-        if (getrandom(&r, sizeof r, 0) != (ssize_t)sizeof r)
-            return am_fail_errno(err, errno, "cannot draw a random name");
-        int n = snprintf(path_out, path_cap, "%s/%s.%016llx", dir, prefix, (unsigned long long)r);
+        unsigned char r[6];
+        char tail[7];
+        if (getrandom(r, sizeof r, 0) != (ssize_t)sizeof r)
+            return am_fail_errno(err, errno, "cannot get random bytes");
+        for (int i = 0; i < 6; i++)
+            tail[i] = letters[r[i] % 36];
+        tail[6] = '\0';
+        int n = snprintf(path_out, path_cap, "%s/%s.%s", dir, prefix, tail);
         if (n < 0 || (size_t)n >= path_cap)
-            return am_fail(err, AM_ELIMIT, "path \"%s\" is too long", dir);
-        int fd = am_fs()->open(path_out, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+            return am_fail(err, AM_EINVAL, "the path of a temporary file in \"%s\" is too long",
+                           dir);
+        int fd = am_fs()->open(path_out, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
         if (fd >= 0) {
             *fd_out = fd;
             return AM_OK;
         }
         if (errno != EEXIST)
-            return am_fail_errno(err, errno, "cannot make a file in \"%s\"", dir);
+            return am_fail_errno(err, errno, "cannot create a temporary file in \"%s\"", dir);
     }
-    return am_fail(err, AM_EIO, "cannot find a free name in \"%s\"", dir);
+    return am_fail(err, AM_EIO, "no free name for a temporary file in \"%s\"", dir);
 }
 
-enum am_rc am_fs_write_file(const char *path, const void *p, size_t n, struct am_err *err)
+static bool is_dir(const char *path)
 {
-    char dir[4096], tmp[4200];
-    enum am_rc rc;
-    int fd = -1;
-    folder_of(path, dir, sizeof dir);
-    AM_TRY(am_fs_temp(dir, ".tmp", tmp, sizeof tmp, &fd, err));
-    AM_GO(rc, am_fs_write_all(fd, p, n, err));
-    if (am_fs()->fsync(fd) < 0) /* final: never tried again */
-        AM_GO(rc, am_fail_errno(err, errno, "cannot sync \"%s\"", tmp));
-    rc = am_fs_publish(tmp, path, err);
-out:
-    am_fs()->close(fd);
-    if (rc != AM_OK) {
-        am_fs()->unlink(tmp);
-        am_context(err, "cannot write \"%s\"", path);
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static enum am_rc make_dir(const char *path, struct am_err *err)
+{
+    char dir[PATH_MAX];
+    if (am_fs()->mkdir(path, 0777) != 0) {
+        int e = errno;
+        if (e == EEXIST && is_dir(path))
+            return AM_OK;
+        if (e == EEXIST)
+            return am_fail(err, AM_EEXIST, "\"%s\" is not a directory", path);
+        return am_fail_errno(err, e, "cannot make directory \"%s\"", path);
     }
-    return rc;
+    AM_TRY(parent_of(path, dir, err));
+    return am_fs_sync_dir(dir, err);
 }
 
 enum am_rc am_fs_mkdirs(const char *path, struct am_err *err)
 {
-    char at[4096];
+    char part[PATH_MAX];
     size_t n = strlen(path);
-    if (n == 0 || n >= sizeof at)
-        return am_fail(err, AM_EINVAL, "\"%s\" is no usable path", path);
-    memcpy(at, path, n + 1);
+    if (n == 0 || n >= PATH_MAX)
+        return am_fail(err, AM_EINVAL, "a directory's path of %zu bytes is not possible", n);
     for (size_t i = 1; i <= n; i++) {
-        struct stat st;
-        if (at[i] != '/' && at[i] != 0)
+        if ((path[i] != '/' && path[i] != '\0') || path[i - 1] == '/')
             continue;
-        char keep = at[i];
-        at[i] = 0;
-        if (am_fs()->mkdir(at, 0700) < 0) {
-            int e = errno;
-            if (e != EEXIST)
-                return am_fail_errno(err, e, "cannot make folder \"%s\"", at);
-            if (stat(at, &st) != 0 || !S_ISDIR(st.st_mode))
-                return am_fail(err, AM_EEXIST, "\"%s\" is not a folder", at);
-        }
-        at[i] = keep;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (!is_dir(part))
+            AM_TRY(make_dir(part, err));
     }
+    return AM_OK;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)at;
+    if (kind == FTW_DP || kind == FTW_D || kind == FTW_DNR)
+        return hook_fails() ? -1 : rmdir(path);
+    return am_fs()->unlink(path);
+}
+
+enum am_rc am_fs_remove_tree(const char *path, struct am_err *err)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0 && errno == ENOENT)
+        return AM_OK;
+    if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS) != 0)
+        return am_fail_errno(err, errno, "cannot remove \"%s\"", path);
     return AM_OK;
 }
 
@@ -239,104 +408,126 @@ bool am_fs_exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
-/* Depth first with an explicit list of folders: no recursion on what lies on a disk. */
-enum am_rc am_fs_remove_tree(const char *path, struct am_err *err)
+/* ---- listing ---- */
+
+static int by_bytes(const void *a, const void *b)
 {
-    AM_VEC(char *) todo = {0};
-    enum am_rc rc = AM_OK;
-    struct stat st;
-    if (lstat(path, &st) != 0)
-        return errno == ENOENT ? AM_OK : am_fail_errno(err, errno, "cannot look at \"%s\"", path);
-    if (!S_ISDIR(st.st_mode))
-        return am_fs()->unlink(path) < 0 ? am_fail_errno(err, errno, "cannot remove \"%s\"", path) : AM_OK;
-    char *root = am_strndup(path, strlen(path));
-    if (!root || !am_vec_push(&todo, root)) {
-        am_free(root);
-        return am_fail_nomem(err, strlen(path));
-    }
-    while (todo.len && rc == AM_OK) {
-        char *dir = todo.ptr[todo.len - 1];
-        size_t before = todo.len;
-        DIR *d = opendir(dir);
-        struct dirent *e;
-        if (!d)
-            AM_GO(rc, am_fail_errno(err, errno, "cannot open folder \"%s\"", dir));
-        while (rc == AM_OK && (e = readdir(d))) {
-            char child[4352];
-            if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-                continue;
-            snprintf(child, sizeof child, "%s/%s", dir, e->d_name);
-            if (lstat(child, &st) != 0)
-                continue;
-            if (!S_ISDIR(st.st_mode)) {
-                if (am_fs()->unlink(child) < 0)
-                    rc = am_fail_errno(err, errno, "cannot remove \"%s\"", child);
-                continue;
-            }
-            char *copy = am_strndup(child, strlen(child));
-            if (!copy || !am_vec_push(&todo, copy)) {
-                am_free(copy);
-                rc = am_fail_nomem(err, strlen(child));
-            }
-        }
-        closedir(d);
-        if (rc == AM_OK && todo.len == before) {
-            if (rmdir(dir) != 0)
-                rc = am_fail_errno(err, errno, "cannot remove folder \"%s\"", dir);
-            am_free(todo.ptr[--todo.len]);
-        }
-    }
-out:
-    while (todo.len)
-        am_free(todo.ptr[--todo.len]);
-    am_vec_clear(&todo);
-    return rc;
+    const char *const *x = a, *const *y = b;
+    return strcmp(*x, *y);
 }
 
-static int by_name(const void *x, const void *y) { return strcmp(*(char *const *)x, *(char *const *)y); }
-
-enum am_rc am_fs_list(const char *dir, enum am_rc (*each)(void *ctx, const char *name, struct am_err *err),
+enum am_rc am_fs_list(const char *dir,
+                      enum am_rc (*each)(void *ctx, const char *name, struct am_err *err),
                       void *ctx, struct am_err *err)
 {
+    DIR *d = hook_fails() ? NULL : opendir(dir);
+    if (!d)
+        return am_fail_errno(err, errno, "cannot list \"%s\"", dir);
     AM_VEC(char *) names = {0};
     enum am_rc rc = AM_OK;
-    struct dirent *e;
-    DIR *d = opendir(dir);
-    if (!d)
-        return am_fail_errno(err, errno, "cannot open folder \"%s\"", dir);
-    while (rc == AM_OK && (e = readdir(d))) {
+    for (;;) {
+        errno = 0;
+        const struct dirent *e = readdir(d);
+        if (!e) {
+            if (errno)
+                rc = am_fail_errno(err, errno, "cannot list \"%s\"", dir);
+            break;
+        }
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
         char *copy = am_strndup(e->d_name, strlen(e->d_name));
         if (!copy || !am_vec_push(&names, copy)) {
             am_free(copy);
-            rc = am_fail_nomem(err, 256);
+            rc = am_fail_nomem(err, strlen(e->d_name) + 1);
+            break;
         }
     }
-    closedir(d);
-    if (names.len)
-        qsort(names.ptr, names.len, sizeof *names.ptr, by_name);
-    for (size_t i = 0; i < names.len && rc == AM_OK; i++)
-        rc = each(ctx, names.ptr[i], err);
-    while (names.len)
-        am_free(names.ptr[--names.len]);
+    (void)closedir(d);
+    if (rc == AM_OK && names.len)
+        qsort(names.ptr, names.len, sizeof *names.ptr, by_bytes);
+    for (size_t i = 0; i < names.len; i++) {
+        if (rc == AM_OK)
+            rc = each(ctx, names.ptr[i], err);
+        am_free(names.ptr[i]);
+    }
     am_vec_clear(&names);
     return rc;
+}
+
+/* ---- names that users gave ---- */
+
+/* The same promise on kernels without openat2 (before 5.6, and some sandboxes): one component at a
+ * time, no "..", no link. */
+static int open_by_steps(int dir_fd, const char *name, int flags, mode_t mode)
+{
+    int at = dir_fd;
+    for (;;) {
+        char part[NAME_MAX + 1];
+        size_t n = strcspn(name, "/");
+        if (n == 0 || n > NAME_MAX || (n == 2 && name[0] == '.' && name[1] == '.')) {
+            if (at != dir_fd)
+                (void)close(at);
+            errno = n > NAME_MAX ? ENAMETOOLONG : EXDEV;
+            return -1;
+        }
+        memcpy(part, name, n);
+        part[n] = '\0';
+        bool last = name[n] == '\0';
+        int next = last ? openat(at, part, flags | O_NOFOLLOW, mode)
+                        : openat(at, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int e = errno;
+        if (at != dir_fd)
+            (void)close(at);
+        errno = e;
+        if (next < 0 || last)
+            return next;
+        at = next;
+        name += n + 1;
+    }
+}
+
+static int open_contained(int dir_fd, const char *name, int flags, mode_t mode)
+{
+    if (hook_fails())
+        return -1;
+    struct open_how how = {
+        .flags = (uint64_t)(unsigned)flags,
+        .mode = flags & O_CREAT ? mode : 0,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    long fd;
+    do
+        fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
+    while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+    if (fd < 0 && errno == ENOSYS)
+        return open_by_steps(dir_fd, name, flags, mode);
+    return (int)fd;
 }
 
 enum am_rc am_fs_open_beneath(int dir_fd, const char *name, int flags, mode_t mode, int *fd_out,
                               struct am_err *err)
 {
-    struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC),
-                           .mode = flags & O_CREAT ? (unsigned)mode : 0u,
-                           .resolve = (unsigned)(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)};
-    struct stat st;
-    int fd = (int)syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
+    /* O_NONBLOCK: a pipe must not hang us. Truncation waits until the file is known to be ours. */
+    int how = (flags & ~O_TRUNC) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = open_contained(dir_fd, name, how, mode);
+    if (fd < 0 && (errno == ELOOP || errno == EXDEV))
+        return am_fail(err, AM_EPERM, "\"%s\" leads out of its directory or through a link", name);
     if (fd < 0)
         return am_fail_errno(err, errno, "cannot open \"%s\"", name);
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
-        close(fd);
-        return am_fail(err, AM_EPERM, "\"%s\" is not a plain file with one name", name);
+    struct stat st;
+    enum am_rc rc = AM_OK;
+    if (fstat(fd, &st) != 0)
+        rc = am_fail_errno(err, errno, "cannot look at \"%s\"", name);
+    else if (!S_ISREG(st.st_mode))
+        rc = am_fail(err, AM_EPERM, "\"%s\" is not a regular file", name);
+    else if (st.st_nlink != 1)
+        rc = am_fail(err, AM_EPERM, "\"%s\" has %llu links, only one is allowed", name,
+                     (unsigned long long)st.st_nlink);
+    else if ((flags & O_TRUNC) && am_fs()->ftruncate(fd, 0) != 0)
+        rc = am_fail_errno(err, errno, "cannot empty \"%s\"", name);
+    if (rc != AM_OK) {
+        (void)am_fs()->close(fd);
+        return rc;
     }
     *fd_out = fd;
     return AM_OK;

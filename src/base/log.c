@@ -1,4 +1,9 @@
-/* One line is one write to stderr, and one call of the capture function. */
+/* Log lines: "2026-11-21T13:17:04Z WARN registry run=7 state=failed".
+ *
+ * Built on the stack, so that logging works when memory is out; text that could forge a line
+ * (control characters, broken UTF-8) is escaped. The mutex guards the capture function and is held
+ * while it runs, so that after am_log_capture(NULL, NULL) no call is under way; a capture that logs
+ * is not captured again. */
 #include "base/log.h"
 
 #include <pthread.h>
@@ -10,69 +15,126 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 
-static atomic_int level_now = -1; /* -1 = ask the environment */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards capture_fn, capture_ctx */
-static void (*capture_fn)(void *, const char *, size_t);
-static void *capture_ctx;
+#define LINE_BYTES 4096
 
-static const char *const names[] = {"debug", "info", "warn", "error", "off"};
+static const char *const level_names[] = {"DEBUG", "INFO", "WARN", "ERROR", "OFF"};
+static atomic_int threshold = -1; /* -1 = ask the environment */
 
-void am_log_set_level(enum am_log_level level) { atomic_store(&level_now, (int)level); }
+static pthread_mutex_t capture_lock = PTHREAD_MUTEX_INITIALIZER;
+static void (*capture_fn)(void *, const char *, size_t); /* guarded by capture_lock */
+static void *capture_ctx;                                /* guarded by capture_lock */
+static atomic_bool capturing;
+static _Thread_local bool inside_capture;
 
-static int level_of(void)
+void am_log_set_level(enum am_log_level level)
 {
-    int level = atomic_load_explicit(&level_now, memory_order_relaxed);
-    if (level < 0) {
-        const char *e = getenv("AIMASS_LOG");
-        level = AM_LOG_WARN;
-        for (int i = 0; e && i <= AM_LOG_OFF; i++)
-            if (strcmp(e, names[i]) == 0)
-                level = i;
-        atomic_store(&level_now, level);
-    }
-    return level;
+    atomic_store(&threshold, (int)level);
+}
+
+static int current_level(void)
+{
+    int level = atomic_load_explicit(&threshold, memory_order_relaxed);
+    if (level >= 0)
+        return level;
+    level = AM_LOG_WARN;
+    const char *wish = getenv("AIMASS_LOG");
+    static const char *const wishes[] = {"debug", "info", "warn", "error", "off"};
+    for (int i = 0; wish && i < 5; i++)
+        if (strcmp(wish, wishes[i]) == 0)
+            level = i;
+    int unset = -1;
+    (void)atomic_compare_exchange_strong(&threshold, &unset, level);
+    return unset == -1 ? level : unset;
 }
 
 void am_log_capture(void (*fn)(void *ctx, const char *line, size_t n), void *ctx)
 {
-    pthread_mutex_lock(&lock);
+    (void)pthread_mutex_lock(&capture_lock);
     capture_fn = fn;
     capture_ctx = ctx;
-    pthread_mutex_unlock(&lock);
+    atomic_store(&capturing, fn != NULL);
+    (void)pthread_mutex_unlock(&capture_lock);
 }
 
-/* A line must stay one line: control characters of the arguments become spaces. */
-static size_t clean(char *s, size_t n)
+static size_t char_len(const char *p, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)s[i] < 32 || s[i] == 127)
-            s[i] = ' ';
-    s[n] = '\n';
-    return n + 1;
+    unsigned char c = (unsigned char)*p;
+    if (c < 0x20 || c == 0x7F)
+        return 0;
+    size_t len = c < 0x80 ? 1 : c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+    return len <= n && am_utf8_valid((struct am_str){p, len}) ? len : 0;
+}
+
+/* Copies text into out (cap bytes), bytes that do not belong on a line as \xNN; returns the length.
+ */
+static size_t escape(char *out, size_t cap, const char *text, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t at = 0;
+    while (n) {
+        size_t len = char_len(text, n);
+        if (cap - at < (len ? len : 4))
+            break;
+        if (len) {
+            memcpy(out + at, text, len);
+            at += len;
+        } else {
+            unsigned char c = (unsigned char)*text;
+            len = 1;
+            out[at++] = '\\';
+            out[at++] = 'x';
+            out[at++] = digits[c >> 4];
+            out[at++] = digits[c & 15];
+        }
+        text += len;
+        n -= len;
+    }
+    return at;
+}
+
+static void emit(int level, const char *line, size_t n)
+{
+    if (level >= current_level()) {
+        ssize_t ignored = write(STDERR_FILENO, line, n); /* nowhere to report it */
+        (void)ignored;
+    }
+    if (!atomic_load(&capturing) || inside_capture)
+        return;
+    (void)pthread_mutex_lock(&capture_lock);
+    if (capture_fn) {
+        inside_capture = true;
+        capture_fn(capture_ctx, line, n);
+        inside_capture = false;
+    }
+    (void)pthread_mutex_unlock(&capture_lock);
 }
 
 void am_log(enum am_log_level level, const char *component, const char *fmt, ...)
 {
-    char line[2048], time[24];
+    if (level >= AM_LOG_OFF || ((int)level < current_level() && !atomic_load(&capturing)))
+        return;
+    char text[LINE_BYTES], line[LINE_BYTES], when[24];
     va_list ap;
-    am_time_iso(am_wall_us(), time);
-    int n = snprintf(line, sizeof line - 1, "%s %s %s ", names[level], time, component);
     va_start(ap, fmt);
-    int k = vsnprintf(line + n, sizeof line - 1 - (size_t)n, fmt, ap);
+    int n = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    size_t all = (size_t)n + (k > 0 ? (size_t)k : 0);
-    all = clean(line, all < sizeof line - 2 ? all : sizeof line - 2);
-    if ((int)level >= level_of() && level != AM_LOG_OFF && write(STDERR_FILENO, line, all) < 0)
-        return; /* nowhere to tell */
-    pthread_mutex_lock(&lock);
-    if (capture_fn)
-        capture_fn(capture_ctx, line, all);
-    pthread_mutex_unlock(&lock);
+    if (n < 0)
+        return;
+    am_time_iso(am_wall_us(), when);
+    int head = snprintf(line, 256, "%s %s %s ", when, level_names[level], component);
+    if (head < 0)
+        return;
+    size_t at = head < 256 ? (size_t)head : 255;
+    at += escape(line + at, sizeof line - 1 - at, text, strlen(text));
+    line[at++] = '\n';
+    emit((int)level, line, at);
 }
 
 void am_log_err(enum am_log_level level, const char *component, const struct am_err *err)
 {
-    am_log(level, component, "error=%s message=\"%s\" at=%s:%d", am_rc_name(err->rc), err->message,
-           err->file ? err->file : "?", err->line);
+    am_log(level, component, "code=%s at=%s:%d message=\"%s\"%s%s%s", am_rc_name(err->rc),
+           err->file ? err->file : "?", err->line, err->message, err->hint[0] ? " hint=\"" : "",
+           err->hint, err->hint[0] ? "\"" : "");
 }

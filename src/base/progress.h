@@ -22,6 +22,8 @@ struct am_progress {
     atomic_bool *cancel; /* borrowed; set by Ctrl-C; NULL = cannot be cancelled */
     uint64_t started_ns, last_ns; /* of the running phase; kept by the functions below */
     const char *phase;
+    uint64_t done, total, rows; /* of the last step */
+    double loss;
 };
 
 /* All accept p == NULL. */

@@ -1,5 +1,6 @@
-/* Philox4x32-10 after Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
- */
+/* Philox4x32-10: ten rounds of two 32 x 32 bit products (Salmon, Moraes, Dror, Shaw: "Parallel
+ * random numbers: as easy as 1, 2, 3", SC 2011). Pure integer arithmetic: the same bits on every
+ * machine. */
 #include "base/rng.h"
 
 #include <math.h>
@@ -9,12 +10,11 @@ void am_rng_block(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out
     uint32_t c0 = (uint32_t)counter, c1 = (uint32_t)(counter >> 32), c2 = (uint32_t)stream,
              c3 = (uint32_t)(stream >> 32), k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (int round = 0; round < 10; round++) {
-        uint64_t a = (uint64_t)0xD2511F53u * c0, b = (uint64_t)0xCD9E8D57u * c2;
-        uint32_t n0 = (uint32_t)(b >> 32) ^ c1 ^ k0, n2 = (uint32_t)(a >> 32) ^ c3 ^ k1;
-        c1 = (uint32_t)b;
-        c3 = (uint32_t)a;
-        c0 = n0;
-        c2 = n2;
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
@@ -40,34 +40,40 @@ uint32_t am_rng_u32(struct am_rng *r)
 
 uint64_t am_rng_u64(struct am_rng *r)
 {
-    uint64_t low = am_rng_u32(r);
-    return (uint64_t)am_rng_u32(r) << 32 | low;
+    uint64_t lo = am_rng_u32(r);
+    return lo | (uint64_t)am_rng_u32(r) << 32;
 }
 
-double am_rng_unit(struct am_rng *r) { return (double)(am_rng_u64(r) >> 11) * 0x1p-53; }
+double am_rng_unit(struct am_rng *r)
+{
+    return (double)(am_rng_u64(r) >> 11) * 0x1p-53;
+}
 
 double am_rng_normal(struct am_rng *r)
 {
-    double u = 1.0 - am_rng_unit(r), v = am_rng_unit(r);
-    return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
+    double u = 1.0 - am_rng_unit(r); /* (0, 1] */
+    double angle = 6.283185307179586476925 * am_rng_unit(r);
+    return sqrt(-2.0 * log(u)) * cos(angle);
 }
 
+/* Lemire, "Fast random integer generation in an interval", 2019. */
 uint64_t am_rng_below(struct am_rng *r, uint64_t n)
 {
-    __extension__ typedef unsigned __int128 u128;
-    uint64_t floor = (0 - n) % n; /* Lemire 2019 */
-    for (;;) {
-        u128 m = (u128)am_rng_u64(r) * n;
-        if ((uint64_t)m >= floor)
-            return (uint64_t)(m >> 64);
+    unsigned __int128 m = (unsigned __int128)am_rng_u64(r) * n;
+    if ((uint64_t)m < n) {
+        uint64_t reject = (0 - n) % n;
+        while ((uint64_t)m < reject)
+            m = (unsigned __int128)am_rng_u64(r) * n;
     }
+    return (uint64_t)(m >> 64);
 }
 
 void am_rng_permutation(struct am_rng *r, uint64_t n, uint64_t *out)
 {
     for (uint64_t i = 0; i < n; i++) {
         uint64_t j = am_rng_below(r, i + 1);
-        out[i] = out[j];
+        if (j != i)
+            out[i] = out[j];
         out[j] = i;
     }
 }
@@ -76,7 +82,8 @@ void am_rng_permutation32(struct am_rng *r, uint32_t n, uint32_t *out)
 {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t j = (uint32_t)am_rng_below(r, (uint64_t)i + 1);
-        out[i] = out[j];
+        if (j != i)
+            out[i] = out[j];
         out[j] = i;
     }
 }
