@@ -1,0 +1,117 @@
+/* The model object: reference count, what it is, and its description as a tree.
+ *
+ * Loading is in model_load.c, writing in model_write.c, predicting in predict.c. Everything handed
+ * out lives as long as the caller's reference. Any thread. */
+#include "model/model_int.h"
+
+#include "base/alloc.h"
+
+const char *am_task_name(enum am_task t)
+{
+    return t == AM_TASK_REGRESSION ? "regression" : t == AM_TASK_BINARY ? "binary" : "multiclass";
+}
+
+const char *am_model_output_name(enum am_model_output o)
+{
+    return o == AM_MODEL_VALUE ? "value" : o == AM_MODEL_PROBABILITY ? "probability" : "score";
+}
+
+struct am_model *am_model_get(struct am_model *m)
+{
+    atomic_fetch_add_explicit(&m->n_refs, 1, memory_order_relaxed);
+    return m;
+}
+
+void am_model_put(struct am_model *m)
+{
+    if (!m || atomic_fetch_sub_explicit(&m->n_refs, 1, memory_order_acq_rel) != 1)
+        return;
+    am_plan_put(m->many);
+    am_plan_put(m->one);
+    am_params_free(m->params);
+    am_graph_free(m->graph);
+    am_target_free(m->target);
+    am_features_free(m->features);
+    am_arena_free(m->arena);
+    am_free(m);
+}
+
+const struct am_model_info *am_model_info(const struct am_model *m)
+{
+    return &m->info;
+}
+const struct am_features *am_model_features(const struct am_model *m)
+{
+    return m->features;
+}
+const struct am_target *am_model_target(const struct am_model *m)
+{
+    return m->target;
+}
+const struct am_graph *am_model_graph(const struct am_model *m)
+{
+    return m->graph;
+}
+const struct am_params *am_model_params(const struct am_model *m)
+{
+    return m->params;
+}
+const struct am_node *am_model_manifest(const struct am_model *m)
+{
+    return m->manifest;
+}
+const struct am_node *am_model_metrics(const struct am_model *m)
+{
+    return m->metrics;
+}
+struct am_str am_model_recipe(const struct am_model *m)
+{
+    return m->recipe;
+}
+struct am_str am_model_card(const struct am_model *m)
+{
+    return m->card;
+}
+const struct am_batch *am_model_sample(const struct am_model *m)
+{
+    return &m->sample;
+}
+
+struct am_node *am_model_describe(const struct am_model *m, struct am_arena *a)
+{
+    struct am_node *d = am_new_map(a);
+    for (size_t i = 0; i < m->manifest->map.n; i++) {
+        const struct am_pair *p = &m->manifest->map.pairs[i];
+        if (!am_str_is(p->key, "format") && !am_str_is(p->key, "entries"))
+            am_node_set_str(a, d, p->key, am_node_copy(a, p->value));
+    }
+    am_node_set(a, d, "metrics", am_node_copy(a, m->metrics));
+    am_node_set(a, d, "package", am_new_cstr(a, m->info.hash[0] ? m->info.hash : NULL));
+    am_node_set(a, d, "memory_bytes", am_new_i64(a, (int64_t)m->info.bytes));
+    am_node_set(a, d, "same_numerics_profile", am_new_bool(a, m->info.same_profile));
+    return d;
+}
+
+enum am_rc am_model_check_shapes(const struct am_graph *g, const struct am_features *f,
+                                 const struct am_target *t, enum am_model_output output,
+                                 struct am_err *err)
+{
+    am_value vx = am_graph_find_input(g, "x"), vy = am_graph_find_output(g, "y");
+    const struct am_gnode *x = vx == AM_VALUE_NONE ? NULL : am_graph_node(g, vx);
+    const struct am_gnode *y = vy == AM_VALUE_NONE ? NULL : am_graph_node(g, vy);
+    size_t width = am_features_width(f), n_classes = am_target_n_classes(t);
+    char text[AM_DIMS_CHARS];
+    if (!x || !y)
+        return am_fail(err, AM_EINVAL, "the graph has no input \"x\" or no output \"y\"");
+    if (x->dims.rank != 2 || !am_dims_batched(&x->dims) || (uint64_t)x->dims.d[1] != width)
+        return am_fail(err, AM_EINVAL, "the graph reads %s, the features make %zu numbers a row",
+                       am_dims_print(&x->dims, text), width);
+    if (y->dims.rank != 2 || !am_dims_batched(&y->dims) ||
+        !((uint64_t)y->dims.d[1] == n_classes || (y->dims.d[1] == 1 && n_classes <= 2)))
+        return am_fail(err, AM_EINVAL, "the graph makes %s, the target has %zu classes",
+                       am_dims_print(&y->dims, text), n_classes);
+    if ((am_target_task(t) == AM_TASK_REGRESSION) != (output == AM_MODEL_VALUE))
+        return am_fail(err, AM_EINVAL, "a %s model cannot answer with a %s",
+                       am_task_name(am_target_task(t)), am_model_output_name(output));
+    return AM_OK;
+}
