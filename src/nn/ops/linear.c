@@ -3,8 +3,8 @@
 #include "base/pool.h"
 #include "nn/ops/op.h"
 
-/* Below this a second thread costs more than it brings (waking one takes 5 to 10 us). */
-#define GEMM_PARALLEL_FLOPS 3e6
+/* Below this (about 70 us of one core) a second thread costs more than it brings: it must be woken. */
+#define GEMM_PARALLEL_FLOPS 1.2e7
 
 struct gemm_job {
     const struct am_gemm *g;
