@@ -1,0 +1,303 @@
+/* The neural path: builds the graph, prepares the rows for the loss (scaled targets, class weights,
+ * one column per class for hinge), runs the trainer and returns the model's own graph.
+ *
+ * A number to predict is trained in units of its deviation, so that one learning rate fits all
+ * targets; the stored graph ends with the way back, and losses are reported in the target's units.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "learn/learn_int.h"
+#include "learn/stream.h"
+
+/* Rows as the loss wants them, over the task's. */
+struct prepared {
+    struct am_train_data data;
+    const struct am_train_data *base;
+    const double *class_weights; /* NULL = all 1 */
+    size_t n_classes;
+    bool one_hot;
+    double mean, deviation; /* of a number to predict */
+};
+
+struct network {
+    const struct am_learn_task *task;
+    const struct am_network_spec *spec;
+    struct am_train_config config;
+    struct prepared train, validation;
+    double mean, deviation, loss_factor;
+    double *class_weights; /* owned */
+    struct am_train_hooks hooks;
+};
+
+static enum am_rc gather_chunk(const struct prepared *p, const uint64_t *rows, size_t n, float *x,
+                               float *y, float *w, struct am_err *err)
+{
+    float target[256], weight[256];
+    AM_TRY(p->base->gather(p->base->self, rows, n, x, target, weight, err));
+    for (size_t i = 0; i < n; i++) {
+        size_t k = p->n_classes ? (size_t)target[i] : 0;
+        if (w)
+            w[i] = p->class_weights ? (float)(weight[i] * p->class_weights[k]) : weight[i];
+        if (!y)
+            continue;
+        if (p->one_hot)
+            for (size_t c = 0; c < p->n_classes; c++)
+                y[i * p->n_classes + c] = c == k;
+        else
+            y[i] = p->n_classes ? target[i] : (float)(((double)target[i] - p->mean) / p->deviation);
+    }
+    return AM_OK;
+}
+
+static enum am_rc gather_prepared(void *self, const uint64_t *rows, size_t n, float *x, float *y,
+                                  float *w, struct am_err *err)
+{
+    const struct prepared *p = self;
+    for (size_t i = 0; i < n; i += 256) {
+        size_t part = n - i < 256 ? n - i : 256;
+        AM_TRY(gather_chunk(p, rows + i, part, x ? x + i * p->data.n_features : NULL,
+                            y ? y + i * p->data.n_targets : NULL, w ? w + i : NULL, err));
+    }
+    return AM_OK;
+}
+
+static void prepare_rows(const struct network *n, const struct am_train_data *base,
+                         struct prepared *out)
+{
+    bool one_hot = n->config.loss.kind == AM_LOSS_HINGE && n->task->task == AM_TASK_MULTICLASS;
+    *out = (struct prepared){.base = base,
+                             .class_weights = n->class_weights,
+                             .n_classes = n->task->n_classes,
+                             .one_hot = one_hot,
+                             .mean = n->mean,
+                             .deviation = n->deviation};
+    out->data = (struct am_train_data){.n_rows = base->n_rows,
+                                       .n_features = base->n_features,
+                                       .n_targets = one_hot ? n->task->n_classes : 1,
+                                       .self = out,
+                                       .gather = gather_prepared};
+}
+
+static void target_sums(void *ctx, const struct am_rows *r, double *sums, double *scratch)
+{
+    const double *shift = ctx;
+    (void)scratch;
+    for (size_t i = 0; i < r->n; i++) {
+        double w = r->w ? (double)r->w[i] : 1, y = (double)r->y[i] - *shift;
+        sums[0] += w;
+        sums[1] += w * y;
+        sums[2] += w * y * y;
+    }
+}
+
+static enum am_rc scale_target(struct network *n, struct am_err *err)
+{
+    struct am_stream s;
+    double sums[3], shift = 0;
+    enum am_rc rc = AM_OK;
+    AM_TRY(am_stream_init(&s, n->task->train, 3, 0, n->task->pool, n->task->hooks.progress, err));
+    for (int pass = 0; pass < 2 && rc == AM_OK; pass++) {
+        rc = am_stream_sum(&s, target_sums, &shift, sums, err);
+        if (pass == 0 && sums[0] > 0)
+            shift = sums[1] / sums[0];
+    }
+    am_stream_clear(&s);
+    if (rc != AM_OK)
+        return rc;
+    if (!isfinite(shift) || !isfinite(sums[2]))
+        return am_fail(err, AM_EINVAL, "the target holds values that are not finite");
+    n->mean = shift;
+    n->deviation = sums[0] > 0 && sums[2] > 0 ? sqrt(sums[2] / sums[0]) : 1;
+    n->loss_factor =
+        n->config.loss.kind == AM_LOSS_MAE ? n->deviation : n->deviation * n->deviation;
+    n->config.loss.delta = (float)(n->config.loss.delta / n->deviation);
+    n->config.min_delta /= n->loss_factor;
+    return AM_OK;
+}
+
+static enum am_rc weigh_classes(struct network *n, struct am_err *err)
+{
+    bool even = true;
+    n->class_weights = am_calloc(n->task->n_classes, sizeof *n->class_weights);
+    if (!n->class_weights)
+        return am_fail_nomem(err, n->task->n_classes * sizeof *n->class_weights);
+    AM_TRY(am_learn_class_weights(n->task, n->class_weights, err));
+    for (size_t k = 0; k < n->task->n_classes; k++)
+        even &= n->class_weights[k] == 1;
+    if (even) {
+        am_free(n->class_weights);
+        n->class_weights = NULL;
+    }
+    return AM_OK;
+}
+
+static am_value hidden_layer(const struct am_network_spec *s, struct am_graph *g, am_value x,
+                             size_t i, int64_t width_before)
+{
+    char name[32];
+    bool norm = s->batch_norm || s->layer_norm;
+    struct am_dense_options o = {
+        .act = norm ? AM_ACT_NONE : s->activation, .alpha = s->alpha, .init = s->init};
+    am_value before = x;
+    (void)snprintf(name, sizeof name, "hidden%zu", i + 1);
+    x = am_layer_dense(g, x, (int64_t)s->layers[i], &o, name);
+    (void)snprintf(name, sizeof name, "norm%zu", i + 1);
+    if (s->batch_norm)
+        x = am_layer_batch_norm(g, x, 1e-5f, 0.1f, name);
+    else if (s->layer_norm)
+        x = am_layer_layer_norm(g, x, 1e-5f, name);
+    if (norm)
+        x = am_layer_activation(g, x, s->activation, s->alpha);
+    if (s->dropout > 0)
+        x = am_layer_dropout(g, x, s->dropout);
+    if (s->residual && width_before == (int64_t)s->layers[i])
+        x = am_layer_add(g, x, before);
+    return x;
+}
+
+enum graph_use { FOR_TRAINING, FOR_PREDICTING };
+
+static enum am_act output_activation(const struct network *n, enum graph_use use)
+{
+    if (n->task->task == AM_TASK_REGRESSION)
+        return AM_ACT_NONE;
+    if (n->config.loss.kind == AM_LOSS_HINGE && use == FOR_TRAINING)
+        return AM_ACT_NONE;
+    return n->task->task == AM_TASK_BINARY ? AM_ACT_SIGMOID : AM_ACT_SOFTMAX;
+}
+
+/* Both uses declare the same parameters in the same order. */
+static enum am_rc build(const struct network *n, enum graph_use use, struct am_graph **out,
+                        struct am_err *err)
+{
+    const struct am_network_spec *s = n->spec;
+    int64_t width = (int64_t)n->task->n_features;
+    struct am_dense_options o = {.act = output_activation(n, use),
+                                 .init = s->n_layers ? AM_INIT_GLOROT_UNIFORM : AM_INIT_ZEROS};
+    struct am_graph *g;
+    am_value x;
+    enum am_rc rc;
+    AM_TRY(am_graph_new(&g, err));
+    x = am_graph_input(g, "x", am_dims2(AM_DIM_BATCH, width));
+    for (size_t i = 0; i < s->n_layers; i++) {
+        x = hidden_layer(s, g, x, i, width);
+        width = (int64_t)s->layers[i];
+    }
+    x = am_layer_dense(g, x, (int64_t)am_learn_n_outputs(n->task), &o,
+                       s->n_layers ? "output" : "linear");
+    if (n->task->task == AM_TASK_REGRESSION && use == FOR_PREDICTING)
+        x = am_layer_scale(g, x, (float)n->deviation, (float)n->mean);
+    am_graph_output(g, "y", x);
+    rc = am_graph_check(g, err);
+    if (rc == AM_OK)
+        *out = g;
+    else
+        am_graph_free(g);
+    return rc;
+}
+
+static enum am_rc on_epoch(void *ctx, const struct am_train_epoch *e, struct am_err *err)
+{
+    const struct network *n = ctx;
+    struct am_train_epoch scaled = *e;
+    scaled.train_loss *= n->loss_factor;
+    scaled.validation_loss *= n->loss_factor;
+    return n->task->hooks.on_epoch ? n->task->hooks.on_epoch(n->task->hooks.ctx, &scaled, err)
+                                   : AM_OK;
+}
+
+static enum am_rc save(void *ctx, const void *bytes, size_t len, struct am_err *err)
+{
+    const struct am_train_hooks *h = &((const struct network *)ctx)->task->hooks;
+    return h->checkpoint_save(h->ctx, bytes, len, err);
+}
+
+static enum am_rc load(void *ctx, struct am_buf *out, struct am_err *err)
+{
+    const struct am_train_hooks *h = &((const struct network *)ctx)->task->hooks;
+    return h->checkpoint_load(h->ctx, out, err);
+}
+
+static enum am_rc set_up(struct network *n, struct am_err *err)
+{
+    const struct am_learn_task *t = n->task;
+    AM_TRY(am_learn_train_config(t, &n->config, err));
+    if (n->spec->loss_given) {
+        n->config.loss.kind = n->spec->loss;
+        n->config.loss.margin = (float)n->spec->margin;
+    }
+    if (n->config.loss.label_smoothing > 0 && n->config.loss.kind != AM_LOSS_BINARY &&
+        n->config.loss.kind != AM_LOSS_CATEGORICAL) {
+        am_fail(err, AM_EUSAGE, "train.label_smoothing fits cross_entropy only");
+        am_hint(err, "Remove it, or set train.loss to cross_entropy for a classification.");
+        return AM_EUSAGE;
+    }
+    AM_TRY(t->task == AM_TASK_REGRESSION ? scale_target(n, err) : weigh_classes(n, err));
+    n->config.optim.l1 += n->spec->l1 / n->deviation;
+    n->config.optim.l2 += n->spec->l2;
+    prepare_rows(n, t->train, &n->train);
+    if (t->validation)
+        prepare_rows(n, t->validation, &n->validation);
+    n->hooks = t->hooks;
+    n->hooks.ctx = n;
+    n->hooks.on_epoch = on_epoch;
+    n->hooks.checkpoint_save = t->hooks.checkpoint_save ? save : NULL;
+    n->hooks.checkpoint_load = t->hooks.checkpoint_load ? load : NULL;
+    return AM_OK;
+}
+
+static void describe(const struct network *n, struct am_learned *out, struct am_arena *a)
+{
+    const struct am_train_result *r = &out->training;
+    const struct am_train_config *c = &n->config;
+    am_learn_info(n->task, out, a, n->spec->name, "stochastic");
+    am_node_set(a, out->info, "optimizer", am_new_cstr(a, am_optimizer_name(c->optim.kind)));
+    am_node_set(a, out->info, "loss", am_new_cstr(a, am_loss_name(c->loss.kind)));
+    am_node_set(a, out->info, "epochs", am_new_i64(a, (int64_t)r->epochs));
+    am_node_set(a, out->info, "steps", am_new_i64(a, (int64_t)r->steps));
+    am_node_set(a, out->info, "best_epoch", am_new_i64(a, (int64_t)r->best_epoch));
+    am_node_set(a, out->info, "stopped_early", am_new_bool(a, r->stopped_early));
+    am_node_set(a, out->info, "restored_best", am_new_bool(a, r->restored_best));
+    am_node_set(a, out->info, "train_loss", am_new_f64(a, r->train_loss));
+    am_node_set(a, out->info, "validation_loss", am_new_f64(a, r->validation_loss));
+}
+
+static enum am_rc train(struct network *n, struct am_learned *out, struct am_err *err)
+{
+    const struct am_learn_task *t = n->task;
+    struct am_train_result *r = &out->training;
+    struct am_graph *graph = NULL;
+    enum am_rc rc;
+    AM_TRY(build(n, FOR_TRAINING, &graph, err));
+    AM_GO(rc, build(n, FOR_PREDICTING, &out->graph, err));
+    AM_GO(rc, am_params_new(graph, &out->params, err));
+    am_params_init(out->params, t->seed);
+    rc =
+        am_train_run(graph, out->params, &n->train.data, t->validation ? &n->validation.data : NULL,
+                     &n->config, &n->hooks, t->pool, r, err);
+    r->train_loss *= n->loss_factor;
+    r->validation_loss *= n->loss_factor;
+    r->best_loss *= n->loss_factor;
+out:
+    am_graph_free(graph);
+    return rc;
+}
+
+enum am_rc am_network_fit(const struct am_learn_task *t, const struct am_network_spec *spec,
+                          struct am_learned *out, struct am_arena *a, struct am_err *err)
+{
+    struct network n = {.task = t, .spec = spec, .mean = 0, .deviation = 1, .loss_factor = 1};
+    enum am_rc rc;
+    AM_GO(rc, set_up(&n, err));
+    AM_GO(rc, train(&n, out, err));
+    out->kind = t->task == AM_TASK_REGRESSION         ? AM_LEARNED_VALUE
+                : n.config.loss.kind == AM_LOSS_HINGE ? AM_LEARNED_SCORE
+                                                      : AM_LEARNED_PROBABILITY;
+    describe(&n, out, a);
+out:
+    am_free(n.class_weights);
+    return rc;
+}
