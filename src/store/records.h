@@ -116,7 +116,7 @@ enum am_cmp {
 };
 
 /* A NULL column is in no comparison but IS_NULL; NOT of a comparison with NULL is false, too,
- * except that NOT EXISTS is plain. Depth at most 16, nodes at most 256. */
+ * except that NOT EXISTS is plain. Depth at most 16, nodes at most 1024. */
 struct am_cond {
     enum am_cond_kind kind;
     /* CMP: column op values[0] (IN: values[0..n_values)) */

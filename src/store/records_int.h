@@ -12,7 +12,7 @@
 #define AM_RECORDS_N_IMPLICIT 6
 #define AM_RECORDS_NAME_CAP 48
 #define AM_RECORDS_COND_DEPTH 16
-#define AM_RECORDS_COND_NODES 256
+#define AM_RECORDS_COND_NODES 1024
 #define AM_RECORDS_IN_VALUES 256
 
 extern const char *const am_records_implicit[AM_RECORDS_N_IMPLICIT];

@@ -173,7 +173,7 @@ enum am_rc am_sqlite_connect(const char *path, int flags, uint32_t busy_ms, sqli
 {
     sqlite3 *db = NULL;
     enum am_rc result = AM_OK;
-    int rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+    int rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc != SQLITE_OK)
         AM_GO(result, am_sqlite_fail(db, rc, "cannot open the records", err));
     sqlite3_extended_result_codes(db, 1);
