@@ -12,12 +12,11 @@
  *       aimass_predict_row(p, row, 2, &a, &err))
  *       fprintf(stderr, "%s\n", err.message);
  *
- * Threads: a model is immutable and may be used by any number of threads; a predictor belongs to one
- * thread at a time; aimass_retain and aimass_free may be called by any thread.
- * Errors: every function that can fail returns an aimass_status, 0 = done, and fills *err when err is not
- * NULL. Nothing is printed, nothing exits, no global changes; loading a hostile file is safe.
- * Stability: structs only grow at their end and functions are only added within one
- * AIMASS_ABI_VERSION. */
+ * Threads: a model is immutable and may be used by any number of threads; a predictor belongs to
+ * one thread at a time; aimass_retain and aimass_free may be called by any thread. Errors: every
+ * function that can fail returns an aimass_status, 0 = done, and fills *err when err is not NULL.
+ * Nothing is printed, nothing exits, no global changes; loading a hostile file is safe. Stability:
+ * structs only grow at their end and functions are only added within one AIMASS_ABI_VERSION. */
 #ifndef AIMASS_H
 #define AIMASS_H
 
@@ -38,12 +37,12 @@ extern "C" {
 
 typedef enum aimass_status {
     AIMASS_OK = 0,
-    AIMASS_INVALID = 1,       /* wrong argument, column, type or value */
-    AIMASS_NOT_FOUND = 2,     /* no such file */
-    AIMASS_CORRUPT = 3,       /* the file is damaged, or no .aim file */
-    AIMASS_LIMIT = 4,         /* over a limit */
-    AIMASS_PERMISSION = 5,    /* not readable, or signed by nobody who is trusted */
-    AIMASS_UNSUPPORTED = 6,   /* made by a newer version */
+    AIMASS_INVALID = 1,     /* wrong argument, column, type or value */
+    AIMASS_NOT_FOUND = 2,   /* no such file */
+    AIMASS_CORRUPT = 3,     /* the file is damaged, or no .aim file */
+    AIMASS_LIMIT = 4,       /* over a limit */
+    AIMASS_PERMISSION = 5,  /* not readable, or signed by nobody who is trusted */
+    AIMASS_UNSUPPORTED = 6, /* made by a newer version */
     AIMASS_OUT_OF_MEMORY = 7,
     AIMASS_IO = 8,
     AIMASS_INTERNAL = 9
@@ -85,7 +84,8 @@ typedef enum aimass_type {
     AIMASS_BOOLEAN = 1,  /* given as 0 and 1 */
     AIMASS_CATEGORY = 2, /* given as text */
     AIMASS_TEXT = 3,
-    AIMASS_DATE = 4 /* given as text ("2026-11-21", "2026-11-21 13:17:04") or as seconds since 1970 UTC */
+    AIMASS_DATE =
+        4 /* given as text ("2026-11-21", "2026-11-21 13:17:04") or as seconds since 1970 UTC */
 } aimass_type;
 
 AIMASS_API size_t aimass_n_inputs(const aimass_model *m);
@@ -98,31 +98,33 @@ AIMASS_API double aimass_threshold(const aimass_model *m); /* two classes: p >= 
 /* ---- predicting ---- */
 
 /* Keeps a reference of the model. */
-AIMASS_API aimass_status aimass_predictor_new(aimass_model *m, aimass_predictor **out, aimass_error *err);
+AIMASS_API aimass_status aimass_predictor_new(aimass_model *m, aimass_predictor **out,
+                                              aimass_error *err);
 AIMASS_API void aimass_predictor_free(aimass_predictor *p); /* NULL is fine */
 
 typedef struct aimass_answer { /* arrays belong to the predictor and live until its next call */
     size_t n_rows, n_classes;
     const float *probability; /* [n_rows, n_classes]; NULL for regression */
     const int32_t *label;     /* [n_rows] index of the class; NULL for regression */
-    const double *value;      /* [n_rows] regression: the number; classes: probability of the label */
+    const double *value; /* [n_rows] regression: the number; classes: probability of the label */
 } aimass_answer;
 
 /* One row of all inputs in order, when every input is a number or boolean; NaN = missing. About a
  * microsecond for a small network, and no allocation from the second call on. */
-AIMASS_API aimass_status aimass_predict_row(aimass_predictor *p, const double *values, size_t n_values,
-                                            aimass_answer *out, aimass_error *err);
+AIMASS_API aimass_status aimass_predict_row(aimass_predictor *p, const double *values,
+                                            size_t n_values, aimass_answer *out, aimass_error *err);
 /* values: [n_rows, n_columns] row by row; n_columns must be aimass_n_inputs(). */
-AIMASS_API aimass_status aimass_predict_rows(aimass_predictor *p, const double *values, size_t n_rows,
-                                             size_t n_columns, aimass_answer *out, aimass_error *err);
+AIMASS_API aimass_status aimass_predict_rows(aimass_predictor *p, const double *values,
+                                             size_t n_rows, size_t n_columns, aimass_answer *out,
+                                             aimass_error *err);
 
 typedef struct aimass_column {
     const char *name;
     const double *numbers;    /* [n_rows], NaN = missing; or NULL */
     const char *const *texts; /* [n_rows], NULL = missing; or NULL. Numbers as text are read. */
 } aimass_column;
-/* Columns by name, in any order; columns that are no inputs are ignored, a missing one is an error. Each
- * has numbers or texts. */
+/* Columns by name, in any order; columns that are no inputs are ignored, a missing one is an error.
+ * Each has numbers or texts. */
 AIMASS_API aimass_status aimass_predict_columns(aimass_predictor *p, const aimass_column *columns,
                                                 size_t n_columns, size_t n_rows, aimass_answer *out,
                                                 aimass_error *err);

@@ -118,6 +118,8 @@ struct am_prediction {
     size_t cap_rows, cap_cells;
 };
 void am_prediction_clear(struct am_prediction *p);
+enum am_rc am_prediction_reserve(struct am_prediction *p, size_t n_rows, size_t n_classes,
+                                 struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_model_predict(struct am_predictor *p, const struct am_batch *batch,
                             struct am_prediction *out, struct am_err *err) AM_MUST_CHECK;
 

@@ -296,7 +296,8 @@ void am_prediction_clear(struct am_prediction *p)
     *p = (struct am_prediction){0};
 }
 
-static enum am_rc grow(struct am_prediction *p, size_t n_rows, size_t n_classes, struct am_err *err)
+enum am_rc am_prediction_reserve(struct am_prediction *p, size_t n_rows, size_t n_classes,
+                                 struct am_err *err)
 {
     size_t cells;
     if (!am_mul_size(&cells, n_rows, n_classes))
@@ -329,7 +330,7 @@ static enum am_rc grow(struct am_prediction *p, size_t n_rows, size_t n_classes,
 enum am_rc am_model_predict(struct am_predictor *p, const struct am_batch *batch,
                             struct am_prediction *out, struct am_err *err)
 {
-    AM_TRY(grow(out, batch->n_rows, p->model->info.n_classes, err));
+    AM_TRY(am_prediction_reserve(out, batch->n_rows, p->model->info.n_classes, err));
     return am_predict(p, batch,
                       &(struct am_answer){.probability = out->n_classes ? out->probability : NULL,
                                           .label = out->n_classes ? out->label : NULL,
