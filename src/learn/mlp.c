@@ -110,8 +110,11 @@ static enum am_rc check_mlp(const struct am_learn_task *t, struct am_err *err)
 static enum am_rc fit_perceptron(const struct am_learn_task *t, struct am_learned *out,
                                  struct am_arena *a, struct am_err *err)
 {
-    struct am_network_spec s = {
-        .loss = AM_LOSS_HINGE, .loss_given = true, .margin = 0, .name = "perceptron"};
+    struct am_network_spec s = {.loss = AM_LOSS_HINGE,
+                                .loss_given = true,
+                                .margin = 0,
+                                .init = AM_INIT_GLOROT_UNIFORM,
+                                .name = "perceptron"};
     return am_network_fit(t, &s, out, a, err);
 }
 

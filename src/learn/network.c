@@ -176,7 +176,8 @@ static enum am_rc build(const struct network *n, enum graph_use use, struct am_g
     const struct am_network_spec *s = n->spec;
     int64_t width = (int64_t)n->task->n_features;
     struct am_dense_options o = {.act = output_activation(n, use),
-                                 .init = s->n_layers ? AM_INIT_GLOROT_UNIFORM : AM_INIT_ZEROS};
+                                 .init = s->init == AM_INIT_ZEROS ? AM_INIT_ZEROS
+                                                                  : AM_INIT_GLOROT_UNIFORM};
     struct am_graph *g;
     am_value x;
     enum am_rc rc;
