@@ -33,12 +33,12 @@ double am_flog(double v)
 }
 
 /* Position of v among the reference quantiles, in [0, 1]; the middle of the run where several are
- * equal (scikit-learn's QuantileTransformer, uniform output). */
+ * equal; the lowest is 0, the highest 1 (scikit-learn's QuantileTransformer, uniform output). */
 static double quantile_rank(const double *q, size_t n, double v)
 {
-    if (v < q[0])
+    if (v <= q[0])
         return 0;
-    if (v > q[n - 1])
+    if (v >= q[n - 1])
         return 1;
     size_t lo = 0, hi = n; /* first index with q >= v */
     while (lo < hi) {
