@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/fs.h"
+#include "base/limits.h"
 #include "registry/registry.h"
 
 /* ---- dataset ---- */

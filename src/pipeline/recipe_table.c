@@ -123,7 +123,7 @@ static const struct am_recipe_key general[] = {
     {"train.loss", ENUM, "auto|cross_entropy|mse|mae|huber|hinge", 0, 0, "auto", "What is minimised."},
     {"train.huber_delta", NUM, NULL, 1e-9, 1e9, "1", "Where the Huber loss turns linear."},
     {"train.threads", INT, NULL, 0, 1024, "0", "Threads; 0 = all cores. Never changes the result."},
-    {"train.checkpoint_every", INT, NULL, 0, 1000000, "1", "Epochs between checkpoints; 0 = none."},
+    {"train.checkpoint_every", INT, NULL, 0, 1000000, "0", "Epochs between checkpoints; 0 = as often as every two seconds."},
 
     {"evaluate", MAP, NULL, 0, 0, NULL, "What is measured, and what a good model must reach."},
     {"evaluate.metrics", TEXTS, NULL, 0, 0, NULL, "Metrics by name; the default fits the task."},

@@ -1,0 +1,309 @@
+/* From a prepared recipe to a learned graph: checks, features, rows, the learner with its hooks. */
+#include "pipeline/train_int.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "pipeline/condition.h"
+
+#define CHECKPOINT_EVERY_NS 2000000000u /* when the recipe leaves it to us */
+
+/* ---- rows ---- */
+
+void am_rows_clear(struct am_rows *r)
+{
+    am_matrix_free(r->matrix);
+    *r = (struct am_rows){NULL, NULL};
+}
+
+struct block { /* scratch of one batch, grown as needed */
+    float *x, *y;
+    double *t;
+    size_t cap;
+};
+
+static enum am_rc block_grow(struct block *b, size_t n, size_t width, struct am_err *err)
+{
+    size_t cells;
+    if (n <= b->cap)
+        return AM_OK;
+    if (!am_mul_size(&cells, n, width ? width : 1))
+        return am_fail_nomem(err, n);
+    float *x = am_realloc_array(b->x, cells, sizeof *x);
+    if (x)
+        b->x = x;
+    float *y = am_realloc_array(b->y, n, sizeof *y);
+    if (y)
+        b->y = y;
+    double *t = am_realloc_array(b->t, n, sizeof *t);
+    if (t)
+        b->t = t;
+    if (!x || !y || !t)
+        return am_fail_nomem(err, cells * sizeof *x);
+    b->cap = n;
+    return AM_OK;
+}
+
+static enum am_rc append_batch(const struct am_prepared *p, const struct am_batch *b,
+                               const struct am_fitted *f, bool training, struct block *s,
+                               struct am_matrix *m, struct am_err *err)
+{
+    size_t width = am_features_width(f->features);
+    struct am_batch in = {b->n_rows, b->n_columns - 1, b->columns, b->first_row};
+    AM_TRY(block_grow(s, b->n_rows, width, err));
+    AM_TRY(am_target_encode(p->target, &b->columns[b->n_columns - 1], b->n_rows, b->first_row, s->t, err));
+    for (size_t i = 0; i < b->n_rows; i++)
+        s->y[i] = (float)s->t[i];
+    if (training)
+        AM_TRY(am_features_apply_train(f->fit, f->features, &in, NULL, s->x, err));
+    else
+        AM_TRY(am_features_apply(f->features, &in, s->x, err));
+    return am_matrix_append(m, b->n_rows, s->x, s->y, NULL, err);
+}
+
+enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view, const struct am_fitted *f,
+                        bool training, size_t memory_bytes, struct am_rows *out, struct am_err *err)
+{
+    struct am_matrix_options o = {.memory_bytes = memory_bytes,
+                                  .temp_dir = am_registry_scratch(p->pl->registry),
+                                  .weights = AM_MATRIX_NO_WEIGHTS};
+    size_t *columns = am_arena_array(p->arena, p->n_columns + 1, sizeof *columns);
+    struct am_table_iter *it = NULL;
+    struct block s = {NULL, NULL, NULL, 0};
+    const struct am_batch *b;
+    enum am_rc rc;
+    *out = (struct am_rows){NULL, NULL};
+    AM_TRY(am_arena_check(p->arena, err));
+    memcpy(columns, p->columns, p->n_columns * sizeof *columns);
+    columns[p->n_columns] = p->target_column;
+    AM_GO(rc, am_matrix_new(am_features_width(f->features), 1, &o, &out->matrix, err));
+    AM_GO(rc, view->ops->open(view->impl, columns, p->n_columns + 1, &it, err));
+    for (;;) {
+        AM_GO(rc, view->ops->next(it, &b, err));
+        if (!b)
+            break;
+        AM_GO(rc, append_batch(p, b, f, training, &s, out->matrix, err));
+        if (am_progress_canceled(p->pl->progress))
+            AM_GO(rc, am_fail(err, AM_ECANCELED, "canceled while rows were made"));
+    }
+    AM_GO(rc, am_matrix_finish(out->matrix, err));
+    if (am_matrix_n_rows(out->matrix))
+        out->data = am_matrix_data(out->matrix);
+out:
+    view->ops->close(it);
+    am_free(s.x);
+    am_free(s.y);
+    am_free(s.t);
+    if (rc != AM_OK)
+        am_rows_clear(out);
+    return rc;
+}
+
+enum am_rc am_training_rows(struct am_training *t, struct am_err *err)
+{
+    struct am_prepared *p = &t->p;
+    struct am_table view = {NULL, NULL};
+    AM_TRY(am_rows_view(&p->table, p->parts, p->n_rows, AM_PART_BIT(AM_ROW_TRAIN), &view, err));
+    enum am_rc rc = am_fit_features(p, &view, &t->fitted, err);
+    view.ops->free(view.impl);
+    for (unsigned part = AM_ROW_TRAIN; part <= AM_ROW_TEST && rc == AM_OK; part++) {
+        /* half of the memory for the training rows, an eighth for each of the others */
+        size_t memory = (size_t)(p->pl->memory_limit_bytes / (part == AM_ROW_TRAIN ? 2 : 8));
+        if (p->counts.n[part] == 0)
+            continue;
+        rc = am_rows_view(&p->table, p->parts, p->n_rows, AM_PART_BIT(part), &view, err);
+        if (rc != AM_OK)
+            break;
+        rc = am_make_rows(p, &view, &t->fitted, part == AM_ROW_TRAIN, memory ? memory : 1, &t->rows[part],
+                          err);
+        view.ops->free(view.impl);
+    }
+    return rc;
+}
+
+/* ---- checks ---- */
+
+static enum am_rc class_weights(const struct am_training *t, double **out, struct am_err *err)
+{
+    const struct am_node *w = am_node_path(t->p.recipe.resolved, "train.class_weights");
+    size_t n = am_target_n_classes(t->p.target);
+    *out = NULL;
+    if (!w || w->kind != AM_NODE_MAP)
+        return AM_OK;
+    if (n == 0) {
+        am_fail(err, AM_EUSAGE, "train.class_weights is given, but the task is regression");
+        am_hint(err, "Leave it out.");
+        return AM_EUSAGE;
+    }
+    double *v = am_arena_array(t->p.arena, n, sizeof *v);
+    AM_TRY(am_arena_check(t->p.arena, err));
+    for (size_t i = 0; i < n; i++)
+        v[i] = 1.0;
+    for (size_t i = 0; i < w->map.n; i++) {
+        size_t k = am_target_find(t->p.target, w->map.pairs[i].key);
+        if (k == SIZE_MAX) {
+            am_fail(err, AM_EUSAGE, "train.class_weights names \"%.*s\", which is no class of the target",
+                    AM_FMT(w->map.pairs[i].key));
+            am_hint(err, "Its first class is \"%.*s\".", AM_FMT(am_target_class(t->p.target, 0)));
+            return AM_EUSAGE;
+        }
+        (void)am_node_as_f64(w->map.pairs[i].value, &v[k]);
+    }
+    *out = v;
+    return AM_OK;
+}
+
+enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *out, struct am_err *err)
+{
+    double *weights;
+    AM_TRY(class_weights(t, &weights, err));
+    *out = (struct am_learn_task){.task = am_target_task(t->p.target),
+                                  .n_classes = am_target_n_classes(t->p.target),
+                                  .n_features = t->fitted.features ? am_features_width(t->fitted.features) : 1,
+                                  .train = t->rows[AM_ROW_TRAIN].data,
+                                  .validation = t->rows[AM_ROW_VALIDATION].data,
+                                  .model = am_node_get(t->p.recipe.resolved, "model"),
+                                  .train_spec = am_node_get(t->p.recipe.resolved, "train"),
+                                  .class_weights = weights,
+                                  .seed = t->seed,
+                                  .pool = t->p.pl->pool};
+    return AM_OK;
+}
+
+static enum am_rc check_metrics(struct am_training *t, struct am_err *err)
+{
+    const struct am_node *list = am_node_path(t->p.recipe.resolved, "evaluate.metrics");
+    const struct am_node *composite = am_node_path(t->p.recipe.resolved, "evaluate.composite");
+    struct am_str chosen = am_node_str(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), "maximize", "");
+    enum am_task task = am_target_task(t->p.target);
+    const char *const *defaults = am_metrics_default(task);
+    size_t n = 0;
+    while (defaults[n])
+        n++;
+    if (list && list->kind == AM_NODE_LIST && list->list.n)
+        n = list->list.n;
+    t->metric_names = am_arena_array(t->p.arena, n + 1, sizeof *t->metric_names);
+    AM_TRY(am_arena_check(t->p.arena, err));
+    for (size_t i = 0; i < n; i++) {
+        if (!list || list->list.n == 0 || !am_node_as_str(list->list.items[i], &t->metric_names[i]))
+            t->metric_names[i] = am_str(defaults[i]);
+        AM_TRY(am_composite_check(t->metric_names[i], task, err));
+    }
+    t->n_metrics = n;
+    for (size_t i = 0; composite && composite->kind == AM_NODE_MAP && i < composite->map.n; i++) {
+        struct am_str s;
+        if (am_node_as_str(composite->map.pairs[i].value, &s))
+            AM_TRY(am_composite_check(s, task, err));
+    }
+    if (chosen.len) {
+        if (task != AM_TASK_BINARY) {
+            am_fail(err, AM_EUSAGE, "evaluate.threshold is for two classes only");
+            am_hint(err, "Leave it out.");
+            return AM_EUSAGE;
+        }
+        AM_TRY(am_composite_check(chosen, task, err));
+    }
+    return AM_OK;
+}
+
+static enum am_rc check_conditions(const struct am_training *t, struct am_err *err)
+{
+    const struct am_node *accept = am_node_path(t->p.recipe.resolved, "evaluate.accept");
+    struct am_str s, when = am_node_str(am_node_get(t->p.recipe.resolved, "register"), "if", "");
+    struct am_condition c;
+    for (size_t i = 0; accept && i < (accept->kind == AM_NODE_LIST ? accept->list.n : 1); i++)
+        if (am_node_as_str(accept->kind == AM_NODE_LIST ? accept->list.items[i] : accept, &s))
+            AM_TRY(am_condition_parse(s, &c, err));
+    return when.len ? am_condition_parse(when, &c, err) : AM_OK;
+}
+
+enum am_rc am_training_check(struct am_training *t, struct am_err *err)
+{
+    struct am_learn_task task;
+    double threshold = 0.5;
+    AM_TRY(am_training_task(t, &task, err));
+    AM_TRY(am_learner_check(&task, err));
+    AM_TRY(check_metrics(t, err));
+    (void)am_node_as_f64(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), &threshold);
+    t->threshold = threshold;
+    return check_conditions(t, err);
+}
+
+/* ---- learning ---- */
+
+static enum am_rc on_epoch(void *ctx, const struct am_train_epoch *e, struct am_err *err)
+{
+    struct am_training *t = ctx;
+    struct am_arena *a = t->p.arena;
+    struct am_metric_point points[3] = {{"train.loss", (int64_t)e->epoch, e->train_loss},
+                                        {"train.learning_rate", (int64_t)e->epoch, e->learning_rate},
+                                        {"validation.loss", (int64_t)e->epoch, e->validation_loss}};
+    am_node_push(a, am_node_get(t->history, "epoch"), am_new_i64(a, (int64_t)e->epoch));
+    am_node_push(a, am_node_get(t->history, "train_loss"), am_new_f64(a, e->train_loss));
+    if (!isnan(e->validation_loss))
+        am_node_push(a, am_node_get(t->history, "validation_loss"), am_new_f64(a, e->validation_loss));
+    AM_TRY(am_arena_check(a, err));
+    return t->run ? am_run_metrics(t->run, points, isnan(e->validation_loss) ? 2 : 3, err) : AM_OK;
+}
+
+static enum am_rc save_checkpoint(void *ctx, const void *bytes, size_t n, struct am_err *err)
+{
+    struct am_training *t = ctx;
+    const struct am_node *epochs = am_node_get(t->history, "epoch");
+    bool ours = am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "checkpoint_every", 0) == 0;
+    uint64_t now = am_mono_ns();
+    if (ours && !am_progress_canceled(t->p.pl->progress) && now - t->checkpointed_ns < CHECKPOINT_EVERY_NS)
+        return AM_OK;
+    t->checkpointed_ns = now;
+    return am_run_checkpoint(t->run, epochs ? (int64_t)epochs->list.n : 0, bytes, n, 2, err);
+}
+
+static enum am_rc load_checkpoint(void *ctx, struct am_buf *out, struct am_err *err)
+{
+    struct am_training *t = ctx;
+    int64_t step;
+    if (!t->resumed)
+        return AM_OK;
+    enum am_rc rc = am_registry_checkpoint_read(t->p.pl->registry, am_run_id(t->run), &step, out, err);
+    if (rc == AM_ENOTFOUND) { /* interrupted before the first one: from the start */
+        am_buf_reset(out);
+        return AM_OK;
+    }
+    return rc;
+}
+
+enum am_rc am_training_learn(struct am_training *t, struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_learn_task task;
+    t->history = am_new_map(a);
+    am_node_set(a, t->history, "epoch", am_new_list(a));
+    am_node_set(a, t->history, "train_loss", am_new_list(a));
+    am_node_set(a, t->history, "validation_loss", am_new_list(a));
+    AM_TRY(am_arena_check(a, err));
+    AM_TRY(am_training_task(t, &task, err));
+    task.hooks = (struct am_train_hooks){.ctx = t, .on_epoch = on_epoch, .progress = t->p.pl->progress};
+    if (t->run) {
+        struct am_node *spec = am_node_copy(a, task.train_spec);
+        if (am_node_i64(spec, "checkpoint_every", 0) == 0) /* every epoch is offered, save_checkpoint chooses */
+            am_node_set(a, spec, "checkpoint_every", am_new_i64(a, 1));
+        AM_TRY(am_arena_check(a, err));
+        task.train_spec = spec;
+        task.hooks.checkpoint_save = save_checkpoint;
+        task.hooks.checkpoint_load = load_checkpoint;
+    }
+    t->checkpointed_ns = am_mono_ns();
+    return am_learner_fit(&task, &t->learned, a, err);
+}
+
+void am_training_clear(struct am_training *t)
+{
+    am_learned_clear(&t->learned);
+    for (size_t i = 0; i < 3; i++)
+        am_rows_clear(&t->rows[i]);
+    am_fitted_clear(&t->fitted);
+    am_prepared_clear(&t->p);
+    am_run_close(t->run);
+    t->run = NULL;
+}

@@ -1,0 +1,375 @@
+/* Measures a trained model on its parts and builds the report tree; cross-validation too. */
+#include "pipeline/train_int.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "eval/advice.h"
+
+static const char *const part_names[] = {"train", "validation", "test"};
+
+static enum am_rc measure_part(struct am_training *t, const struct am_scored *s, const char *name,
+                               struct am_err *err)
+{
+    struct am_node *m;
+    const struct am_node *composite = am_node_path(t->p.recipe.resolved, "evaluate.composite");
+    if (s->in.n_rows == 0)
+        return AM_OK;
+    AM_TRY(am_metrics_node(&s->in, t->metric_names, t->n_metrics, composite, t->p.arena, &m, err));
+    am_node_set(t->p.arena, t->metrics, name, m);
+    return AM_OK;
+}
+
+static enum am_rc baseline(struct am_training *t, const struct am_train_data *on, struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_learn_task task;
+    struct am_learned base = {0};
+    struct am_scored s = {0};
+    struct am_node *model = am_new_map(a);
+    am_node_set(a, model, "type", am_new_cstr(a, "baseline"));
+    AM_TRY(am_arena_check(a, err));
+    AM_TRY(am_training_task(t, &task, err));
+    task.model = model;
+    task.validation = NULL;
+    enum am_rc rc = am_learner_fit(&task, &base, a, err);
+    if (rc == AM_OK)
+        rc = am_score(&base, task.task, task.n_classes, on, t->p.pl->pool, &s, err);
+    s.in.threshold = t->threshold;
+    if (rc == AM_OK)
+        rc = measure_part(t, &s, "baseline", err);
+    am_scored_clear(&s);
+    am_learned_clear(&base);
+    return rc;
+}
+
+static enum am_rc choose_threshold(struct am_training *t, const struct am_scored *validation,
+                                   struct am_err *err)
+{
+    struct am_str metric = am_node_str(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), "maximize", "");
+    double value;
+    if (metric.len == 0 || validation->in.n_rows == 0)
+        return AM_OK;
+    return am_threshold_choose(&validation->in, metric, &t->threshold, &value, err);
+}
+
+/* ---- the report ---- */
+
+static struct am_node *class_names(const struct am_training *t)
+{
+    struct am_node *list = am_new_list(t->p.arena);
+    for (size_t i = 0; i < am_target_n_classes(t->p.target); i++)
+        am_node_push(t->p.arena, list, am_new_str(t->p.arena, am_target_class(t->p.target, i)));
+    return list;
+}
+
+static enum am_rc confusion_node(struct am_training *t, const struct am_scored *s, struct am_node **out,
+                                 struct am_err *err)
+{
+    size_t c = s->in.n_classes;
+    struct am_arena *a = t->p.arena;
+    uint64_t *counts = am_arena_array(a, c * c + 1, sizeof *counts);
+    AM_TRY(am_arena_check(a, err));
+    am_confusion(&s->in, counts);
+    *out = am_new_list(a);
+    for (size_t i = 0; i < c; i++) {
+        struct am_node *row = am_new_list(a);
+        for (size_t j = 0; j < c; j++)
+            am_node_push(a, row, am_new_i64(a, (int64_t)counts[i * c + j]));
+        am_node_push(a, *out, row);
+    }
+    return AM_OK;
+}
+
+static const char *task_name(enum am_task task)
+{
+    return task == AM_TASK_REGRESSION ? "regression" : task == AM_TASK_BINARY ? "binary" : "multiclass";
+}
+
+/* What was used: columns, types and reasons. */
+static struct am_node *used_columns(const struct am_training *t)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_node *list = am_new_list(a);
+    for (size_t i = 0; i < t->p.n_columns; i++) {
+        const struct am_schema_column *c = &t->p.dataset_schema.columns[t->p.columns[i]];
+        struct am_node *m = am_new_map(a);
+        am_node_set(a, m, "name", am_new_str(a, c->name));
+        am_node_set(a, m, "type", am_new_cstr(a, am_col_type_name(c->type)));
+        am_node_set(a, m, "why", am_new_str(a, c->why));
+        am_node_push(a, list, m);
+    }
+    return list;
+}
+
+static struct am_node *report_head(struct am_training *t)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_node *r = am_new_map(a), *rows = am_new_map(a), *info = t->learned.info;
+    char now[24];
+    am_time_iso(am_wall_us(), now);
+    am_node_set(a, r, "title", am_new_str(a, t->p.name));
+    am_node_set(a, r, "task", am_new_cstr(a, task_name(am_target_task(t->p.target))));
+    am_node_set(a, r, "target", am_new_str(a, am_target_name(t->p.target)));
+    am_node_set(a, r, "learner", am_new_str(a, am_node_str(info, "learner", "")));
+    am_node_set(a, r, "run", t->run ? am_new_cstr(a, am_run_id(t->run)) : am_new_null(a));
+    am_node_set(a, r, "created", am_new_cstr(a, now));
+    am_node_set(a, r, "dataset", am_new_str(a, t->p.dataset));
+    for (size_t i = 0; i < 3; i++)
+        am_node_set(a, rows, part_names[i], am_new_i64(a, (int64_t)t->p.counts.n[i]));
+    am_node_set(a, rows, "dropped", am_new_i64(a, (int64_t)t->p.counts.n[AM_ROW_DROPPED]));
+    am_node_set(a, r, "rows", rows);
+    am_node_set(a, r, "features", am_new_i64(a, (int64_t)am_features_width(t->fitted.features)));
+    am_node_set(a, r, "parameters", am_new_i64(a, (int64_t)t->learned.params->n_values));
+    am_node_set(a, r, "metrics", t->metrics);
+    am_node_set(a, r, "columns", used_columns(t));
+    am_node_set(a, r, "cleaning", am_clean_report(t->p.clean, a));
+    am_node_set(a, r, "training", info ? info : am_new_null(a));
+    am_node_set(a, r, "history", t->history);
+    return r;
+}
+
+/* The first of the recipe's metrics that has a direction. */
+static struct am_str main_metric(const struct am_training *t)
+{
+    for (size_t i = 0; i < t->n_metrics; i++) {
+        const struct am_metric_info *m = am_metric_find(t->metric_names[i]);
+        if (m && m->better != AM_METRIC_NEITHER)
+            return t->metric_names[i];
+    }
+    return am_str(am_metrics_default(am_target_task(t->p.target))[0]);
+}
+
+#define IMPORTANCE_ROWS 2000
+
+static enum am_rc importance(struct am_training *t, const struct am_train_data *on, struct am_node *r,
+                             struct am_err *err)
+{
+    struct am_node *list;
+    bool wanted = am_node_bool(am_node_get(t->p.recipe.resolved, "evaluate"), "importance", true);
+    if (!wanted)
+        return AM_OK;
+    AM_TRY(am_score_importance(&t->learned, t->fitted.features, am_target_task(t->p.target),
+                               am_target_n_classes(t->p.target), on, main_metric(t), t->threshold, t->seed,
+                               IMPORTANCE_ROWS, t->p.pl->pool, t->p.arena, &list, err));
+    am_node_set(t->p.arena, r, "importance", list);
+    am_node_set(t->p.arena, r, "importance_metric", am_new_str(t->p.arena, main_metric(t)));
+    return AM_OK;
+}
+
+static double metric_of(const struct am_training *t, const char *part, struct am_str name)
+{
+    double v;
+    return am_node_as_f64(am_node_get_str(am_node_get(t->metrics, part), name), &v) ? v : NAN;
+}
+
+static enum am_rc advise(struct am_training *t, struct am_node *r, struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_str name = main_metric(t);
+    const struct am_node *imp = am_node_get(r, "importance"), *band = am_node_get_str(t->intervals, name);
+    size_t c = am_target_n_classes(t->p.target);
+    uint64_t *rows = am_arena_array(a, c + 1, sizeof *rows);
+    const char **names = am_arena_array(a, c + 1, sizeof *names);
+    const char *held = t->p.counts.n[AM_ROW_TEST] ? "test" : "validation";
+    AM_TRY(am_arena_check(a, err));
+    for (size_t i = 0; i < c; i++) {
+        rows[i] = am_target_class_rows(t->p.target, i);
+        names[i] = am_arena_str(a, am_target_class(t->p.target, i)).ptr;
+    }
+    struct am_advice_facts f = {.task = am_target_task(t->p.target),
+                                .n_train = t->p.counts.n[AM_ROW_TRAIN],
+                                .n_features = am_features_width(t->fitted.features),
+                                .class_rows = rows,
+                                .class_names = names,
+                                .n_classes = c,
+                                .metric = am_arena_str(a, name).ptr,
+                                .train = metric_of(t, "train", name),
+                                .held_out = metric_of(t, held, name),
+                                .baseline = metric_of(t, "baseline", name),
+                                .deviation = NAN};
+    if (t->p.split.leaks == AM_LEAKS_WARN)
+        f.n_leaks = t->p.counts.n_leaks;
+    if (band)
+        f.deviation = (am_node_f64(band, "high", NAN) - am_node_f64(band, "low", NAN)) / 3.92;
+    if (imp && imp->list.n) {
+        f.top_column = am_arena_str(a, am_node_str(imp->list.items[0], "column", "")).ptr;
+        f.top_drop = am_node_f64(imp->list.items[0], "mean", 0);
+        f.second_drop = imp->list.n > 1 ? am_node_f64(imp->list.items[1], "mean", 0) : 0;
+    }
+    t->advice = am_advice(&f, a);
+    am_node_set(a, r, "advice", t->advice);
+    return am_arena_check(a, err);
+}
+
+#define CURVE_POINTS 200
+
+static enum am_rc plots(struct am_training *t, const struct am_scored *s, struct am_node *r, struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_node *c;
+    am_node_set(a, r, "predictions", am_prediction_summary(&s->in, a));
+    if (s->in.task == AM_TASK_REGRESSION) {
+        am_node_set(a, r, "residuals", am_residuals(&s->in, 1000, a));
+        return AM_OK;
+    }
+    am_node_set(a, r, "classes", class_names(t));
+    AM_TRY(confusion_node(t, s, &c, err));
+    am_node_set(a, r, "confusion", c);
+    am_node_set(a, r, "roc", am_curve_roc(&s->in, CURVE_POINTS, a));
+    am_node_set(a, r, "pr", am_curve_pr(&s->in, CURVE_POINTS, a));
+    if (!s->in.scores)
+        am_node_set(a, r, "calibration", am_curve_calibration(&s->in, 10, a));
+    if (s->in.task == AM_TASK_BINARY)
+        am_node_set(a, r, "threshold", am_new_f64(a, t->threshold));
+    return AM_OK;
+}
+
+static enum am_rc build_report(struct am_training *t, const struct am_scored *held,
+                               const struct am_train_data *rows, struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_node *r = report_head(t);
+    struct am_buf yaml;
+    AM_TRY(plots(t, held, r, err));
+    am_node_set(a, r, "intervals", t->intervals);
+    if (t->folds)
+        am_node_set(a, r, "folds", t->folds);
+    if (rows)
+        AM_TRY(importance(t, rows, r, err));
+    AM_TRY(advise(t, r, err));
+    am_buf_init(&yaml, 1 << 22);
+    am_node_to_yaml(t->p.recipe.resolved, &yaml);
+    am_node_set(a, r, "recipe", am_new_str(a, am_buf_view(&yaml)));
+    am_buf_clear(&yaml);
+    t->report = r;
+    return am_arena_check(a, err);
+}
+
+const struct am_node *am_training_deciding(const struct am_training *t)
+{
+    for (int i = 2; i >= 0; i--)
+        if (am_node_get(t->metrics, part_names[i]))
+            return am_node_get(t->metrics, part_names[i]);
+    return NULL;
+}
+
+enum am_rc am_training_measure(struct am_training *t, struct am_err *err)
+{
+    enum am_task task = am_target_task(t->p.target);
+    size_t c = am_target_n_classes(t->p.target);
+    struct am_scored s[3] = {{{0}, NULL, NULL}};
+    struct am_bootstrap_options boot = {
+        .seed = t->seed, .level = 0.95, .pool = t->p.pl->pool,
+        .n_resamples = (size_t)am_node_i64(am_node_get(t->p.recipe.resolved, "evaluate"), "bootstrap", 1000)};
+    enum am_rc rc = AM_OK;
+    am_progress_begin(t->p.pl->progress, "evaluate", 1);
+    t->metrics = am_new_map(t->p.arena);
+    for (size_t i = 0; i < 3; i++)
+        AM_GO(rc, am_score(&t->learned, task, c, t->rows[i].data, t->p.pl->pool, &s[i], err));
+    AM_GO(rc, choose_threshold(t, &s[AM_ROW_VALIDATION], err));
+    for (size_t i = 0; i < 3; i++) {
+        s[i].in.threshold = t->threshold;
+        AM_GO(rc, measure_part(t, &s[i], part_names[i], err));
+    }
+    size_t held = s[AM_ROW_TEST].in.n_rows ? AM_ROW_TEST : s[AM_ROW_VALIDATION].in.n_rows ? AM_ROW_VALIDATION : 0;
+    AM_GO(rc, baseline(t, t->rows[held].data, err));
+    AM_GO(rc, am_bootstrap(&s[held].in, t->metric_names, t->n_metrics, &boot, t->p.arena, &t->intervals, err));
+    rc = build_report(t, &s[held], t->rows[held].data, err);
+out:
+    for (size_t i = 0; i < 3; i++)
+        am_scored_clear(&s[i]);
+    am_progress_end(t->p.pl->progress);
+    return rc;
+}
+
+/* ---- cross-validation ---- */
+
+static enum am_rc one_fold(struct am_training *t, const uint16_t *fold, unsigned k, struct am_node **out,
+                           struct am_err *err)
+{
+    struct am_table in = {NULL, NULL}, outside = {NULL, NULL};
+    struct am_fitted f = {NULL, NULL};
+    struct am_rows train = {NULL, NULL}, test = {NULL, NULL};
+    struct am_learned learned = {0};
+    struct am_scored s = {0};
+    struct am_learn_task task;
+    size_t memory = (size_t)(t->p.pl->memory_limit_bytes / 4);
+    enum am_rc rc;
+    AM_GO(rc, am_fold_view(&t->p.table, fold, t->p.n_rows, k, AM_FOLD_OUT, &outside, err));
+    AM_GO(rc, am_fold_view(&t->p.table, fold, t->p.n_rows, k, AM_FOLD_IN, &in, err));
+    AM_GO(rc, am_fit_features(&t->p, &outside, &f, err));
+    AM_GO(rc, am_make_rows(&t->p, &outside, &f, true, memory, &train, err));
+    AM_GO(rc, am_make_rows(&t->p, &in, &f, false, memory, &test, err));
+    AM_GO(rc, am_training_task(t, &task, err));
+    task.n_features = am_features_width(f.features);
+    task.train = train.data;
+    task.validation = test.data;
+    AM_GO(rc, am_learner_fit(&task, &learned, t->p.arena, err));
+    AM_GO(rc, am_score(&learned, task.task, task.n_classes, test.data, t->p.pl->pool, &s, err));
+    s.in.threshold = t->threshold;
+    rc = am_metrics_node(&s.in, t->metric_names, t->n_metrics, NULL, t->p.arena, out, err);
+out:
+    am_scored_clear(&s);
+    am_learned_clear(&learned);
+    am_rows_clear(&train);
+    am_rows_clear(&test);
+    am_fitted_clear(&f);
+    if (in.ops)
+        in.ops->free(in.impl);
+    if (outside.ops)
+        outside.ops->free(outside.impl);
+    return rc;
+}
+
+static struct am_node *mean_and_deviation(struct am_training *t, const struct am_node *folds)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_node *out = am_new_map(a);
+    for (size_t m = 0; m < t->n_metrics; m++) {
+        struct am_node *one = am_new_map(a);
+        double sum = 0, square = 0, n = 0;
+        for (size_t k = 0; k < folds->list.n; k++) {
+            double v;
+            if (!am_node_as_f64(am_node_get_str(folds->list.items[k], t->metric_names[m]), &v) || isnan(v))
+                continue;
+            sum += v;
+            square += v * v;
+            n++;
+        }
+        double mean = n > 0 ? sum / n : NAN;
+        am_node_set(a, one, "mean", am_new_f64(a, mean));
+        am_node_set(a, one, "deviation", am_new_f64(a, n > 0 ? sqrt(fmax(0, square / n - mean * mean)) : NAN));
+        am_node_set_str(a, out, t->metric_names[m], one);
+    }
+    return out;
+}
+
+enum am_rc am_training_folds(struct am_training *t, struct am_err *err)
+{
+    int64_t k = am_node_i64(am_node_get(t->p.recipe.resolved, "evaluate"), "folds", 0);
+    struct am_split_spec spec = t->p.split;
+    struct am_node *list = am_new_list(t->p.arena), *one;
+    unsigned all = AM_PART_BIT(AM_ROW_TRAIN) | AM_PART_BIT(AM_ROW_VALIDATION) | AM_PART_BIT(AM_ROW_TEST);
+    enum am_rc rc;
+    if (k < 2)
+        return AM_OK;
+    uint16_t *fold = am_alloc_array(t->p.n_rows + 1, sizeof *fold);
+    if (!fold)
+        return am_fail_nomem(err, t->p.n_rows * sizeof *fold);
+    if (spec.by == AM_SPLIT_HASH)
+        spec.by = AM_SPLIT_RANDOM;
+    AM_GO(rc, am_split_folds(&t->p.raw, &spec, (unsigned)k, t->p.parts, all, fold, t->p.n_rows, err));
+    for (unsigned i = spec.by == AM_SPLIT_TIME ? 1 : 0; i < (unsigned)k; i++) {
+        AM_GO(rc, one_fold(t, fold, i, &one, err));
+        am_node_push(t->p.arena, list, one);
+    }
+    t->folds = am_new_map(t->p.arena);
+    am_node_set(t->p.arena, t->folds, "each", list);
+    am_node_set(t->p.arena, t->folds, "metrics", mean_and_deviation(t, list));
+    rc = am_arena_check(t->p.arena, err);
+out:
+    am_free(fold);
+    return rc;
+}

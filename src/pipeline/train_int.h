@@ -1,0 +1,68 @@
+/* Shared by the files of training: one training as a struct, and its phases.
+ *
+ * fit.c makes rows and a learned graph, measure.c measures and builds the report, publish.c packages and
+ * registers, train.c runs them in order. A struct am_training owns what it points to; one thread. */
+#ifndef AM_PIPELINE_TRAIN_INT_H
+#define AM_PIPELINE_TRAIN_INT_H
+
+#include "nn/matrix.h"
+#include "pipeline/prepare.h"
+#include "pipeline/score.h"
+#include "registry/registry.h"
+
+/* Rows ready for a learner. */
+struct am_rows {
+    struct am_matrix *matrix; /* owned */
+    const struct am_train_data *data; /* NULL = no rows */
+};
+
+struct am_training {
+    struct am_prepared p;
+    struct am_fitted fitted;
+    struct am_rows rows[3]; /* by enum am_row_part: train, validation, test */
+    struct am_learned learned;
+    struct am_run *run; /* NULL while planning or verifying */
+    uint64_t seed;
+    bool resumed;
+    uint64_t checkpointed_ns;
+
+    struct am_str *metric_names; /* arena */
+    size_t n_metrics;
+    double threshold;
+    struct am_node *history; /* {epoch, train_loss, validation_loss: [..]} */
+    struct am_node *metrics; /* {train, validation, test, baseline} */
+    struct am_node *intervals, *advice, *report, *folds;
+};
+
+/* fit.c */
+enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *out,
+                            struct am_err *err) AM_MUST_CHECK;
+/* Learner, metrics, conditions: everything that can be refused before the first row is trained. */
+enum am_rc am_training_check(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+/* Features fitted on the training rows, then the rows of every part. */
+enum am_rc am_training_rows(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_training_learn(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+/* Rows of a view through features; fit NULL = not the training rows. memory 0 = in RAM. */
+enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view,
+                        const struct am_fitted *f, bool training, size_t memory_bytes,
+                        struct am_rows *out, struct am_err *err) AM_MUST_CHECK;
+void am_rows_clear(struct am_rows *r);
+void am_training_clear(struct am_training *t);
+
+/* measure.c */
+enum am_rc am_training_measure(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+/* {metric: value} of the rows that decide: test, else validation, else train. */
+const struct am_node *am_training_deciding(const struct am_training *t);
+enum am_rc am_training_folds(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+
+/* publish.c */
+/* Does evaluate.accept hold? why gets the first term that does not. */
+enum am_rc am_training_accepted(struct am_training *t, bool *holds, char *why, size_t cap,
+                                struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_training_publish(struct am_training *t, struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+/* The package of what was learned, at path. */
+enum am_rc am_training_package(struct am_training *t, const char *path, struct am_err *err) AM_MUST_CHECK;
+/* The commit of the git folder around dir (NULL = here), without running git; "" = none. */
+void am_git_commit(const char *dir, char out[65]);
+
+#endif
