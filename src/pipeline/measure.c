@@ -286,6 +286,13 @@ out:
 
 /* ---- cross-validation ---- */
 
+static const struct am_node *without_stopping(struct am_training *t, const struct am_node *spec)
+{
+    struct am_node *copy = am_node_copy(t->p.arena, spec);
+    am_node_set(t->p.arena, copy, "early_stopping", am_new_bool(t->p.arena, false));
+    return copy;
+}
+
 static enum am_rc one_fold(struct am_training *t, const uint16_t *fold, unsigned k, struct am_node **out,
                            struct am_err *err)
 {
@@ -305,7 +312,8 @@ static enum am_rc one_fold(struct am_training *t, const uint16_t *fold, unsigned
     AM_GO(rc, am_training_task(t, &task, err));
     task.n_features = am_features_width(f.features);
     task.train = train.data;
-    task.validation = test.data;
+    task.validation = NULL; /* the fold measures only: nothing may be chosen on it */
+    task.train_spec = without_stopping(t, task.train_spec);
     AM_GO(rc, am_learner_fit(&task, &learned, t->p.arena, err));
     AM_GO(rc, am_score(&learned, task.task, task.n_classes, test.data, t->p.pl->pool, &s, err));
     s.in.threshold = t->threshold;
@@ -361,7 +369,10 @@ enum am_rc am_training_folds(struct am_training *t, struct am_err *err)
     if (spec.by == AM_SPLIT_HASH)
         spec.by = AM_SPLIT_RANDOM;
     AM_GO(rc, am_split_folds(&t->p.raw, &spec, (unsigned)k, t->p.parts, all, fold, t->p.n_rows, err));
-    for (unsigned i = spec.by == AM_SPLIT_TIME ? 1 : 0; i < (unsigned)k; i++) {
+    for (unsigned i = (unsigned)k; i-- > (spec.by == AM_SPLIT_TIME ? 1u : 0u);) {
+        for (uint64_t row = 0; spec.by == AM_SPLIT_TIME && row < t->p.n_rows; row++)
+            if (fold[row] > i)
+                fold[row] = UINT16_MAX; /* the future trains nothing */
         AM_GO(rc, one_fold(t, fold, i, &one, err));
         am_node_push(t->p.arena, list, one);
     }
