@@ -5,7 +5,8 @@
 
 #define AM_LIMIT_ARENA_BYTES ((size_t)1 << 30)
 #define AM_LIMIT_JSON_DEPTH 64
-#define AM_LIMIT_JSON_KEYS 100000
+#define AM_LIMIT_JSON_KEYS 100000 /* of one map */
+#define AM_LIMIT_JSON_VALUES ((size_t)1 << 22) /* of one document */
 #define AM_LIMIT_JSON_STRING_BYTES ((size_t)16 << 20)
 #define AM_LIMIT_JSON_BYTES ((size_t)64 << 20)   /* metadata documents */
 #define AM_LIMIT_RECIPE_BYTES ((size_t)1 << 20)

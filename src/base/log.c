@@ -61,10 +61,7 @@ void am_log_capture(void (*fn)(void *ctx, const char *line, size_t n), void *ctx
 static size_t char_len(const char *p, size_t n)
 {
     unsigned char c = (unsigned char)*p;
-    if (c < 0x20 || c == 0x7F)
-        return 0;
-    size_t len = c < 0x80 ? 1 : c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
-    return len <= n && am_utf8_valid((struct am_str){p, len}) ? len : 0;
+    return c < 0x20 || c == 0x7F ? 0 : am_utf8_char(p, n);
 }
 
 /* Copies text into out (cap bytes), bytes that do not belong on a line as \xNN; returns the length.

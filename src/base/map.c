@@ -1,7 +1,8 @@
 /* The hash map: entries in insertion order, and a table of indices with linear probing, at most
  * half full.
  *
- * The hash of each entry is kept, so growing rehashes nothing. One thread at a time. */
+ * The hash of each entry is kept, so growing rehashes nothing; it is keyed, so that nobody can
+ * choose keys that collide. One thread at a time. */
 #include "base/map.h"
 
 #include "base/alloc.h"
@@ -38,7 +39,7 @@ uint64_t *am_map_get(const struct am_map *m, struct am_str key)
 {
     if (m->n == 0)
         return NULL;
-    uint32_t at = m->slots[find_slot(m, key, am_str_hash(key))];
+    uint32_t at = m->slots[find_slot(m, key, am_str_hash_secret(key))];
     return at ? &m->entries[at - 1].value : NULL;
 }
 
@@ -67,7 +68,7 @@ static enum am_rc grow(struct am_map *m, struct am_err *err)
 
 enum am_rc am_map_put(struct am_map *m, struct am_str key, uint64_t value, struct am_err *err)
 {
-    uint64_t hash = am_str_hash(key);
+    uint64_t hash = am_str_hash_secret(key);
     if (m->n) {
         uint32_t at = m->slots[find_slot(m, key, hash)];
         if (at) {

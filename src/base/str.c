@@ -4,9 +4,12 @@
  * for a buffer; the rest is pure. */
 #include "base/str.h"
 
-#include "base/alloc.h"
-
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/random.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
 
 int am_str_cmp(struct am_str a, struct am_str b)
 {
@@ -83,10 +86,65 @@ uint64_t am_str_hash(struct am_str s)
     return mix(h ^ k0, (uint64_t)s.len ^ k1);
 }
 
-/* Length of the well-formed character at p (RFC 3629: no overlong form, no surrogate, at most
- * U+10FFFF), 0 when there is none. */
-static size_t utf8_char(const unsigned char *p, size_t n)
+/* ---- SipHash-1-3 (Aumasson and Bernstein, 2012) under a key drawn once per process ---- */
+
+static uint64_t secret[2];
+static pthread_once_t secret_once = PTHREAD_ONCE_INIT;
+
+static void draw_secret(void)
 {
+    if (getrandom(secret, sizeof secret, 0) != (ssize_t)sizeof secret) {
+        secret[0] = am_mono_ns(); /* weaker, and only on kernels without the call */
+        secret[1] = (uint64_t)(uintptr_t)&secret;
+    }
+}
+
+static uint64_t rotl(uint64_t x, int n)
+{
+    return x << n | x >> (64 - n);
+}
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = rotl(v[1], 13) ^ v[0];
+    v[3] = rotl(v[3], 16) ^ v[2];
+    v[0] = rotl(v[0], 32);
+    v[2] += v[1];
+    v[0] += v[3];
+    v[1] = rotl(v[1], 17) ^ v[2];
+    v[3] = rotl(v[3], 21) ^ v[0];
+    v[2] = rotl(v[2], 32);
+}
+
+uint64_t am_str_hash_secret(struct am_str s)
+{
+    (void)pthread_once(&secret_once, draw_secret);
+    uint64_t v[4] = {secret[0] ^ 0x736f6d6570736575u, secret[1] ^ 0x646f72616e646f6du,
+                     secret[0] ^ 0x6c7967656e657261u, secret[1] ^ 0x7465646279746573u};
+    const unsigned char *p = (const unsigned char *)s.ptr;
+    size_t n = s.len;
+    for (; n >= 8; n -= 8, p += 8) {
+        uint64_t m = load64(p);
+        v[3] ^= m;
+        sip_round(v);
+        v[0] ^= m;
+    }
+    uint64_t last = (uint64_t)s.len << 56 | load_tail(p, n);
+    v[3] ^= last;
+    sip_round(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* RFC 3629: no overlong form, no surrogate, at most U+10FFFF */
+size_t am_utf8_char(const char *text, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)text;
     unsigned char c = p[0];
     if (c < 0x80)
         return 1;
@@ -112,15 +170,15 @@ static size_t utf8_char(const unsigned char *p, size_t n)
 
 bool am_utf8_valid(struct am_str s)
 {
-    const unsigned char *p = (const unsigned char *)s.ptr;
+    const char *p = s.ptr;
     size_t n = s.len;
     while (n) {
-        if (n >= 8 && (load64(p) & 0x8080808080808080u) == 0) {
+        if (n >= 8 && (load64((const unsigned char *)p) & 0x8080808080808080u) == 0) {
             p += 8;
             n -= 8;
             continue;
         }
-        size_t k = utf8_char(p, n);
+        size_t k = am_utf8_char(p, n);
         if (k == 0)
             return false;
         p += k;

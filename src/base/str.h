@@ -39,7 +39,11 @@ bool am_str_starts(struct am_str s, struct am_str prefix);
 bool am_str_ends(struct am_str s, struct am_str suffix);
 struct am_str am_str_trim(struct am_str s); /* ASCII white space off both ends */
 uint64_t am_str_hash(struct am_str s);      /* stable across runs and machines */
+/* Keyed with a secret of this process, for tables whose keys strangers choose (SipHash-1-3). */
+uint64_t am_str_hash_secret(struct am_str s);
 bool am_utf8_valid(struct am_str s);
+/* Length of the well-formed character at p, 0 when there is none; n > 0 bytes are there. */
+size_t am_utf8_char(const char *p, size_t n);
 /* Damerau-Levenshtein, capped at 99; for "did you mean". */
 unsigned am_str_distance(struct am_str a, struct am_str b);
 /* The nearest of n names within distance 1 + len/3, or NULL. */

@@ -1,20 +1,56 @@
-/* Trees: lookups, typed reads, builders and printers. Recursion only over trees whose depth the parsers
- * have bounded (AM_LIMIT_JSON_DEPTH), or which our own code built. */
+/* Trees: lookups, typed reads and builders. The printers are in print.c, the parsers in json.c and
+ * yaml.c.
+ *
+ * A map of more than LINEAR_MAX keys carries an index behind its pairs (the arrays' capacity is a
+ * power of two, the index has twice as many slots). Recursion is bounded by MAX_DEPTH. One thread
+ * at a time. */
 #include "base/tree.h"
 
+#include <assert.h>
 #include <math.h>
-#include <stdio.h>
 
+#include "base/limits.h"
 #include "base/num.h"
+
+#define LINEAR_MAX 8
+#define MAX_DEPTH (2 * AM_LIMIT_JSON_DEPTH)
+
+/* ---- lookups ---- */
+
+static uint32_t *index_of(const struct am_node *m)
+{
+    return (uint32_t *)(m->map.pairs + m->map.cap);
+}
+
+/* The slot of the key, or the empty one where it would go. */
+static size_t find_slot(const struct am_node *m, struct am_str key)
+{
+    const uint32_t *slots = index_of(m);
+    size_t mask = 2 * m->map.cap - 1;
+    size_t i = (size_t)am_str_hash_secret(key) & mask;
+    while (slots[i] && !am_str_eq(m->map.pairs[slots[i] - 1].key, key))
+        i = (i + 1) & mask;
+    return i;
+}
+
+static struct am_pair *find_pair(const struct am_node *m, struct am_str key)
+{
+    if (m->map.cap > LINEAR_MAX) {
+        uint32_t at = index_of(m)[find_slot(m, key)];
+        return at ? &m->map.pairs[at - 1] : NULL;
+    }
+    for (size_t i = 0; i < m->map.n; i++)
+        if (am_str_eq(m->map.pairs[i].key, key))
+            return &m->map.pairs[i];
+    return NULL;
+}
 
 struct am_node *am_node_get_str(const struct am_node *m, struct am_str key)
 {
     if (!m || m->kind != AM_NODE_MAP)
         return NULL;
-    for (size_t i = 0; i < m->map.n; i++)
-        if (am_str_eq(m->map.pairs[i].key, key))
-            return m->map.pairs[i].value;
-    return NULL;
+    const struct am_pair *p = find_pair(m, key);
+    return p ? p->value : NULL;
 }
 
 struct am_node *am_node_get(const struct am_node *m, const char *key)
@@ -24,17 +60,17 @@ struct am_node *am_node_get(const struct am_node *m, const char *key)
 
 struct am_node *am_node_path(const struct am_node *m, const char *dotted)
 {
-    const struct am_node *at = m;
-    for (const char *p = dotted; at;) {
-        size_t n = strcspn(p, ".");
-        struct am_node *next = am_node_get_str(at, (struct am_str){p, n});
-        if (!p[n])
+    for (;;) {
+        size_t n = strcspn(dotted, ".");
+        struct am_node *next = am_node_get_str(m, (struct am_str){dotted, n});
+        if (!next || dotted[n] == '\0')
             return next;
-        at = next;
-        p += n + 1;
+        m = next;
+        dotted += n + 1;
     }
-    return NULL;
 }
+
+/* ---- typed reads ---- */
 
 bool am_node_is_null(const struct am_node *n)
 {
@@ -46,13 +82,46 @@ bool am_node_is_null(const struct am_node *n)
 
 bool am_node_as_bool(const struct am_node *n, bool *out)
 {
+    if (n && n->kind == AM_NODE_BOOL) {
+        *out = n->boolean;
+        return true;
+    }
+    if (!n || n->kind != AM_NODE_TEXT || !n->plain)
+        return false;
+    bool yes = am_str_is(n->text, "true");
+    if (!yes && !am_str_is(n->text, "false"))
+        return false;
+    *out = yes;
+    return true;
+}
+
+/* Plain text that may be a number: 007 is not one (YAML 1.1 would read it as octal, others as 7).
+ */
+static bool number_like(const struct am_node *n)
+{
+    if (n->kind != AM_NODE_TEXT || !n->plain)
+        return false;
+    struct am_str s = n->text;
+    if (s.len && (s.ptr[0] == '-' || s.ptr[0] == '+')) {
+        s.ptr++;
+        s.len--;
+    }
+    return !(s.len > 1 && s.ptr[0] == '0' && s.ptr[1] >= '0' && s.ptr[1] <= '9');
+}
+
+bool am_node_as_f64(const struct am_node *n, double *out)
+{
     if (!n)
         return false;
-    if (n->kind == AM_NODE_BOOL)
-        return *out = n->boolean, true;
-    if (n->kind == AM_NODE_TEXT && n->plain && (am_str_is(n->text, "true") || am_str_is(n->text, "false")))
-        return *out = n->text.len == 4, true;
-    return false;
+    if (n->kind == AM_NODE_INT) {
+        *out = (double)n->integer;
+        return true;
+    }
+    if (n->kind == AM_NODE_REAL) {
+        *out = n->real;
+        return true;
+    }
+    return number_like(n) && am_parse_double(n->text, AM_NUM_FINITE, out);
 }
 
 bool am_node_as_i64(const struct am_node *n, int64_t *out)
@@ -60,34 +129,22 @@ bool am_node_as_i64(const struct am_node *n, int64_t *out)
     double d;
     if (!n)
         return false;
-    if (n->kind == AM_NODE_INT)
-        return *out = n->integer, true;
-    if (n->kind == AM_NODE_TEXT && n->plain && am_parse_i64(n->text, out))
+    if (n->kind == AM_NODE_INT) {
+        *out = n->integer;
         return true;
-    if (am_node_as_f64(n, &d) && d == floor(d) && fabs(d) < 9.0e15) /* 1e5 is whole, too */
-        return *out = (int64_t)d, true;
-    return false;
-}
-
-bool am_node_as_f64(const struct am_node *n, double *out)
-{
-    if (!n)
-        return false;
-    switch (n->kind) {
-    case AM_NODE_INT:
-        return *out = (double)n->integer, true;
-    case AM_NODE_REAL:
-        return *out = n->real, true;
-    case AM_NODE_TEXT:
-        return n->plain && am_parse_double(n->text, AM_NUM_FINITE, out);
-    default:
-        return false;
     }
+    if (number_like(n) && am_parse_i64(n->text, out))
+        return true;
+    /* 1e5 and 3.0 are whole, too; up to 2^53 a double is exact */
+    if (!am_node_as_f64(n, &d) || !(fabs(d) <= 0x1p53) || d != floor(d))
+        return false;
+    *out = (int64_t)d;
+    return true;
 }
 
 bool am_node_as_str(const struct am_node *n, struct am_str *out)
 {
-    if (!n || n->kind != AM_NODE_TEXT || (n->plain && am_node_is_null(n)))
+    if (!n || n->kind != AM_NODE_TEXT || am_node_is_null(n))
         return false;
     *out = n->text;
     return true;
@@ -119,7 +176,7 @@ struct am_str am_node_str(const struct am_node *m, const char *key, const char *
 
 /* ---- builders ---- */
 
-static struct am_node *node_new(struct am_arena *a, enum am_node_kind kind)
+static struct am_node *new_node(struct am_arena *a, enum am_node_kind kind)
 {
     struct am_node *n = am_arena_zalloc(a, sizeof *n);
     if (n)
@@ -127,11 +184,14 @@ static struct am_node *node_new(struct am_arena *a, enum am_node_kind kind)
     return n;
 }
 
-struct am_node *am_new_null(struct am_arena *a) { return node_new(a, AM_NODE_NULL); }
+struct am_node *am_new_null(struct am_arena *a)
+{
+    return new_node(a, AM_NODE_NULL);
+}
 
 struct am_node *am_new_bool(struct am_arena *a, bool v)
 {
-    struct am_node *n = node_new(a, AM_NODE_BOOL);
+    struct am_node *n = new_node(a, AM_NODE_BOOL);
     if (n)
         n->boolean = v;
     return n;
@@ -139,7 +199,7 @@ struct am_node *am_new_bool(struct am_arena *a, bool v)
 
 struct am_node *am_new_i64(struct am_arena *a, int64_t v)
 {
-    struct am_node *n = node_new(a, AM_NODE_INT);
+    struct am_node *n = new_node(a, AM_NODE_INT);
     if (n)
         n->integer = v;
     return n;
@@ -147,7 +207,7 @@ struct am_node *am_new_i64(struct am_arena *a, int64_t v)
 
 struct am_node *am_new_f64(struct am_arena *a, double v)
 {
-    struct am_node *n = node_new(a, AM_NODE_REAL);
+    struct am_node *n = new_node(a, AM_NODE_REAL);
     if (n)
         n->real = v;
     return n;
@@ -155,288 +215,134 @@ struct am_node *am_new_f64(struct am_arena *a, double v)
 
 struct am_node *am_new_str(struct am_arena *a, struct am_str v)
 {
-    struct am_node *n = v.ptr ? node_new(a, AM_NODE_TEXT) : am_new_null(a);
-    if (n && v.ptr) {
-        n->text = am_arena_str(a, v);
-        if (!n->text.ptr)
-            return NULL;
-    }
-    return n;
+    if (!v.ptr)
+        return am_new_null(a);
+    struct am_node *n = new_node(a, AM_NODE_TEXT);
+    if (!n)
+        return NULL;
+    n->text = am_arena_str(a, v);
+    return n->text.ptr ? n : NULL;
 }
 
-struct am_node *am_new_cstr(struct am_arena *a, const char *v) { return am_new_str(a, am_str(v)); }
-struct am_node *am_new_list(struct am_arena *a) { return node_new(a, AM_NODE_LIST); }
-struct am_node *am_new_map(struct am_arena *a) { return node_new(a, AM_NODE_MAP); }
-
-/* Room for one more element of an arena-grown array. */
-static bool grow(struct am_arena *a, void **items, size_t n, size_t *cap, size_t size)
+struct am_node *am_new_cstr(struct am_arena *a, const char *v)
 {
-    if (n < *cap)
-        return true;
-    size_t want = *cap ? *cap * 2 : 4;
-    void *p = am_arena_array(a, want, size);
-    if (!p)
-        return false;
-    if (n)
-        memcpy(p, *items, n * size);
-    *items = p;
-    *cap = want;
-    return true;
+    return am_new_str(a, am_str(v));
+}
+struct am_node *am_new_list(struct am_arena *a)
+{
+    return new_node(a, AM_NODE_LIST);
+}
+struct am_node *am_new_map(struct am_arena *a)
+{
+    return new_node(a, AM_NODE_MAP);
 }
 
 void am_node_push(struct am_arena *a, struct am_node *list, struct am_node *v)
 {
     if (!list || !v)
         return;
-    void *items = list->list.items;
-    if (grow(a, &items, list->list.n, &list->list.cap, sizeof *list->list.items)) {
+    assert(list->kind == AM_NODE_LIST);
+    if (list->list.n == list->list.cap) {
+        size_t cap = list->list.cap ? list->list.cap * 2 : 4;
+        struct am_node **items = am_arena_array(a, cap, sizeof(struct am_node *));
+        if (!items)
+            return;
+        if (list->list.n)
+            memcpy(items, list->list.items, list->list.n * sizeof *items);
         list->list.items = items;
-        list->list.items[list->list.n++] = v;
+        list->list.cap = cap;
     }
+    list->list.items[list->list.n++] = v;
 }
 
-static void set_pair(struct am_arena *a, struct am_node *map, struct am_str key, struct am_node *v)
+static bool grow_map(struct am_arena *a, struct am_node *m)
 {
-    if (!map || !v || !key.ptr)
+    size_t cap = m->map.cap ? m->map.cap * 2 : 4;
+    size_t each = sizeof(struct am_pair) + (cap > LINEAR_MAX ? 2 * sizeof(uint32_t) : 0);
+    struct am_pair *pairs = am_arena_array(a, cap, each);
+    if (!pairs)
+        return false;
+    if (m->map.n)
+        memcpy(pairs, m->map.pairs, m->map.n * sizeof *pairs);
+    m->map.pairs = pairs;
+    m->map.cap = cap;
+    for (size_t i = 0; cap > LINEAR_MAX && i < m->map.n; i++)
+        index_of(m)[find_slot(m, pairs[i].key)] = (uint32_t)(i + 1);
+    return true;
+}
+
+/* key stays where it is */
+static void add_pair(struct am_arena *a, struct am_node *m, struct am_pair pair)
+{
+    if (m->map.n == m->map.cap && !grow_map(a, m))
         return;
-    for (size_t i = 0; i < map->map.n; i++)
-        if (am_str_eq(map->map.pairs[i].key, key)) {
-            map->map.pairs[i].value = v;
-            return;
-        }
-    void *pairs = map->map.pairs;
-    if (grow(a, &pairs, map->map.n, &map->map.cap, sizeof *map->map.pairs)) {
-        map->map.pairs = pairs;
-        map->map.pairs[map->map.n++] = (struct am_pair){.key = key, .value = v};
-    }
+    size_t slot = m->map.cap > LINEAR_MAX ? find_slot(m, pair.key) : 0;
+    m->map.pairs[m->map.n++] = pair;
+    if (m->map.cap > LINEAR_MAX)
+        index_of(m)[slot] = (uint32_t)m->map.n;
 }
 
 void am_node_set(struct am_arena *a, struct am_node *map, const char *key, struct am_node *v)
 {
-    set_pair(a, map, am_str(key), v);
+    if (!map || !v || !key)
+        return;
+    assert(map->kind == AM_NODE_MAP);
+    struct am_pair *old = find_pair(map, am_str(key));
+    if (old)
+        old->value = v;
+    else
+        add_pair(a, map, (struct am_pair){.key = am_str(key), .value = v});
 }
 
 void am_node_set_str(struct am_arena *a, struct am_node *map, struct am_str key, struct am_node *v)
 {
-    set_pair(a, map, am_arena_str(a, key), v);
+    if (!map || !v)
+        return;
+    assert(map->kind == AM_NODE_MAP);
+    struct am_pair *old = find_pair(map, key);
+    if (old) {
+        old->value = v;
+        return;
+    }
+    struct am_str copy = am_arena_str(a, key);
+    if (copy.ptr)
+        add_pair(a, map, (struct am_pair){.key = copy, .value = v});
+}
+
+static struct am_node *copy_node(struct am_arena *a, const struct am_node *n, unsigned depth)
+{
+    if (depth > MAX_DEPTH)
+        return am_arena_alloc(a, SIZE_MAX); /* over the limit: fails, and sticks */
+    struct am_node *c = new_node(a, n->kind);
+    if (!c)
+        return NULL;
+    switch (n->kind) {
+    case AM_NODE_TEXT:
+        *c = *n;
+        c->text = am_arena_str(a, n->text);
+        break;
+    case AM_NODE_LIST:
+        for (size_t i = 0; i < n->list.n; i++)
+            am_node_push(a, c, copy_node(a, n->list.items[i], depth + 1));
+        break;
+    case AM_NODE_MAP:
+        for (size_t i = 0; i < n->map.n; i++) {
+            struct am_pair p = n->map.pairs[i];
+            p.key = am_arena_str(a, p.key);
+            p.value = copy_node(a, p.value, depth + 1);
+            if (p.key.ptr && p.value)
+                add_pair(a, c, p);
+        }
+        break;
+    default:
+        *c = *n;
+    }
+    c->line = n->line;
+    c->column = n->column;
+    return c;
 }
 
 struct am_node *am_node_copy(struct am_arena *a, const struct am_node *n)
 {
-    struct am_node *c = n ? am_arena_alloc(a, sizeof *c) : NULL;
-    if (!c)
-        return NULL;
-    *c = *n;
-    if (n->kind == AM_NODE_TEXT) {
-        c->text = am_arena_str(a, n->text);
-    } else if (n->kind == AM_NODE_LIST) {
-        c->list.items = am_arena_array(a, n->list.n + 1, sizeof *c->list.items);
-        c->list.cap = c->list.items ? n->list.n + 1 : 0;
-        c->list.n = 0;
-        for (size_t i = 0; c->list.items && i < n->list.n; i++)
-            am_node_push(a, c, am_node_copy(a, n->list.items[i]));
-    } else if (n->kind == AM_NODE_MAP) {
-        c->map.pairs = am_arena_array(a, n->map.n + 1, sizeof *c->map.pairs);
-        c->map.cap = c->map.pairs ? n->map.n + 1 : 0;
-        c->map.n = 0;
-        for (size_t i = 0; c->map.pairs && i < n->map.n; i++) {
-            struct am_pair p = n->map.pairs[i];
-            p.key = am_arena_str(a, p.key);
-            p.value = am_node_copy(a, p.value);
-            if (p.key.ptr && p.value)
-                c->map.pairs[c->map.n++] = p;
-        }
-    }
-    return c;
-}
-
-/* ---- JSON out ---- */
-
-void am_json_quote(struct am_buf *out, struct am_str s)
-{
-    size_t from = 0;
-    am_buf_char(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        am_buf_add(out, s.ptr + from, i - from);
-        from = i + 1;
-        switch (c) {
-        case '"':
-            am_buf_cstr(out, "\\\"");
-            break;
-        case '\\':
-            am_buf_cstr(out, "\\\\");
-            break;
-        case '\n':
-            am_buf_cstr(out, "\\n");
-            break;
-        case '\r':
-            am_buf_cstr(out, "\\r");
-            break;
-        case '\t':
-            am_buf_cstr(out, "\\t");
-            break;
-        default:
-            am_buf_printf(out, "\\u%04x", c);
-        }
-    }
-    am_buf_add(out, s.ptr + from, s.len - from);
-    am_buf_char(out, '"');
-}
-
-static void put_real(struct am_buf *out, double v)
-{
-    char text[AM_DOUBLE_CHARS];
-    size_t n = am_print_double(v, text);
-    am_buf_add(out, text, n);
-    if (!memchr(text, '.', n) && !memchr(text, 'e', n)) /* stays a real when read again */
-        am_buf_cstr(out, ".0");
-}
-
-/* A scalar of plain YAML text as the JSON value that it stands for. */
-static void put_scalar(const struct am_node *n, struct am_buf *out)
-{
-    int64_t i;
-    double d;
-    bool b;
-    if (am_node_is_null(n) || (n->kind == AM_NODE_REAL && !isfinite(n->real)))
-        am_buf_cstr(out, "null");
-    else if (n->kind == AM_NODE_TEXT && !n->plain)
-        am_json_quote(out, n->text);
-    else if (am_node_as_bool(n, &b))
-        am_buf_cstr(out, b ? "true" : "false");
-    else if (n->kind != AM_NODE_REAL && am_node_as_i64(n, &i))
-        am_buf_printf(out, "%lld", (long long)i);
-    else if (am_node_as_f64(n, &d))
-        put_real(out, d);
-    else
-        am_json_quote(out, n->text);
-}
-
-static void newline(struct am_buf *out, enum am_json_style style, unsigned depth)
-{
-    if (style == AM_JSON_PRETTY)
-        am_buf_printf(out, "\n%*s", (int)(2 * depth), "");
-}
-
-static void put_json(const struct am_node *n, enum am_json_style style, unsigned depth, struct am_buf *out)
-{
-    bool list = n && n->kind == AM_NODE_LIST;
-    if (!list && !(n && n->kind == AM_NODE_MAP)) {
-        put_scalar(n, out);
-        return;
-    }
-    size_t count = list ? n->list.n : n->map.n;
-    am_buf_char(out, list ? '[' : '{');
-    for (size_t i = 0; i < count; i++) {
-        if (i)
-            am_buf_cstr(out, ",");
-        newline(out, style, depth + 1);
-        if (!list) {
-            am_json_quote(out, n->map.pairs[i].key);
-            am_buf_cstr(out, style == AM_JSON_PRETTY ? ": " : ":");
-        }
-        put_json(list ? n->list.items[i] : n->map.pairs[i].value, style, depth + 1, out);
-    }
-    if (count)
-        newline(out, style, depth);
-    am_buf_char(out, list ? ']' : '}');
-}
-
-void am_node_to_json(const struct am_node *n, enum am_json_style style, struct am_buf *out)
-{
-    put_json(n, style, 0, out);
-}
-
-/* ---- YAML out ---- */
-
-/* May the text stand unquoted and still be the same text? */
-static bool plain_safe(struct am_str s)
-{
-    double d;
-    if (s.len == 0 || s.ptr[0] == ' ' || s.ptr[s.len - 1] == ' ' || !am_utf8_valid(s))
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                  c == '/' || (unsigned char)c >= 0x80 || (i && (c == '.' || c == '-' || c == ' ' || c == '+'));
-        if (!ok && !(c == '.' && s.len > 1))
-            return false;
-    }
-    return !am_parse_double(s, AM_NUM_SPECIAL, &d) && !am_str_is(s, "true") && !am_str_is(s, "false") &&
-           !am_str_is(s, "null") && !am_str_is(s, "yes") && !am_str_is(s, "no") && !am_str_is(s, "on") &&
-           !am_str_is(s, "off");
-}
-
-static void put_yaml_text(struct am_str s, struct am_buf *out)
-{
-    if (plain_safe(s))
-        am_buf_str(out, s);
-    else
-        am_json_quote(out, s); /* a JSON string is a YAML double-quoted scalar */
-}
-
-static bool short_list(const struct am_node *n)
-{
-    for (size_t i = 0; i < n->list.n; i++)
-        if (n->list.items[i]->kind == AM_NODE_LIST || n->list.items[i]->kind == AM_NODE_MAP)
-            return false;
-    return true;
-}
-
-static void put_yaml_scalar(const struct am_node *n, struct am_buf *out)
-{
-    if (n->kind == AM_NODE_TEXT && !n->plain)
-        put_yaml_text(n->text, out);
-    else if (n->kind == AM_NODE_TEXT && n->text.len)
-        am_buf_str(out, n->text); /* as it was written */
-    else
-        put_scalar(n, out);
-}
-
-static void put_yaml(const struct am_node *n, unsigned depth, struct am_buf *out)
-{
-    if (n->kind == AM_NODE_LIST && short_list(n)) {
-        am_buf_cstr(out, " [");
-        for (size_t i = 0; i < n->list.n; i++) {
-            const struct am_node *v = n->list.items[i];
-            am_buf_cstr(out, i ? ", " : "");
-            if (v->kind == AM_NODE_TEXT && !(v->plain && plain_safe(v->text)) &&
-                !(v->plain && am_node_is_null(v)) && !v->plain)
-                put_yaml_text(v->text, out);
-            else
-                put_yaml_scalar(v, out);
-        }
-        am_buf_cstr(out, "]\n");
-    } else if (n->kind == AM_NODE_LIST) {
-        am_buf_char(out, '\n');
-        for (size_t i = 0; i < n->list.n; i++) {
-            am_buf_printf(out, "%*s- ", (int)(2 * depth), "");
-            am_node_to_json(n->list.items[i], AM_JSON_COMPACT, out); /* nested: flow style */
-            am_buf_char(out, '\n');
-        }
-    } else if (n->kind == AM_NODE_MAP && n->map.n) {
-        if (depth)
-            am_buf_char(out, '\n');
-        for (size_t i = 0; i < n->map.n; i++) {
-            am_buf_printf(out, "%*s", (int)(2 * depth), "");
-            put_yaml_text(n->map.pairs[i].key, out);
-            am_buf_char(out, ':');
-            put_yaml(n->map.pairs[i].value, depth + 1, out);
-        }
-    } else if (n->kind == AM_NODE_MAP) {
-        am_buf_cstr(out, " {}\n");
-    } else {
-        am_buf_char(out, ' ');
-        put_yaml_scalar(n, out);
-        am_buf_char(out, '\n');
-    }
-}
-
-void am_node_to_yaml(const struct am_node *n, struct am_buf *out)
-{
-    if (n)
-        put_yaml(n, 0, out);
+    return n ? copy_node(a, n, 0) : NULL;
 }
