@@ -48,6 +48,7 @@ struct am_column_profile { /* filled by am_profile_finish */
     /* text */
     uint64_t n_numeric;         /* values that read as numbers */
     uint64_t first_not_numeric; /* row; UINT64_MAX = none */
+    uint64_t n_distinct_not_numeric;
     uint64_t max_bytes, max_bytes_row;
     double mean_words;
     bool two_booleans;         /* two distinct values that conventionally mean false and true */

@@ -40,6 +40,9 @@ const struct am_tables_source *am_source_tables(const struct am_source *s); /* u
 const struct am_tables_info *am_source_info(const struct am_source *s);     /* until close */
 /* {format, files: [..], encoding, delimiter, quote, header} for printing */
 struct am_node *am_source_to_node(const struct am_source *s, struct am_arena *a);
+/* Where a row (from 0) stands, for messages: "FILE line N" for CSV, else "row N"; NULL ptr when
+ * memory is out. Reads the files again. */
+struct am_str am_source_place(const struct am_source *s, uint64_t row, struct am_arena *a);
 /* Stream a source without importing it (prediction input): columns by name with the types wanted;
  * columns of the source that are not wanted are left out. `pass` names columns also handed out as
  * TEXT, after the wanted ones (ids; those absent are skipped and told by the schema). The source

@@ -37,14 +37,20 @@ struct am_csv_options { /* 0 or NULL = sniffed */
     enum am_csv_header header;
     const struct am_str *nulls; /* texts that mean missing; NULL = am_csv_nulls */
     size_t n_nulls;
+    const struct am_str
+        *names; /* [n_names] of the columns, in place of the header's; NULL = the header's */
+    size_t n_names;
 };
 
 struct am_tables_source {
     enum am_tables_format format;
     const struct am_str
         *paths; /* [n_paths] files (no globs); UTF-8 content for CSV, gzip allowed */
+    const struct am_str *labels; /* [n_paths] the files' names in messages; NULL = paths */
     size_t n_paths;
     struct am_str sql; /* AM_TABLES_SQL: one SELECT */
+    struct am_str
+        base_dir; /* AM_TABLES_SQL: relative file names start here; NULL ptr = working directory */
     struct am_csv_options csv;
 };
 
@@ -90,9 +96,16 @@ struct am_tables_read {
     uint64_t n_rows; /* UINT64_MAX = not known */
 };
 
+struct am_bad_cell { /* the cell that is not of its column's type; `column` empty when that was not
+                        the error */
+    char column[256];
+    char cell[128]; /* cut off when longer */
+};
+
 struct am_tables_write {
     const char *path;          /* Parquet file to make; not durable until the caller syncs it */
     const atomic_bool *cancel; /* NULL = cannot be cancelled */
+    struct am_bad_cell *bad;   /* NULL = not wanted */
 };
 
 struct am_tables_ops {
@@ -115,7 +128,7 @@ struct am_tables_ops {
     enum am_rc (*write_parquet)(void *impl, const struct am_tables_read *read,
                                 const struct am_tables_write *write, uint64_t *n_rows,
                                 struct am_err *err);
-    /* Engine and version, for the run's environment: static. */
+    /* Engine and version, for the run's environment; lives as long as the handle. */
     const char *(*version)(void *impl);
 };
 

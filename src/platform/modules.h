@@ -13,9 +13,8 @@
 /* The table of functions for drivers; static. */
 const struct am_host *am_host_table(void);
 
-/* Where modules are looked for, in this order: DIR/drivers/NAME/, then DIR/, then
- * DIR/../lib/aimass/, DIR being the folder of `program` (NULL = /proc/self/exe) and of its parents
- * up to two levels. */
+/* Looked for in DIR/, and in DIR/drivers/NAME/ and DIR/lib[/MULTIARCH]/aimass/ of DIR and the
+ * folders above it, DIR being the folder of `program` (NULL = /proc/self/exe). */
 struct am_module_spec {
     const char *name;   /* "tables-duckdb": the file is am_tables_duckdb.so */
     uint64_t abi;       /* that the ops must have */

@@ -1,0 +1,231 @@
+/* The driver tables-duckdb: the table port of data/tables.h over DuckDB, held `:memory:`, with
+ * memory, threads and temporary folder set, no extension loading, and its configuration locked.
+ *
+ * The module exports am_module. Handles are used by one thread at a time; DuckDB's own threads read
+ * files and decode. No C++ exception crosses DuckDB's C interface. */
+#include "driver_int.h"
+#include "tables_abi.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static void duck_close(void *impl)
+{
+    struct duck *d = impl;
+    if (!d)
+        return;
+    if (d->connection)
+        d->api->duckdb_disconnect(&d->connection);
+    if (d->db)
+        d->api->duckdb_close(&d->db);
+    d->host->free(d);
+}
+
+static bool set_options(const struct duck *d, const struct am_tables_config *c,
+                        duckdb_config config)
+{
+    char memory[40], threads[20];
+    snprintf(memory, sizeof memory, "%lluKiB", (unsigned long long)(c->memory_limit_bytes >> 10));
+    snprintf(threads, sizeof threads, "%u", c->n_threads);
+    const char *options[][2] = {
+        {"temp_directory", c->temp_dir ? c->temp_dir : ""},
+        {"autoinstall_known_extensions", "false"},
+        {"autoload_known_extensions", "false"},
+        {"allow_community_extensions", "false"},
+        {"allow_persistent_secrets", "false"},
+        {"preserve_insertion_order", "true"},
+        {"memory_limit", c->memory_limit_bytes ? memory : NULL},
+        {"threads", c->n_threads ? threads : NULL},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (options[i][1] &&
+            d->api->duckdb_set_config(config, options[i][0], options[i][1]) != DUCKDB_SUCCESS)
+            return false;
+    return true;
+}
+
+static enum am_rc run(const struct duck *d, const char *sql, struct am_err *err)
+{
+    duckdb_result r;
+    memset(&r, 0, sizeof r);
+    enum am_rc rc = AM_OK;
+    if (d->api->duckdb_query(d->connection, sql, &r) != DUCKDB_SUCCESS)
+        rc = duck_fail(d, NULL, d->api->duckdb_result_error(&r), err);
+    d->api->duckdb_destroy_result(&r);
+    return rc;
+}
+
+/* After opening: the order matters, each step takes away what the next would need. */
+static enum am_rc lock_down(const struct duck *d, const struct am_tables_config *c,
+                            struct am_err *err)
+{
+    struct sql s;
+    sql_init(&s, d->host);
+    sql_text(&s, "SET allowed_configs=['file_search_path'];");
+    if (c->access == AM_TABLES_LISTED) {
+        sql_text(&s, "SET allowed_directories=[");
+        for (size_t i = 0; i < c->n_allowed_dirs; i++) {
+            if (i)
+                sql_text(&s, ",");
+            sql_literal(&s, (struct am_str){c->allowed_dirs[i], strlen(c->allowed_dirs[i])});
+        }
+        sql_text(&s, "]; SET enable_external_access=false;");
+    }
+    sql_text(&s, "SET lock_configuration=true");
+    enum am_rc rc = sql_check(&s, err);
+    if (rc == AM_OK)
+        rc = run(d, s.ptr, err);
+    sql_clear(&s);
+    return rc;
+}
+
+static enum am_rc duck_open(const struct am_host *host, const struct am_tables_config *c,
+                            void **out, struct am_err *err)
+{
+    *out = NULL;
+    const struct duckdb_api *api = NULL;
+    if (host->size != sizeof *host)
+        return AM_ECONFLICT;
+    AM_TRY(duckdb_api_open(host, &api, err));
+    struct duck *d = host->alloc(sizeof *d);
+    if (!d)
+        return host->fail_nomem(err, sizeof *d, __FILE__, __LINE__);
+    *d = (struct duck){.host = host, .api = api};
+    snprintf(d->version, sizeof d->version, "DuckDB %s", api->duckdb_library_version());
+    duckdb_config config = NULL;
+    char *message = NULL;
+    enum am_rc rc = AM_OK;
+    if (api->duckdb_create_config(&config) != DUCKDB_SUCCESS || !set_options(d, c, config)) {
+        rc = DUCK_FAIL(d, err, AM_EINVAL, "the table engine refuses its configuration");
+        goto out;
+    }
+    if (api->duckdb_open_ext(NULL, &d->db, config, &message) != DUCKDB_SUCCESS) {
+        rc = DUCK_FAIL(d, err, AM_EINVAL, "cannot start the table engine: %.300s",
+                       message ? message : "");
+        host->hint(err, "Check the memory limit and the number of threads.");
+        goto out;
+    }
+    if (api->duckdb_connect(d->db, &d->connection) != DUCKDB_SUCCESS) {
+        rc = DUCK_FAIL(d, err, AM_EINTERNAL, "cannot connect to the table engine");
+        goto out;
+    }
+    AM_GO(rc, lock_down(d, c, err));
+    *out = d;
+    d = NULL;
+out:
+    if (message)
+        api->duckdb_free(message);
+    api->duckdb_destroy_config(&config);
+    duck_close(d);
+    return rc;
+}
+
+/* Runs a statement to its end; looks at the cancel flag between the engine's tasks. */
+static enum am_rc execute(const struct duck *d, const struct am_tables_source *src, const char *sql,
+                          const atomic_bool *cancel, uint64_t *n_rows, struct am_err *err)
+{
+    duckdb_prepared_statement statement = NULL;
+    duckdb_pending_result pending = NULL;
+    duckdb_data_chunk chunk = NULL;
+    duckdb_result result;
+    memset(&result, 0, sizeof result);
+    enum am_rc rc = AM_OK;
+    if (d->api->duckdb_prepare(d->connection, sql, &statement) != DUCKDB_SUCCESS) {
+        rc = duck_fail(d, src, d->api->duckdb_prepare_error(statement), err);
+        goto out;
+    }
+    if (d->api->duckdb_pending_prepared(statement, &pending) != DUCKDB_SUCCESS) {
+        rc = duck_fail(d, src, d->api->duckdb_pending_error(pending), err);
+        goto out;
+    }
+    for (int state = DUCKDB_PENDING_NOT_READY;
+         state == DUCKDB_PENDING_NOT_READY || state == DUCKDB_PENDING_NO_TASKS;) {
+        if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
+            d->api->duckdb_interrupt(d->connection);
+        state = d->api->duckdb_pending_execute_task(pending);
+        if (state == DUCKDB_PENDING_NO_TASKS) /* the other threads hold the last tasks */
+            nanosleep(&(struct timespec){0, 500000}, NULL);
+    }
+    if (d->api->duckdb_execute_pending(pending, &result) != DUCKDB_SUCCESS) {
+        rc = duck_fail(d, src, d->api->duckdb_result_error(&result), err);
+        goto out;
+    }
+    chunk = d->api->duckdb_fetch_chunk(result);
+    if (chunk && d->api->duckdb_data_chunk_get_size(chunk) == 1)
+        *n_rows = *(const uint64_t *)d->api->duckdb_vector_get_data(
+            d->api->duckdb_data_chunk_get_vector(chunk, 0));
+out:
+    if (chunk)
+        d->api->duckdb_destroy_data_chunk(&chunk);
+    d->api->duckdb_destroy_result(&result);
+    d->api->duckdb_destroy_pending(&pending);
+    d->api->duckdb_destroy_prepare(&statement);
+    return rc;
+}
+
+static enum am_rc duck_write_parquet(void *impl, const struct am_tables_read *read,
+                                     const struct am_tables_write *w, uint64_t *n_rows,
+                                     struct am_err *err)
+{
+    struct duck *d = impl;
+    struct sql s;
+    sql_init(&s, d->host);
+    bool texts = false;
+    const struct duck_info *info = (const struct duck_info *)read->info;
+    struct am_tables_info *described = NULL;
+    enum am_rc rc = AM_OK;
+    *n_rows = 0;
+    d->bad = w->bad;
+    if (w->bad)
+        *w->bad = (struct am_bad_cell){{0}, {0}};
+    if (!info) {
+        AM_GO(rc, duck_describe(d, read->source, &described, err));
+        info = (const struct duck_info *)described;
+    }
+    AM_GO(rc, duck_prepare_source(d, d->connection, read->source, err));
+    sql_text(&s, "COPY (SELECT ");
+    for (size_t i = 0; i < read->n_columns; i++) {
+        if (i)
+            sql_text(&s, ", ");
+        sql_column(&s, read->source, info, &read->columns[i], SQL_AS_STORED);
+        texts |= read->columns[i].stored == AM_STORED_TEXT;
+    }
+    sql_text(&s, " FROM ");
+    sql_source(&s, read->source, info, read->columns, read->n_columns);
+    sql_text(&s, ") TO ");
+    sql_literal(&s, (struct am_str){w->path, strlen(w->path)});
+    /* dictionaries and compression pay for texts; for numbers they cost more time than they save
+     * bytes */
+    sql_text(&s, texts ? " (FORMAT parquet, COMPRESSION snappy)"
+                       : " (FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1)");
+    AM_GO(rc, sql_check(&s, err));
+    rc = execute(d, read->source, s.ptr, w->cancel, n_rows, err);
+    if (rc != AM_OK)
+        unlink(w->path);
+out:
+    d->bad = NULL;
+    duck_forget(d, described);
+    sql_clear(&s);
+    return rc;
+}
+
+static const char *duck_version(void *impl)
+{
+    return ((const struct duck *)impl)->version;
+}
+
+static const struct am_tables_ops ops = {.abi = AM_TABLES_ABI,
+                                         .size = sizeof ops,
+                                         .name = "tables-duckdb",
+                                         .open = duck_open,
+                                         .close = duck_close,
+                                         .describe = duck_describe,
+                                         .forget = duck_forget,
+                                         .read = duck_read,
+                                         .write_parquet = duck_write_parquet,
+                                         .version = duck_version};
+
+extern const struct am_tables_ops *const am_module;
+__attribute__((visibility("default"))) const struct am_tables_ops *const am_module = &ops;
