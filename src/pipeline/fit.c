@@ -273,14 +273,20 @@ static enum am_rc load_checkpoint(void *ctx, struct am_buf *out, struct am_err *
     return rc;
 }
 
+struct am_node *am_training_history(struct am_training *t)
+{
+    static const char *const lists[] = {"epoch", "train_loss", "validation_loss"};
+    struct am_node *h = am_new_map(t->p.arena);
+    for (size_t i = 0; i < 3; i++)
+        am_node_set(t->p.arena, h, lists[i], am_new_list(t->p.arena));
+    return h;
+}
+
 enum am_rc am_training_learn(struct am_training *t, struct am_err *err)
 {
     struct am_arena *a = t->p.arena;
     struct am_learn_task task;
-    t->history = am_new_map(a);
-    am_node_set(a, t->history, "epoch", am_new_list(a));
-    am_node_set(a, t->history, "train_loss", am_new_list(a));
-    am_node_set(a, t->history, "validation_loss", am_new_list(a));
+    t->history = t->resumed_history ? t->resumed_history : am_training_history(t);
     AM_TRY(am_arena_check(a, err));
     AM_TRY(am_training_task(t, &task, err));
     task.hooks = (struct am_train_hooks){.ctx = t, .on_epoch = on_epoch, .progress = t->p.pl->progress};

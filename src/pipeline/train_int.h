@@ -29,6 +29,7 @@ struct am_training {
     struct am_str *metric_names; /* arena */
     size_t n_metrics;
     double threshold;
+    struct am_node *resumed_history; /* of the epochs before a resume; NULL = none */
     struct am_node *history; /* {epoch, train_loss, validation_loss: [..]} */
     struct am_node *metrics; /* {train, validation, test, baseline} */
     struct am_node *intervals, *advice, *report, *folds;
@@ -41,6 +42,8 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
 enum am_rc am_training_check(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
 /* Features fitted on the training rows, then the rows of every part. */
 enum am_rc am_training_rows(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+/* {epoch: [], train_loss: [], validation_loss: []} */
+struct am_node *am_training_history(struct am_training *t);
 enum am_rc am_training_learn(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
 /* Rows of a view through features; fit NULL = not the training rows. memory 0 = in RAM. */
 enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view,
