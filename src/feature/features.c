@@ -415,11 +415,13 @@ static enum am_rc name_outputs(struct am_features *f, struct am_err *err)
     struct am_str *names = am_arena_array(f->arena, f->width, sizeof *names);
     uint32_t *inputs = am_arena_array(f->arena, f->width, sizeof *inputs);
     struct am_column_desc *columns = am_arena_array(f->arena, f->n, sizeof *columns);
-    if (names == NULL || inputs == NULL || columns == NULL)
+    enum am_col_type *types = am_arena_array(f->arena, f->n, sizeof *types);
+    if (names == NULL || inputs == NULL || columns == NULL || types == NULL)
         return am_arena_check(f->arena, err);
     for (size_t i = 0; i < f->n; i++) {
         const struct am_fcol *c = &f->cols[i];
         columns[i] = (struct am_column_desc){c->in.name, c->in.type};
+        types[i] = c->in.type;
         for (size_t j = 0; j < c->in.n_outputs; j++) {
             size_t at = c->in.first_output + j;
             inputs[at] = (uint32_t)i;
@@ -430,6 +432,7 @@ static enum am_rc name_outputs(struct am_features *f, struct am_err *err)
     }
     f->output_names = names;
     f->output_inputs = inputs;
+    f->types = types;
     f->schema = (struct am_schema){columns, f->n};
     return am_arena_check(f->arena, err);
 }

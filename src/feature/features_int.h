@@ -105,6 +105,7 @@ struct am_features {
     /* all columns affine: the same constants as arrays over columns, so that a row is one loop;
      * else NULL */
     const double *factor, *offset, *fill, *shift, *mul; /* [n] */
+    const enum am_col_type *types;                      /* [n] of the inputs, close together */
     bool all_numbers;
     struct am_map by_name;
 };

@@ -214,26 +214,50 @@ static enum am_rc number_more(struct am_ffit_col *c, double v, struct am_err *er
     return AM_OK;
 }
 
+/* The usual column needs moments only: cells go into the block without a branch on missing. */
+static void moments_update(struct am_ffit_col *c, const double *x, size_t n)
+{
+    struct am_moments *m = c->moments;
+    const double factor = c->spec.factor, offset = c->spec.offset;
+    uint64_t found = 0, infinite = 0, ones = 0;
+    for (size_t i = 0; i < n;) {
+        size_t held = m->n_held, room = AM_MOMENTS_BLOCK - held, end = n - i < room ? n : i + room;
+        for (; i < end; i++) {
+            double v = x[i] * factor + offset;
+            bool ok = fabs(v) <= DBL_MAX;
+            m->held[held] = v;
+            held += ok;
+            ones += v > 0.5 && ok;
+            infinite += !ok && !isnan(x[i]);
+        }
+        found += held - m->n_held;
+        m->n_held = (uint32_t)held;
+        if (held == AM_MOMENTS_BLOCK)
+            am_moments_flush(m);
+    }
+    c->n_missing += n - found;
+    c->n_infinite += infinite;
+    c->n_ones += ones;
+}
+
 static enum am_rc number_update(struct am_ffit_col *c, const double *x, size_t n,
                                 struct am_err *err)
 {
-    bool more = c->n_moments > 1 || c->quantile || c->counts;
-    double factor = c->spec.factor, offset = c->spec.offset;
-    uint64_t missing = 0, ones = 0;
+    if (c->n_moments == 1 && c->quantile == NULL && c->counts == NULL) {
+        moments_update(c, x, n);
+        return AM_OK;
+    }
     for (size_t i = 0; i < n; i++) {
-        double v = x[i] * factor + offset;
+        double v = x[i] * c->spec.factor + c->spec.offset;
         if (!(fabs(v) <= DBL_MAX)) {
-            missing++;
+            c->n_missing++;
             c->n_infinite += isnan(x[i]) ? 0 : 1;
             continue;
         }
-        ones += v > 0.5;
+        c->n_ones += v > 0.5;
         am_moments_add(&c->moments[0], v);
-        if (more)
-            AM_TRY(number_more(c, v, err));
+        AM_TRY(number_more(c, v, err));
     }
-    c->n_missing += missing;
-    c->n_ones += ones;
     return AM_OK;
 }
 

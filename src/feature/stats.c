@@ -24,20 +24,51 @@ static void merge(struct am_moments *m, uint64_t n, double mean, double m2)
     m->n += n;
 }
 
-/* Four lanes in a fixed order, so that compilers may vectorise and the bits stay. */
-static double lanes_sum(const double *v, size_t n)
+/* Sum, least and greatest; four lanes in a fixed order, so that compilers may vectorise and the
+ * bits stay. */
+static double scan(const double *v, size_t n, double *min, double *max)
 {
-    double s[4] = {0, 0, 0, 0};
+    double s[4] = {0, 0, 0, 0}, lo[4] = {*min, *min, *min, *min}, hi[4] = {*max, *max, *max, *max};
     size_t i = 0;
     for (; i + 4 <= n; i += 4) {
-        s[0] += v[i];
-        s[1] += v[i + 1];
-        s[2] += v[i + 2];
-        s[3] += v[i + 3];
+        for (size_t k = 0; k < 4; k++) {
+            double x = v[i + k];
+            s[k] += x;
+            lo[k] = x < lo[k] ? x : lo[k];
+            hi[k] = x > hi[k] ? x : hi[k];
+        }
     }
-    for (; i < n; i++)
+    for (; i < n; i++) {
         s[0] += v[i];
+        lo[0] = v[i] < lo[0] ? v[i] : lo[0];
+        hi[0] = v[i] > hi[0] ? v[i] : hi[0];
+    }
+    for (size_t k = 0; k < 4; k++) {
+        *min = lo[k] < *min ? lo[k] : *min;
+        *max = hi[k] > *max ? hi[k] : *max;
+    }
     return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+/* Sums of the differences from the mean and of their squares. */
+static void spread(const double *v, size_t n, double mean, double *rest, double *m2)
+{
+    double r[4] = {0, 0, 0, 0}, q[4] = {0, 0, 0, 0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        for (size_t k = 0; k < 4; k++) {
+            double d = v[i + k] - mean;
+            r[k] += d;
+            q[k] += d * d;
+        }
+    }
+    for (; i < n; i++) {
+        double d = v[i] - mean;
+        r[0] += d;
+        q[0] += d * d;
+    }
+    *rest = (r[0] + r[1]) + (r[2] + r[3]);
+    *m2 = (q[0] + q[1]) + (q[2] + q[3]);
 }
 
 void am_moments_flush(struct am_moments *m)
@@ -45,26 +76,15 @@ void am_moments_flush(struct am_moments *m)
     size_t n = m->n_held;
     if (n == 0)
         return;
-    double *v = m->held;
-    double lo = m->min, hi = m->max;
-    for (size_t i = 0; i < n; i++) {
-        lo = v[i] < lo ? v[i] : lo;
-        hi = v[i] > hi ? v[i] : hi;
-    }
-    m->min = lo;
-    m->max = hi;
-    double mean = lanes_sum(v, n) / (double)n;
+    const double *v = m->held;
+    double rest, m2, mean = scan(v, n, &m->min, &m->max) / (double)n;
     if (!isfinite(mean)) { /* sums of huge values overflow: divide first */
         mean = 0;
         for (size_t i = 0; i < n; i++)
             mean += v[i] / (double)n;
     }
-    for (size_t i = 0; i < n; i++)
-        v[i] -= mean;
-    double rest = lanes_sum(v, n);
-    for (size_t i = 0; i < n; i++)
-        v[i] *= v[i];
-    double m2 = lanes_sum(v, n) - rest * rest / (double)n;
+    spread(v, n, mean, &rest, &m2);
+    m2 -= rest * rest / (double)n;
     m->n_held = 0;
     merge(m, n, mean + rest / (double)n, m2 > 0 ? m2 : 0);
 }
