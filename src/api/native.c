@@ -1,0 +1,94 @@
+/* POST /api/v1/models/MODEL/predict: {"rows": [{column: value, …}, …]} or {"rows": [[value, …], …]}
+ * in, and
+ * {"model", "version", "predictions": [{"label", "probability": {class: p}} or {"value"}]} out. */
+#include "api/api_int.h"
+
+static bool parse_rows(struct am_js *js, struct am_call *call)
+{
+    const struct am_serve_info *info = am_served_info(call->served);
+    bool first = true;
+    if (!am_js_enter(js, '['))
+        return false;
+    while (am_js_element(js, &first)) {
+        if (!am_js_row_next(js, &call->columns))
+            return false;
+        bool ok = am_js_peek(js) == AM_JS_ARRAY
+                      ? am_js_row_list(js, info, &call->columns)
+                      : am_js_row_object(js, info, &call->columns, AM_CELL_PLAIN);
+        if (!ok)
+            return false;
+    }
+    return js->failed == AM_OK;
+}
+
+static enum am_rc native_parse(struct am_call *call, struct am_err *err)
+{
+    const struct am_serve_info *info = am_served_info(call->served);
+    struct am_js js;
+    struct am_str key;
+    bool first = true, seen = false;
+    AM_TRY(am_columns_begin(&call->columns, &info->inputs, err));
+    am_js_init(&js, call->rq->body, call->rq->body_len, AM_JS_STRICT, err);
+    if (am_js_enter(&js, '{'))
+        while (am_js_member(&js, &first, &key)) {
+            if (seen || !am_str_is(key, "rows")) {
+                (void)am_js_fail(&js, AM_EINVAL,
+                                 seen ? "a second key \"%.*s\"" : "unknown key \"%.*s\"",
+                                 (int)(key.len > 100 ? 100 : key.len), key.ptr);
+                am_hint(err, "Send {\"rows\": [{column: value, ...}, ...]}.");
+                break;
+            }
+            seen = true;
+            if (!parse_rows(&js, call))
+                break;
+        }
+    (void)am_js_finish(&js);
+    if (js.failed == AM_OK && !seen) {
+        (void)am_js_fail(&js, AM_EINVAL, "the key \"rows\" is missing");
+        am_hint(err, "Send {\"rows\": [{column: value, ...}, ...]}.");
+    }
+    return js.failed;
+}
+
+static void print_prediction(struct am_buf *b, const struct am_serve_info *info,
+                             const struct am_serve_result *r, size_t row)
+{
+    if (info->n_classes == 0) {
+        am_buf_str(b, AM_STR("{\"value\":"));
+        am_print_number(b, r->value[row]);
+        am_buf_char(b, '}');
+        return;
+    }
+    am_buf_str(b, AM_STR("{\"label\":"));
+    am_print_label(b, info, r->label[row]);
+    am_buf_str(b, AM_STR(",\"probability\":{"));
+    for (size_t i = 0; i < info->n_classes; i++) {
+        if (i)
+            am_buf_char(b, ',');
+        am_json_quote(b, info->classes[i]);
+        am_buf_char(b, ':');
+        am_print_f32(b, r->probability[row * info->n_classes + i]);
+    }
+    am_buf_str(b, AM_STR("}}"));
+}
+
+static enum am_rc native_print(struct am_call *call, struct am_err *err)
+{
+    const struct am_serve_info *info = am_served_info(call->served);
+    struct am_buf *b = &call->body;
+    am_buf_reset(b);
+    am_buf_str(b, AM_STR("{\"model\":\""));
+    am_buf_str(b, info->model);
+    am_buf_str(b, AM_STR("\",\"version\":"));
+    am_buf_str(b, info->version_text);
+    am_buf_str(b, AM_STR(",\"predictions\":["));
+    for (size_t row = 0; row < call->columns.n_rows; row++) {
+        if (row)
+            am_buf_char(b, ',');
+        print_prediction(b, info, &call->result, row);
+    }
+    am_buf_str(b, AM_STR("]}"));
+    return am_buf_check(b, err);
+}
+
+const struct am_protocol am_protocol_native = {"native", native_parse, native_print};
