@@ -1,0 +1,180 @@
+/* Evaluate a finished model on new rows that have the target: the same metrics as in training, measured
+ * through the model's own prediction path. */
+#include "eval/eval.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/vec.h"
+#include "data/source.h"
+#include "feature/target.h"
+#include "pipeline/open_model.h"
+#include "registry/registry.h"
+
+enum am_rc am_open_model(struct am_pipeline *pl, struct am_arena *a, const char *ref, unsigned flags,
+                         struct am_opened *out, struct am_err *err)
+{
+    struct am_model_options o = {.flags = flags};
+    struct am_version_ref v;
+    memset(out, 0, sizeof *out);
+    if (am_str_ends(am_str(ref), AM_STR(".aim"))) {
+        AM_TRY(am_model_open(ref, &o, &out->model, err));
+        out->name = am_arena_str(a, am_model_info(out->model)->name);
+    } else {
+        AM_TRY(am_registry_resolve(pl->registry, ref, &v, err));
+        AM_TRY(am_model_open(v.path, &o, &out->model, err));
+        out->name = am_arena_str(a, am_str(v.model));
+        out->version = v.version;
+    }
+    enum am_rc rc = am_arena_check(a, err);
+    if (rc != AM_OK)
+        am_model_put(out->model);
+    return rc;
+}
+
+struct measured {
+    AM_VEC(double) truth;
+    AM_VEC(float) pred;
+    uint64_t n_skipped; /* rows without a target */
+};
+
+static enum am_rc add_batch(struct measured *m, const struct am_model *model, struct am_predictor *p,
+                            const struct am_batch *b, struct am_prediction *answer, double *y,
+                            struct am_err *err)
+{
+    const struct am_model_info *info = am_model_info(model);
+    size_t n_in = info->inputs->n, c = info->n_classes, per = info->task == AM_TASK_MULTICLASS ? c : 1;
+    struct am_batch in = {b->n_rows, n_in, b->columns, b->first_row};
+    AM_TRY(am_model_predict(p, &in, answer, err));
+    AM_TRY(am_target_encode(am_model_target(model), &b->columns[n_in], b->n_rows, b->first_row, y, err));
+    if (!am_vec_reserve(&m->truth, m->truth.len + b->n_rows) ||
+        !am_vec_reserve(&m->pred, m->pred.len + b->n_rows * per))
+        return am_fail_nomem(err, b->n_rows * per * sizeof(float));
+    for (size_t i = 0; i < b->n_rows; i++) {
+        if (isnan(y[i])) {
+            m->n_skipped++;
+            continue;
+        }
+        m->truth.ptr[m->truth.len++] = y[i];
+        for (size_t k = 0; k < per; k++)
+            m->pred.ptr[m->pred.len++] = info->task == AM_TASK_REGRESSION ? (float)answer->value[i]
+                                         : info->task == AM_TASK_BINARY   ? answer->probability[i * 2 + 1]
+                                                                          : answer->probability[i * c + k];
+    }
+    return AM_OK;
+}
+
+static enum am_rc read_all(struct measured *m, const struct am_model *model, struct am_predictor *p,
+                           const struct am_table *t, struct am_progress *progress, struct am_err *err)
+{
+    struct am_prediction answer = {0};
+    struct am_table_iter *it = NULL;
+    const struct am_batch *b;
+    double *y = NULL;
+    size_t cap = 0;
+    enum am_rc rc;
+    AM_GO(rc, t->ops->open(t->impl, NULL, 0, &it, err));
+    for (;;) {
+        AM_GO(rc, t->ops->next(it, &b, err));
+        if (!b)
+            break;
+        if (b->n_rows > cap) {
+            double *q = am_realloc_array(y, b->n_rows, sizeof *q);
+            if (!q)
+                AM_GO(rc, am_fail_nomem(err, b->n_rows * sizeof *q));
+            y = q;
+            cap = b->n_rows;
+        }
+        AM_GO(rc, add_batch(m, model, p, b, &answer, y, err));
+        if (am_progress_canceled(progress))
+            AM_GO(rc, am_fail(err, AM_ECANCELED, "canceled"));
+    }
+out:
+    t->ops->close(it);
+    am_prediction_clear(&answer);
+    am_free(y);
+    return rc;
+}
+
+/* The model's inputs and its target, as a schema to read. */
+static enum am_rc wanted_schema(struct am_arena *a, const struct am_model *m, struct am_schema *out,
+                                struct am_err *err)
+{
+    const struct am_model_info *info = am_model_info(m);
+    struct am_column_desc *c = am_arena_array(a, info->inputs->n + 1, sizeof *c);
+    AM_TRY(am_arena_check(a, err));
+    memcpy(c, info->inputs->columns, info->inputs->n * sizeof *c);
+    c[info->inputs->n] = (struct am_column_desc){info->target, am_target_type(am_model_target(m))};
+    *out = (struct am_schema){c, info->inputs->n + 1};
+    return AM_OK;
+}
+
+static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m, const struct measured *d,
+                             struct am_node *out, struct am_err *err)
+{
+    const struct am_model_info *info = am_model_info(m);
+    const char *const *names = am_metrics_default(info->task);
+    struct am_eval_input in = {.task = info->task, .n_rows = d->truth.len, .n_classes = info->n_classes,
+                               .truth = d->truth.ptr, .pred = d->pred.ptr, .threshold = info->threshold,
+                               .scores = info->output == AM_MODEL_SCORE};
+    const struct am_node *stored = am_node_get(am_model_metrics(m), "test");
+    struct am_str list[64];
+    struct am_node *metrics, *bands;
+    struct am_bootstrap_options boot = {.seed = 42, .n_resamples = 1000, .level = 0.95};
+    size_t n = 0;
+    for (size_t i = 0; names[i]; i++)
+        list[n++] = am_str(names[i]);
+    for (size_t i = 0; stored && i < stored->map.n && n < 64; i++) { /* and what training measured */
+        bool have = am_metric_find(stored->map.pairs[i].key) == NULL;
+        for (size_t k = 0; k < n; k++)
+            have = have || am_str_eq(list[k], stored->map.pairs[i].key);
+        if (!have)
+            list[n++] = stored->map.pairs[i].key;
+    }
+    AM_TRY(am_metrics_node(&in, list, n, NULL, a, &metrics, err));
+    AM_TRY(am_bootstrap(&in, list, n, &boot, a, &bands, err));
+    am_node_set(a, out, "metrics", metrics);
+    am_node_set(a, out, "intervals", bands);
+    am_node_set(a, out, "trained", stored ? am_node_copy(a, stored) : am_new_null(a));
+    return am_arena_check(a, err);
+}
+
+enum am_rc am_pipeline_evaluate(struct am_pipeline *pl, struct am_arena *a, const char *model,
+                                const char *source, struct am_node **out, struct am_err *err)
+{
+    struct am_opened m = {0};
+    struct am_tables *tables;
+    struct am_source *src = NULL;
+    struct am_table t = {NULL, NULL};
+    struct am_predictor *p = NULL;
+    struct measured d = {{0}, {0}, 0};
+    struct am_schema schema;
+    struct am_str spec = am_str(source);
+    struct am_source_options o = {.specs = &spec, .n_specs = 1, .temp_dir = am_registry_scratch(pl->registry)};
+    enum am_rc rc;
+    AM_TRY(pl->tables(pl->tables_ctx, &tables, err));
+    AM_TRY(am_open_model(pl, a, model, 0, &m, err));
+    AM_GO(rc, wanted_schema(a, m.model, &schema, err));
+    AM_GO(rc, am_source_open(tables, &o, &src, err));
+    AM_GO(rc, am_source_read(tables, src, &schema, NULL, 0, &t, err));
+    AM_GO(rc, am_predictor_new(m.model, pl->pool, &p, err));
+    AM_GO(rc, read_all(&d, m.model, p, &t, pl->progress, err));
+    if (d.truth.len == 0)
+        AM_GO(rc, am_fail(err, AM_EINVAL, "no row of \"%s\" has a value in the target column \"%.*s\"", source,
+                          AM_FMT(am_model_info(m.model)->target)));
+    *out = am_new_map(a);
+    am_node_set(a, *out, "model", am_new_str(a, m.name));
+    am_node_set(a, *out, "version", am_new_i64(a, m.version));
+    am_node_set(a, *out, "rows", am_new_i64(a, (int64_t)d.truth.len));
+    am_node_set(a, *out, "rows_without_target", am_new_i64(a, (int64_t)d.n_skipped));
+    rc = metrics_of(a, m.model, &d, *out, err);
+out:
+    am_predictor_free(p);
+    if (t.ops)
+        t.ops->free(t.impl);
+    am_source_close(src);
+    am_model_put(m.model);
+    am_vec_clear(&d.truth);
+    am_vec_clear(&d.pred);
+    return rc;
+}

@@ -1,0 +1,289 @@
+/* Predict from files or bytes: rows stream through the model; id columns pass through; CSV in gives CSV out,
+ * JSON in gives JSON out (a list for a list, one object a line for JSON Lines). */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/num.h"
+#include "data/source.h"
+#include "feature/target.h"
+#include "pipeline/open_model.h"
+#include "registry/registry.h"
+
+struct writer {
+    const struct am_pipeline_predict_job *job;
+    const struct am_model_info *info;
+    const struct am_target *target;
+    struct am_buf out;
+    bool json;
+    bool list; /* JSON: one list around the rows */
+    uint64_t n_rows;
+};
+
+static enum am_rc flush(struct writer *w, struct am_err *err)
+{
+    AM_TRY(am_buf_check(&w->out, err));
+    if (w->out.len)
+        AM_TRY(w->job->write(w->job->ctx, w->out.ptr, w->out.len, err));
+    am_buf_reset(&w->out);
+    return AM_OK;
+}
+
+static void csv_cell(struct am_buf *b, struct am_str s)
+{
+    bool quote = false;
+    for (size_t i = 0; i < s.len; i++)
+        quote = quote || s.ptr[i] == ',' || s.ptr[i] == '"' || s.ptr[i] == '\n' || s.ptr[i] == '\r';
+    if (!quote) {
+        am_buf_add(b, s.ptr, s.len);
+        return;
+    }
+    am_buf_char(b, '"');
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] == '"')
+            am_buf_char(b, '"');
+        am_buf_char(b, s.ptr[i]);
+    }
+    am_buf_char(b, '"');
+}
+
+static void put_double(struct am_buf *b, double v)
+{
+    char text[AM_DOUBLE_CHARS];
+    am_buf_add(b, text, am_print_double(v, text));
+}
+
+static void put_float(struct am_buf *b, float v)
+{
+    char text[AM_DOUBLE_CHARS];
+    am_buf_add(b, text, am_print_float(v, text));
+}
+
+static void csv_header(struct writer *w, const struct am_schema *s)
+{
+    size_t n_in = w->info->inputs->n;
+    for (size_t i = n_in; i < s->n; i++) {
+        csv_cell(&w->out, s->columns[i].name);
+        am_buf_char(&w->out, ',');
+    }
+    if (w->info->task == AM_TASK_REGRESSION) {
+        am_buf_cstr(&w->out, "prediction\n");
+        return;
+    }
+    am_buf_cstr(&w->out, "prediction");
+    for (size_t k = 0; k < w->info->n_classes; k++) {
+        struct am_buf name;
+        am_buf_init(&name, 1 << 16);
+        am_buf_printf(&name, "probability_%.*s", AM_FMT(w->info->classes[k]));
+        am_buf_char(&w->out, ',');
+        csv_cell(&w->out, am_buf_view(&name));
+        am_buf_clear(&name);
+    }
+    am_buf_char(&w->out, '\n');
+}
+
+static void csv_row(struct writer *w, const struct am_batch *b, const struct am_prediction *p, size_t i)
+{
+    size_t n_in = w->info->inputs->n, c = w->info->n_classes;
+    for (size_t k = n_in; k < b->n_columns; k++) {
+        csv_cell(&w->out, b->columns[k].text[i]);
+        am_buf_char(&w->out, ',');
+    }
+    if (w->info->task == AM_TASK_REGRESSION) {
+        put_double(&w->out, p->value[i]);
+    } else {
+        csv_cell(&w->out, w->info->classes[p->label[i]]);
+        for (size_t k = 0; k < c; k++) {
+            am_buf_char(&w->out, ',');
+            put_float(&w->out, p->probability[i * c + k]);
+        }
+    }
+    am_buf_char(&w->out, '\n');
+}
+
+static void json_row(struct writer *w, const struct am_schema *s, const struct am_batch *b,
+                     const struct am_prediction *p, size_t i, const struct am_node *const *labels)
+{
+    size_t n_in = w->info->inputs->n, c = w->info->n_classes;
+    am_buf_cstr(&w->out, w->list && w->n_rows ? ",\n{" : "{");
+    for (size_t k = n_in; k < b->n_columns; k++) {
+        am_json_quote(&w->out, s->columns[k].name);
+        am_buf_char(&w->out, ':');
+        if (b->columns[k].text[i].ptr)
+            am_json_quote(&w->out, b->columns[k].text[i]);
+        else
+            am_buf_cstr(&w->out, "null");
+        am_buf_char(&w->out, ',');
+    }
+    if (w->info->task == AM_TASK_REGRESSION) {
+        am_buf_cstr(&w->out, "\"value\":");
+        put_double(&w->out, p->value[i]);
+    } else {
+        am_buf_cstr(&w->out, "\"label\":");
+        am_node_to_json(labels[p->label[i]], AM_JSON_COMPACT, &w->out);
+        am_buf_cstr(&w->out, ",\"probability\":{");
+        for (size_t k = 0; k < c; k++) {
+            am_buf_cstr(&w->out, k ? "," : "");
+            am_json_quote(&w->out, w->info->classes[k]);
+            am_buf_char(&w->out, ':');
+            put_float(&w->out, p->probability[i * c + k]);
+        }
+        am_buf_char(&w->out, '}');
+    }
+    am_buf_cstr(&w->out, w->list ? "}" : "}\n");
+}
+
+static enum am_rc stream(struct writer *w, struct am_predictor *p, const struct am_table *t, struct am_arena *a,
+                         struct am_progress *progress, struct am_err *err)
+{
+    const struct am_schema *s = t->ops->schema(t->impl);
+    const struct am_node **labels = am_arena_array(a, w->info->n_classes + 1, sizeof *labels);
+    struct am_prediction answer = {0};
+    struct am_table_iter *it = NULL;
+    const struct am_batch *b;
+    enum am_rc rc;
+    for (size_t k = 0; labels && k < w->info->n_classes; k++)
+        labels[k] = am_target_label_node(w->target, k, a);
+    AM_TRY(am_arena_check(a, err));
+    if (!w->json)
+        csv_header(w, s);
+    else if (w->list)
+        am_buf_char(&w->out, '[');
+    AM_GO(rc, t->ops->open(t->impl, NULL, 0, &it, err));
+    for (;;) {
+        AM_GO(rc, t->ops->next(it, &b, err));
+        if (!b)
+            break;
+        struct am_batch in = {b->n_rows, w->info->inputs->n, b->columns, b->first_row};
+        AM_GO(rc, am_model_predict(p, &in, &answer, err));
+        for (size_t i = 0; i < b->n_rows; i++, w->n_rows++) {
+            if (w->json)
+                json_row(w, s, b, &answer, i, labels);
+            else
+                csv_row(w, b, &answer, i);
+            if (w->out.len > 65536)
+                AM_GO(rc, flush(w, err));
+        }
+        if (am_progress_canceled(progress))
+            AM_GO(rc, am_fail(err, AM_ECANCELED, "canceled"));
+    }
+    if (w->json && w->list)
+        am_buf_cstr(&w->out, "]\n");
+    rc = flush(w, err);
+out:
+    t->ops->close(it);
+    am_prediction_clear(&answer);
+    return rc;
+}
+
+/* Bytes become a file that the table engine reads; a JSON list becomes JSON Lines on the way. */
+static enum am_rc bytes_to_file(struct am_pipeline *pl, struct am_arena *a, struct am_str bytes, bool json,
+                                bool *list, char *path, size_t cap, struct am_err *err)
+{
+    struct am_str s = am_str_trim(bytes);
+    struct am_buf lines;
+    char tmp[4400];
+    int fd;
+    enum am_rc rc;
+    *list = json && s.len && s.ptr[0] == '[';
+    am_buf_init(&lines, (size_t)1 << 33);
+    if (*list) {
+        struct am_node *n;
+        AM_TRY(am_json_parse(a, bytes, am_tr("input"), &n, err));
+        for (size_t i = 0; i < n->list.n; i++) {
+            am_node_to_json(n->list.items[i], AM_JSON_COMPACT, &lines);
+            am_buf_char(&lines, '\n');
+        }
+        bytes = am_buf_view(&lines);
+    }
+    AM_GO(rc, am_buf_check(&lines, err));
+    AM_GO(rc, am_fs_temp(am_registry_scratch(pl->registry), "input", tmp, sizeof tmp, &fd, err));
+    rc = am_fs_write_all(fd, bytes.ptr, bytes.len, err);
+    am_fs()->close(fd);
+    snprintf(path, cap, "%s%s", tmp, json ? ".jsonl" : ".csv");
+    if (rc == AM_OK && am_fs()->rename(tmp, path) < 0)
+        rc = am_fail(err, AM_EIO, "cannot name the input file");
+    if (rc != AM_OK)
+        am_fs()->unlink(tmp);
+out:
+    am_buf_clear(&lines);
+    return rc;
+}
+
+static bool looks_like_json(const struct am_pipeline_predict_job *job)
+{
+    struct am_str s = am_str_trim(job->bytes);
+    if (job->format != AM_PIPELINE_AUTO)
+        return job->format == AM_PIPELINE_JSON;
+    if (!job->source)
+        return s.len && (s.ptr[0] == '[' || s.ptr[0] == '{');
+    struct am_str name = am_str(job->source);
+    return am_str_ends(name, AM_STR(".json")) || am_str_ends(name, AM_STR(".jsonl")) ||
+           am_str_ends(name, AM_STR(".ndjson")) || am_str_ends(name, AM_STR(".jsonl.gz"));
+}
+
+/* A whole-file JSON list is small by nature: it goes the way of bytes. */
+static enum am_rc json_file(const char *path, struct am_buf *b, bool *is_list, struct am_err *err)
+{
+    am_buf_init(b, AM_LIMIT_JSON_BYTES);
+    *is_list = false;
+    if (!am_str_ends(am_str(path), AM_STR(".json")) || !am_fs_exists(path))
+        return AM_OK;
+    AM_TRY(am_fs_read_file(path, b, err));
+    struct am_str s = am_str_trim(am_buf_view(b));
+    *is_list = s.len && s.ptr[0] == '[';
+    return AM_OK;
+}
+
+enum am_rc am_pipeline_predict(struct am_pipeline *pl, struct am_arena *a,
+                               const struct am_pipeline_predict_job *job, struct am_node **out,
+                               struct am_err *err)
+{
+    struct am_opened m = {0};
+    struct am_tables *tables;
+    struct am_source *src = NULL;
+    struct am_table t = {NULL, NULL};
+    struct am_predictor *p = NULL;
+    struct writer w = {.job = job, .json = looks_like_json(job)};
+    char path[4500] = "";
+    struct am_buf file;
+    bool is_list;
+    enum am_rc rc;
+    am_buf_init(&w.out, (size_t)1 << 26);
+    am_buf_init(&file, 0);
+    AM_TRY(am_open_model(pl, a, job->model, 0, &m, err));
+    AM_GO(rc, pl->tables(pl->tables_ctx, &tables, err));
+    w.info = am_model_info(m.model);
+    w.target = am_model_target(m.model);
+    if (job->source) {
+        AM_GO(rc, json_file(job->source, &file, &is_list, err));
+        if (is_list)
+            AM_GO(rc, bytes_to_file(pl, a, am_buf_view(&file), true, &w.list, path, sizeof path, err));
+    } else {
+        AM_GO(rc, bytes_to_file(pl, a, job->bytes, w.json, &w.list, path, sizeof path, err));
+    }
+    struct am_str spec = am_str(path[0] ? path : job->source);
+    struct am_source_options o = {.specs = &spec, .n_specs = 1, .temp_dir = am_registry_scratch(pl->registry)};
+    AM_GO(rc, am_source_open(tables, &o, &src, err));
+    AM_GO(rc, am_source_read(tables, src, w.info->inputs, w.info->ids, w.info->n_ids, &t, err));
+    AM_GO(rc, am_predictor_new(m.model, pl->pool, &p, err));
+    AM_GO(rc, stream(&w, p, &t, a, pl->progress, err));
+    *out = am_new_map(a);
+    am_node_set(a, *out, "model", am_new_str(a, m.name));
+    am_node_set(a, *out, "version", am_new_i64(a, m.version));
+    am_node_set(a, *out, "rows", am_new_i64(a, (int64_t)w.n_rows));
+    rc = am_arena_check(a, err);
+out:
+    am_predictor_free(p);
+    if (t.ops)
+        t.ops->free(t.impl);
+    am_source_close(src);
+    am_model_put(m.model);
+    am_buf_clear(&w.out);
+    am_buf_clear(&file);
+    if (path[0])
+        am_fs()->unlink(path);
+    return rc;
+}
