@@ -90,7 +90,7 @@ static enum am_rc split_ref(struct am_arena *a, const char *ref, const char **mo
 enum am_rc reg_find_version(const struct am_snapshot *s, struct am_arena *a, const char *ref,
                             struct reg_version *out, struct am_err *err)
 {
-    const char *model, *rest;
+    const char *model = NULL, *rest = NULL;
     uint64_t number = 0;
     struct am_value v[3];
     AM_TRY(split_ref(a, ref, &model, &rest, &number, err));
