@@ -160,3 +160,80 @@ const struct am_recipe_key *am_recipe_general(size_t *n)
     *n = sizeof general / sizeof general[0];
     return general;
 }
+
+/* ---- the whole table ---- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct am_recipe_key *all; /* owned by the process */
+static size_t n_all;
+
+static const char *joined(const char *a, const char *b)
+{
+    size_t n = strlen(a) + strlen(b);
+    char *s = am_xalloc(n + 1);
+    snprintf(s, n + 1, "%s%s", a, b);
+    return s;
+}
+
+static void add(struct am_recipe_key row) { all[n_all++] = row; }
+
+static void add_features(const char *prefix)
+{
+    size_t n;
+    const struct am_feature_key *k = am_feature_keys(&n);
+    for (size_t i = 0; i < n; i++)
+        add((struct am_recipe_key){joined(prefix, k[i].name), k[i].types, k[i].choices, k[i].min, k[i].max,
+                                   NULL, k[i].doc});
+}
+
+/* The same key of several learners stands once; each learner checks its own range. */
+static void add_learner_key(const struct am_learner_key *k)
+{
+    const char *path = joined("model.", k->name);
+    for (size_t i = 0; i < n_all; i++)
+        if (strcmp(all[i].path, path) == 0) {
+            struct am_recipe_key *have = &all[i];
+            have->types |= k->types;
+            if (k->choices && have->choices && strcmp(k->choices, have->choices) != 0)
+                have->choices = joined(have->choices, joined("|", k->choices));
+            if (k->min < have->min || k->max > have->max) {
+                have->min = k->min < have->min ? k->min : have->min;
+                have->max = k->max > have->max ? k->max : have->max;
+            }
+            return;
+        }
+    add((struct am_recipe_key){path, k->types, k->choices, k->min, k->max, k->otherwise, k->doc});
+}
+
+static void build(void)
+{
+    size_t n_general, n_features, n_learners, n = 0;
+    const struct am_recipe_key *rows = am_recipe_general(&n_general);
+    const struct am_learner_ops *const *learners = am_learners(&n_learners);
+    const char *types = "auto";
+    (void)am_feature_keys(&n_features);
+    for (size_t i = 0; i < n_learners; i++)
+        n += learners[i]->n_keys;
+    all = am_xalloc((n_general + 2 * n_features + n + 8) * sizeof *all);
+    for (size_t i = 0; i < n_general; i++)
+        add(rows[i]);
+    add((struct am_recipe_key){"features.default", AM_KEY_MAP, NULL, 0, 0, NULL,
+                               "Settings for every column that they suit."});
+    add_features("features.default.");
+    add((struct am_recipe_key){"features.*", AM_KEY_MAP, NULL, 0, 0, NULL, "Settings of this column."});
+    add_features("features.*.");
+    for (size_t i = 0; i < n_learners; i++)
+        types = joined(types, joined("|", learners[i]->name));
+    add((struct am_recipe_key){"model.type", AM_KEY_ENUM, types, 0, 0, NULL,
+                               "The learner; the default is logistic for classes and linear for numbers."});
+    for (size_t i = 0; i < n_learners; i++)
+        for (size_t k = 0; k < learners[i]->n_keys; k++)
+            add_learner_key(&learners[i]->keys[k]);
+}
+
+size_t am_recipe_table(const struct am_recipe_key **out)
+{
+    pthread_once(&once, build);
+    *out = all;
+    return n_all;
+}

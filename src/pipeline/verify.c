@@ -51,7 +51,7 @@ enum am_rc am_pipeline_verify(struct am_pipeline *pl, struct am_arena *a, const 
     AM_TRY(am_open_model(pl, a, model, AM_MODEL_KEEP_WEIGHTS, &m, err));
     const struct am_node *lineage = am_node_get(am_model_manifest(m.model), "lineage");
     struct am_str id = am_node_str(lineage, "run", ""),
-                  profile = am_node_str(am_model_manifest(m.model), "numerics_profile", "");
+                  profile = am_node_str(am_node_get(am_model_manifest(m.model), "numerics"), "profile", "");
     if (id.len == 0) {
         am_fail(err, AM_ENOTFOUND, "\"%s\" does not say which run made it, so it cannot be verified", model);
         rc = AM_ENOTFOUND;

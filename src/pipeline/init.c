@@ -1,0 +1,253 @@
+/* Looking before training: the starter recipe, the profile of a source, and the plan of a recipe. */
+#include <stdio.h>
+
+#include "nn/train_plan.h"
+#include "pipeline/train_int.h"
+
+/* ---- profile ---- */
+
+static enum am_rc inspect(struct am_pipeline *pl, struct am_arena *a, const char *source, const char *target,
+                          struct am_dataset_info *info, struct am_err *err)
+{
+    struct am_tables *tables;
+    struct am_str spec = am_str(source);
+    struct am_import_options o = {.source = {.specs = &spec, .n_specs = 1,
+                                             .temp_dir = am_registry_scratch(pl->registry)},
+                                  .target = {NULL, 0},
+                                  .progress = pl->progress};
+    AM_TRY(pl->tables(pl->tables_ctx, &tables, err));
+    if (target)
+        o.target = am_str(target);
+    memset(info, 0, sizeof *info);
+    AM_TRY(am_dataset_inspect(tables, a, &o, info, err));
+    size_t k;
+    return target ? am_target_column(am_schema_of(&info->schema, a), am_str(target), &k, err) : AM_OK;
+}
+
+static struct am_node *column_of(const struct am_node *profile, struct am_str name)
+{
+    const struct am_node *list = am_node_get(profile, "columns");
+    for (size_t i = 0; list && i < list->list.n; i++)
+        if (am_str_eq(am_node_str(list->list.items[i], "name", ""), name))
+            return list->list.items[i];
+    return NULL;
+}
+
+enum am_rc am_pipeline_profile(struct am_pipeline *pl, struct am_arena *a, const char *source,
+                               const char *target, struct am_node **out, struct am_err *err)
+{
+    struct am_dataset_info info;
+    struct am_node *columns = am_new_list(a);
+    AM_TRY(inspect(pl, a, source, target, &info, err));
+    *out = am_new_map(a);
+    am_node_set(a, *out, "source", am_node_get(info.report, "source"));
+    am_node_set(a, *out, "rows", am_new_i64(a, (int64_t)info.schema.n_rows));
+    am_node_set(a, *out, "hash", am_new_str(a, info.hash));
+    for (size_t i = 0; i < info.schema.n; i++) {
+        struct am_node *c = column_of(info.profile, info.schema.columns[i].name);
+        if (!c)
+            c = am_new_map(a);
+        am_node_set(a, c, "name", am_new_str(a, info.schema.columns[i].name));
+        am_node_set(a, c, "type", am_new_cstr(a, am_col_type_name(info.schema.columns[i].type)));
+        am_node_set(a, c, "why", am_new_str(a, info.schema.columns[i].why));
+        am_node_push(a, columns, c);
+    }
+    am_node_set(a, *out, "columns", columns);
+    am_node_set(a, *out, "warnings", am_node_get(info.profile, "warnings"));
+    return am_arena_check(a, err);
+}
+
+/* ---- init ---- */
+
+static bool warned(const struct am_node *profile, struct am_str column, const char *kind)
+{
+    const struct am_node *w = am_node_get(profile, "warnings");
+    for (size_t i = 0; w && i < w->list.n; i++)
+        if (am_str_eq(am_node_str(w->list.items[i], "column", ""), column) &&
+            am_str_is(am_node_str(w->list.items[i], "kind", ""), kind))
+            return true;
+    return false;
+}
+
+static void put_list(struct am_buf *b, const struct am_node *list)
+{
+    am_node_to_json(list, AM_JSON_COMPACT, b);
+}
+
+static struct am_str starter(struct am_arena *a, const char *source, const char *target, const char *name,
+                             enum am_task task, const struct am_dataset_info *info)
+{
+    struct am_node *ids = am_new_list(a), *drop = am_new_list(a);
+    struct am_buf b;
+    bool classes = task != AM_TASK_REGRESSION;
+    am_buf_init(&b, 1 << 22);
+    for (size_t i = 0; i < info->schema.n; i++) {
+        struct am_str c = info->schema.columns[i].name;
+        if (am_str_is(c, target))
+            continue;
+        if (warned(info->profile, c, "id"))
+            am_node_push(a, ids, am_new_str(a, c));
+        else if (warned(info->profile, c, "constant") || warned(info->profile, c, "leak"))
+            am_node_push(a, drop, am_new_str(a, c));
+    }
+    am_buf_printf(&b, "version: 1\nname: %s\ndata:\n  source: ", name);
+    am_json_quote(&b, am_str(source));
+    am_buf_cstr(&b, "\n  target: ");
+    am_json_quote(&b, am_str(target));
+    if (ids->list.n) {
+        am_buf_cstr(&b, "\n  id: ");
+        put_list(&b, ids);
+    }
+    am_buf_printf(&b, "\n  split: {test: 0.2, validation: 0.2, by: %s, seed: 42}\n",
+                  classes ? "stratified" : "random");
+    if (drop->list.n) {
+        am_buf_cstr(&b, "features:\n  drop: ");
+        put_list(&b, drop);
+        am_buf_cstr(&b, "   # constant, or too good to be true\n");
+    }
+    am_buf_printf(&b, "model: {type: %s}\n", classes ? "logistic" : "linear");
+    am_buf_printf(&b, "evaluate: {metrics: [%s]}\nregister: {alias: champion}\n",
+                  task == AM_TASK_BINARY       ? "accuracy, precision, recall, roc_auc"
+                  : task == AM_TASK_MULTICLASS ? "accuracy, f1, log_loss"
+                                               : "r2, rmse, mae");
+    struct am_str text = am_arena_str(a, am_buf_view(&b));
+    am_buf_clear(&b);
+    return text;
+}
+
+static enum am_task guess_task(const struct am_dataset_info *info, const char *target)
+{
+    const struct am_node *c = column_of(info->profile, am_str(target));
+    int64_t distinct = am_node_i64(c, "distinct", 0);
+    for (size_t i = 0; i < info->schema.n; i++)
+        if (am_str_is(info->schema.columns[i].name, target) &&
+            info->schema.columns[i].type == AM_COL_NUMBER && distinct > 2)
+            return AM_TASK_REGRESSION;
+    return distinct > 2 ? AM_TASK_MULTICLASS : AM_TASK_BINARY;
+}
+
+enum am_rc am_pipeline_init(struct am_pipeline *pl, struct am_arena *a, const char *source,
+                            const char *target, struct am_node **out, struct am_err *err)
+{
+    struct am_dataset_info info;
+    const char *slash = strrchr(source, '/');
+    char name[AM_LIMIT_NAME_BYTES];
+    size_t n = 0;
+    AM_TRY(inspect(pl, a, source, target, &info, err));
+    for (const char *p = slash ? slash + 1 : source; *p && *p != '.' && n + 1 < sizeof name; p++)
+        if (am_name_valid((struct am_str){p, 1}))
+            name[n++] = *p;
+        else if (n)
+            name[n++] = '-';
+    name[n] = 0;
+    enum am_task task = guess_task(&info, target);
+    *out = am_new_map(a);
+    am_node_set(a, *out, "recipe", am_new_str(a, starter(a, source, target, n ? name : "model", task, &info)));
+    am_node_set(a, *out, "task", am_new_cstr(a, task == AM_TASK_REGRESSION ? "regression"
+                                                : task == AM_TASK_BINARY   ? "binary"
+                                                                           : "multiclass"));
+    am_node_set(a, *out, "target", am_new_cstr(a, target));
+    am_node_set(a, *out, "name", am_new_cstr(a, n ? name : "model"));
+    am_node_set(a, *out, "columns", am_node_get(info.report, "columns"));
+    am_node_set(a, *out, "warnings", am_node_get(info.profile, "warnings"));
+    return am_arena_check(a, err);
+}
+
+/* ---- plan ---- */
+
+static struct am_node *layers(struct am_arena *a, const struct am_plan *plan)
+{
+    struct am_node *list = am_new_list(a);
+    for (size_t i = 0; i < am_plan_n_steps(plan); i++)
+        am_node_push(a, list, am_new_cstr(a, am_plan_step_name(plan, i)));
+    return list;
+}
+
+/* Shape of the model without training it: one epoch's worth of nothing. */
+static enum am_rc plan_model(struct am_training *t, struct am_node *out, struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_learn_task task;
+    struct am_graph *g = NULL;
+    struct am_params *params = NULL;
+    struct am_plan *plan = NULL;
+    size_t bucket = (size_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "batch_size", 32);
+    struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = bucket};
+    enum am_rc rc;
+    AM_TRY(am_training_task(t, &task, err));
+    AM_GO(rc, am_learner_graph(&task, &g, err));
+    AM_GO(rc, am_params_new(g, &params, err));
+    AM_GO(rc, am_plan_build(g, params, &o, &plan, err));
+    uint64_t rows = t->p.counts.n[AM_ROW_TRAIN] * (am_features_width(t->fitted.features) + 1) * sizeof(float);
+    uint64_t kept = rows < t->p.pl->memory_limit_bytes / 2 ? rows : t->p.pl->memory_limit_bytes / 2;
+    am_node_set(a, out, "parameters", am_new_i64(a, (int64_t)params->n_values));
+    am_node_set(a, out, "layers", layers(a, plan));
+    am_node_set(a, out, "memory_bytes",
+                am_new_i64(a, (int64_t)(kept + am_plan_peak_bytes(plan) + 4 * am_params_bytes(params))));
+    am_node_set(a, out, "flops_per_row", am_new_f64(a, am_plan_flops(plan, 1)));
+out:
+    am_plan_put(plan);
+    am_params_free(params);
+    am_graph_free(g);
+    return rc;
+}
+
+enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a, const struct am_recipe_source *src,
+                            struct am_node **out, struct am_err *err)
+{
+    static const char *const parts[] = {"train", "validation", "test", "dropped"};
+    struct am_training *t = am_arena_zalloc(a, sizeof *t);
+    struct am_node *split = am_new_map(a), *columns = am_new_list(a), *names = am_new_list(a);
+    struct am_table view = {NULL, NULL};
+    struct am_buf yaml;
+    enum am_rc rc;
+    AM_TRY(am_arena_check(a, err));
+    am_buf_init(&yaml, 1 << 22);
+    AM_GO(rc, am_prepare_data(&t->p, pl, a, src, NULL, err));
+    t->seed = (uint64_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "seed", 42);
+    AM_GO(rc, am_prepare_rows(&t->p, err));
+    AM_GO(rc, am_training_check(t, err));
+    AM_GO(rc, am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(AM_ROW_TRAIN), &view, err));
+    AM_GO(rc, am_fit_features(&t->p, &view, &t->fitted, err));
+    *out = am_new_map(a);
+    am_node_to_yaml(t->p.recipe.resolved, &yaml);
+    AM_GO(rc, am_buf_check(&yaml, err));
+    am_node_set(a, *out, "recipe", t->p.recipe.resolved);
+    am_node_set(a, *out, "yaml", am_new_str(a, am_buf_view(&yaml)));
+    am_node_set(a, *out, "dataset", am_new_str(a, t->p.dataset));
+    am_node_set(a, *out, "task", am_new_cstr(a, am_target_task(t->p.target) == AM_TASK_REGRESSION ? "regression"
+                                                : am_target_task(t->p.target) == AM_TASK_BINARY   ? "binary"
+                                                                                                  : "multiclass"));
+    am_node_set(a, *out, "task_why", am_new_str(a, t->p.task_why));
+    for (size_t i = 0; i < 4; i++)
+        am_node_set(a, split, parts[i], am_new_i64(a, (int64_t)t->p.counts.n[i]));
+    am_node_set(a, *out, "split", split);
+    for (size_t i = 0; i < t->p.dataset_schema.n; i++) {
+        const struct am_schema_column *c = &t->p.dataset_schema.columns[i];
+        struct am_node *m = am_new_map(a);
+        const char *role = i == t->p.target_column ? "target" : "unused";
+        for (size_t k = 0; k < t->p.n_columns; k++)
+            role = t->p.columns[k] == i ? "feature" : role;
+        for (size_t k = 0; k < t->p.n_ids; k++)
+            role = am_str_eq(t->p.ids[k], c->name) ? "id" : role;
+        am_node_set(a, m, "name", am_new_str(a, c->name));
+        am_node_set(a, m, "type", am_new_cstr(a, am_col_type_name(c->type)));
+        am_node_set(a, m, "role", am_new_cstr(a, role));
+        am_node_set(a, m, "why", am_new_str(a, c->why));
+        am_node_push(a, columns, m);
+    }
+    am_node_set(a, *out, "columns", columns);
+    am_node_set(a, *out, "features", am_new_i64(a, (int64_t)am_features_width(t->fitted.features)));
+    for (size_t j = 0; j < am_features_width(t->fitted.features); j++)
+        am_node_push(a, names, am_new_str(a, am_features_output_name(t->fitted.features, j)));
+    am_node_set(a, *out, "feature_names", names);
+    am_node_set(a, *out, "cleaning", am_clean_report(t->p.clean, a));
+    AM_GO(rc, plan_model(t, *out, err));
+    rc = am_arena_check(a, err);
+out:
+    if (view.ops)
+        view.ops->free(view.impl);
+    am_buf_clear(&yaml);
+    am_training_clear(t);
+    return rc;
+}
