@@ -35,7 +35,8 @@ enum am_feature_key_type {
     AM_FEATURE_KEY_TEXTS = 32,
     AM_FEATURE_KEY_MAP = 128,
 };
-/* A key of `features.COLUMN` (and of `features.default`, whose keys count for every column that
+/* Not to be filled into the recipe's columns: a column's own key beats `features.default`.
+ * A key of `features.COLUMN` (and of `features.default`, whose keys count for every column that
  * they suit). */
 struct am_feature_key {
     const char *name;    /* "scale", "impute.constant" */

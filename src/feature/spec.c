@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "base/num.h"
 #include "feature/fit.h"
 
 #define MAX_ORDER 10000
@@ -163,6 +164,22 @@ static enum am_rc own_text(const struct reader *r, const struct am_node *v, cons
 
 /* ---- the parts ---- */
 
+/* A default that a resolver filled in says nothing of the column. */
+static bool is_usual(const struct am_node *v, const char *otherwise)
+{
+    struct am_str text;
+    bool flag;
+    double number, usual;
+    if (otherwise == NULL)
+        return false;
+    if (am_node_as_str(v, &text))
+        return am_str_is(text, otherwise);
+    if (am_node_as_bool(v, &flag))
+        return strcmp(otherwise, flag ? "true" : "false") == 0;
+    return am_node_as_f64(v, &number) &&
+           am_parse_double(am_str(otherwise), AM_NUM_FINITE, &usual) && number == usual;
+}
+
 static enum am_rc check_names(const struct reader *r)
 {
     const char *names[sizeof keys / sizeof keys[0]];
@@ -187,10 +204,7 @@ static enum am_rc check_names(const struct reader *r)
                 am_hint(r->err, "Did you mean \"%s\"?", near);
             return rc;
         }
-        /* a default that a resolver filled in says nothing of the column */
-        struct am_str text;
-        bool usual = keys[k].otherwise != NULL && am_node_as_str(p->value, &text) &&
-                     am_str_is(text, keys[k].otherwise);
+        bool usual = is_usual(p->value, keys[k].otherwise);
         if (!usual && p->value->line > 0 && !key_suits(names[k], r->column->type)) {
             enum am_rc rc = am_fail(
                 r->err, AM_EUSAGE,

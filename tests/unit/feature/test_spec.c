@@ -96,6 +96,9 @@ static void defaults_by_type(void **state)
     assert_true(s.kind == AM_F_ONEHOT && s.impute == AM_FI_CATEGORY);
     s = read_spec(a, "{default: {scale: log}}", AM_COL_BOOLEAN);
     assert_true(s.scale == AM_FS_NONE);
+    s = read_spec(a, "{\"x\": {\"quantiles\": 1000, \"indicator\": false, \"cyclic\": true}}",
+                  AM_COL_CATEGORY);
+    assert_true(s.kind == AM_F_ONEHOT); /* defaults that do not suit are no error */
     s = read_spec(a, "x: {type: date, impute: {constant: 1970-01-02 00:00:01.5}}", AM_COL_DATE);
     assert_true(s.constant_date == INT64_C(86401500000));
     s = read_spec(a, "x: {unit: {from: km/h, to: m/s}}", AM_COL_NUMBER);
