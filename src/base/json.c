@@ -12,21 +12,73 @@
 #include "base/limits.h"
 #include "base/tree.h"
 
-/* jansson does not report every failed allocation as one. */
-static _Thread_local bool out_of_memory;
+/* jansson's scanner does not look whether a byte could be appended to the token and reads past the
+ * end of one that lost its closing quote. So the first allocation that fails gets a spare block,
+ * made before the parse, and the text ends for jansson at its next byte: a premature end, which it
+ * handles. */
+struct spare {
+    char *ptr; /* owned by am_json_parse */
+    size_t n_bytes;
+    bool used;
+    bool out_of_memory;
+};
+static _Thread_local struct spare spare;
 
 static void *json_alloc(size_t n)
 {
     void *p = am_alloc(n);
-    if (!p)
-        out_of_memory = true;
-    return p;
+    if (p)
+        return p;
+    spare.out_of_memory = true;
+    if (spare.used || n > spare.n_bytes)
+        return NULL;
+    spare.used = true;
+    return spare.ptr;
+}
+
+static void json_release(void *p)
+{
+    if (p && p == spare.ptr) /* not used again: the parse is over */
+        return;
+    am_free(p);
+}
+
+/* One byte a call: jansson must not have the next one when memory is out. */
+static size_t next_byte(void *buf, size_t n, void *arg)
+{
+    struct am_str *rest = arg;
+    if (n == 0 || rest->len == 0 || spare.out_of_memory)
+        return 0;
+    *(char *)buf = *rest->ptr;
+    rest->ptr++;
+    rest->len--;
+    return 1;
 }
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void set_memory(void)
 {
-    json_set_alloc_funcs(json_alloc, am_free);
+    json_set_alloc_funcs(json_alloc, json_release);
+}
+
+static enum am_rc load_text(struct am_str text, json_t **out, json_error_t *e, struct am_err *err)
+{
+    size_t n = 2 * text.len + 64; /* what the longest token can grow to; text.len is limited */
+    struct am_str rest = text;
+    (void)pthread_once(&once, set_memory);
+    spare = (struct spare){.ptr = am_alloc(n), .n_bytes = n};
+    if (!spare.ptr)
+        return am_fail_nomem(err, n);
+    *out = json_load_callback(next_byte, &rest,
+                              JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, e);
+    if (*out && spare.out_of_memory) { /* it may hold the spare block */
+        json_decref(*out);
+        *out = NULL;
+    }
+    am_free(spare.ptr);
+    spare.ptr = NULL;
+    spare.n_bytes = 0;
+    return AM_OK;
 }
 
 /* ---- where we are in the text ---- */
@@ -210,7 +262,7 @@ static const json_t *crowded(const json_t *j)
 static enum am_rc syntax_error(const json_error_t *e, size_t n, const char *what,
                                struct am_err *err)
 {
-    if (out_of_memory || json_error_code(e) == json_error_out_of_memory)
+    if (spare.out_of_memory || json_error_code(e) == json_error_out_of_memory)
         return am_fail_nomem(err, n);
     return am_fail(err, AM_EINVAL, "%s, line %d, column %d: not valid json: %s", what,
                    e->line > 0 ? e->line : 1, e->column > 0 ? e->column : 1, e->text);
@@ -225,11 +277,9 @@ enum am_rc am_json_parse(struct am_arena *a, struct am_str text, const char *wha
         return am_fail(err, AM_ELIMIT, "%s has %zu bytes, at most %zu allowed", what, text.len,
                        AM_LIMIT_JSON_BYTES);
     AM_TRY(check_size(text, what, err));
-    (void)pthread_once(&once, set_memory);
-    out_of_memory = false;
     json_error_t e;
-    json_t *j = json_loadb(text.ptr, text.len,
-                           JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+    json_t *j;
+    AM_TRY(load_text(text, &j, &e, err));
     if (!j)
         return syntax_error(&e, text.len, what, err);
     enum am_rc rc = AM_OK;
