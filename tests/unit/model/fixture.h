@@ -1,0 +1,214 @@
+/* Small fitted models for the tests of model/: features and target fitted on generated rows, a
+ * random network. Not trained: packages do not care. */
+#ifndef AM_TESTS_MODEL_FIXTURE_H
+#define AM_TESTS_MODEL_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/num.h"
+#include "base/rng.h"
+#include "feature/features.h"
+#include "feature/fit.h"
+#include "feature/target.h"
+#include "model/model.h"
+#include "nn/layers.h"
+#include "nn/params.h"
+#include "support/faults.h"
+
+#define FIXTURE_ROWS 60
+
+#define must(call)                                                                                 \
+    do {                                                                                           \
+        enum am_rc must_rc_ = (call);                                                              \
+        if (must_rc_ != AM_OK)                                                                     \
+            fail_msg("%s: %s (%s)", #call, err.message, am_rc_name(must_rc_));                     \
+    } while (0)
+
+static inline void assert_near(double a, double b, double bound)
+{
+    if (!(a - b <= bound && b - a <= bound))
+        fail_msg("%.9g is not %.9g", a, b);
+}
+
+enum fixture_kind { FIXTURE_BINARY, FIXTURE_MIXED, FIXTURE_REGRESSION };
+
+struct fixture {
+    struct am_arena *arena;
+    struct am_features *features;
+    struct am_target *target;
+    struct am_graph *graph;
+    struct am_params *params;
+    struct am_batch batch; /* FIXTURE_ROWS rows in input order */
+    struct am_model_spec spec;
+};
+
+static struct am_str fixture_text(struct am_arena *a, const char *prefix, size_t i)
+{
+    return am_arena_printf(a, "%s%zu", prefix, i);
+}
+
+/* Cell (row, column) of a column of that type. */
+static void fixture_column(struct am_arena *a, enum am_col_type type, uint64_t seed,
+                           struct am_column *c)
+{
+    struct am_rng r;
+    double *number = am_arena_array(a, FIXTURE_ROWS, sizeof *number);
+    struct am_str *text = am_arena_array(a, FIXTURE_ROWS, sizeof *text);
+    int64_t *date = am_arena_array(a, FIXTURE_ROWS, sizeof *date);
+    am_rng_init(&r, seed, AM_RNG_USER);
+    for (size_t i = 0; i < FIXTURE_ROWS; i++) {
+        double u = am_rng_unit(&r);
+        number[i] = type == AM_COL_BOOLEAN ? (u < 0.5) : 10 * u + (double)seed;
+        text[i] = fixture_text(a, type == AM_COL_TEXT ? "some words " : "kind", (size_t)(u * 4));
+        date[i] = (int64_t)(u * 1e15);
+    }
+    c->type = type;
+    if (type == AM_COL_DATE)
+        c->date = date;
+    else if (type == AM_COL_CATEGORY || type == AM_COL_TEXT)
+        c->text = text;
+    else
+        c->number = number;
+}
+
+static void fixture_features(struct fixture *f, size_t n, const enum am_col_type *types,
+                             enum am_task task, size_t n_classes)
+{
+    struct am_column_desc *desc = am_arena_array(f->arena, n, sizeof *desc);
+    struct am_column *columns = am_arena_array(f->arena, n, sizeof *columns);
+    struct am_schema schema = {desc, n};
+    struct am_features_fit *fit;
+    struct am_features_config config = {
+        .schema = &schema, .task = task, .n_classes = n_classes, .seed = 1};
+    struct am_err err;
+    for (size_t i = 0; i < n; i++) {
+        desc[i] = (struct am_column_desc){fixture_text(f->arena, "col", i), types[i]};
+        fixture_column(f->arena, types[i], i + 1, &columns[i]);
+    }
+    f->batch = (struct am_batch){.n_rows = FIXTURE_ROWS, .n_columns = n, .columns = columns};
+    must(am_features_fit_new(&config, &fit, &err));
+    must(am_features_fit_update(fit, &f->batch, NULL, NULL, &err));
+    must(am_features_fit_finish(fit, &f->features, &err));
+    am_features_fit_free(fit);
+}
+
+static void fixture_target(struct fixture *f, size_t n_classes)
+{
+    struct am_target_config config = {.name = AM_STR("answer"),
+                                      .type = n_classes ? AM_COL_CATEGORY : AM_COL_NUMBER,
+                                      .want = n_classes ? AM_TARGET_CLASSIFICATION
+                                                        : AM_TARGET_REGRESSION};
+    struct am_str labels[FIXTURE_ROWS];
+    double values[FIXTURE_ROWS];
+    struct am_column c = {.type = config.type};
+    struct am_target_fit *fit;
+    struct am_err err;
+    for (size_t i = 0; i < FIXTURE_ROWS; i++) {
+        labels[i] = n_classes ? fixture_text(f->arena, "class", i % n_classes) : AM_STR("");
+        values[i] = (double)(i * i);
+    }
+    if (n_classes)
+        c.text = labels;
+    else
+        c.number = values;
+    must(am_target_fit_new(&config, &fit, &err));
+    must(am_target_fit_update(fit, &c, FIXTURE_ROWS, &err));
+    must(am_target_fit_finish(fit, &f->target, &err));
+    am_target_fit_free(fit);
+}
+
+/* hidden may be empty: {0} */
+static void fixture_graph(struct fixture *f, const int64_t *hidden, size_t n_hidden, size_t n_out,
+                          enum am_act last)
+{
+    struct am_dense_options relu = {
+        .act = AM_ACT_RELU, .bias = AM_BIAS_YES, .init = AM_INIT_HE_UNIFORM};
+    struct am_dense_options out = {
+        .act = last, .bias = AM_BIAS_YES, .init = AM_INIT_GLOROT_UNIFORM};
+    struct am_err err;
+    am_value v;
+    char name[16];
+    must(am_graph_new(&f->graph, &err));
+    v = am_graph_input(f->graph, "x",
+                       am_dims2(AM_DIM_BATCH, (int64_t)am_features_width(f->features)));
+    for (size_t i = 0; i < n_hidden; i++) {
+        snprintf(name, sizeof name, "fc%zu", i + 1);
+        v = am_layer_dense(f->graph, v, hidden[i], &relu, name);
+    }
+    v = am_layer_dense(f->graph, v, (int64_t)n_out, &out, "out");
+    am_graph_output(f->graph, "y", v);
+    must(am_graph_check(f->graph, &err));
+    must(am_params_new(f->graph, &f->params, &err));
+    am_params_init(f->params, 7);
+}
+
+static void fixture_init(struct fixture *f, enum fixture_kind kind, size_t n_numbers)
+{
+    static const enum am_col_type mixed[] = {AM_COL_NUMBER, AM_COL_BOOLEAN, AM_COL_CATEGORY,
+                                             AM_COL_TEXT, AM_COL_DATE};
+    enum am_col_type numbers[64];
+    static const int64_t hidden[] = {16, 8};
+    static const struct am_str ids[] = {AM_STR_INIT("patient")};
+    static const enum am_task tasks[] = {AM_TASK_BINARY, AM_TASK_MULTICLASS, AM_TASK_REGRESSION};
+    static const size_t classes[] = {2, 3, 0};
+    static const enum am_act acts[] = {AM_ACT_SIGMOID, AM_ACT_SOFTMAX, AM_ACT_NONE};
+    memset(f, 0, sizeof *f);
+    f->arena = am_arena_new(0);
+    for (size_t i = 0; i < n_numbers; i++)
+        numbers[i] = AM_COL_NUMBER;
+    fixture_features(f, kind == FIXTURE_MIXED ? 5 : n_numbers,
+                     kind == FIXTURE_MIXED ? mixed : numbers, tasks[kind], classes[kind]);
+    fixture_target(f, classes[kind]);
+    fixture_graph(f, hidden, 2, kind == FIXTURE_MIXED ? 3 : 1, acts[kind]);
+    f->spec = (struct am_model_spec){.name = AM_STR("small"),
+                                     .version = 3,
+                                     .features = f->features,
+                                     .target = f->target,
+                                     .graph = f->graph,
+                                     .params = f->params,
+                                     .output = kind == FIXTURE_REGRESSION ? AM_MODEL_VALUE
+                                                                          : AM_MODEL_PROBABILITY,
+                                     .threshold = 0.5,
+                                     .ids = ids,
+                                     .n_ids = 1,
+                                     .recipe = AM_STR("version: 1\nname: small\n"),
+                                     .dataset_hash = AM_STR("abc"),
+                                     .n_rows = FIXTURE_ROWS,
+                                     .seed = 42};
+}
+
+static void fixture_clear(struct fixture *f)
+{
+    am_params_free(f->params);
+    am_graph_free(f->graph);
+    am_target_free(f->target);
+    am_features_free(f->features);
+    am_arena_free(f->arena);
+}
+
+/* A directory of its own under the build's working directory's TMPDIR; removed by fixture_dir_free.
+ */
+static inline char *fixture_dir(void)
+{
+    const char *base = getenv("TMPDIR");
+    char *path = malloc(4096);
+    snprintf(path, 4096, "%s/aimass-model-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(path));
+    return path;
+}
+static inline void fixture_dir_free(char *path)
+{
+    struct am_err err;
+    must(am_fs_remove_tree(path, &err));
+    free(path);
+}
+
+#endif
