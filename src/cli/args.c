@@ -1,0 +1,172 @@
+/* Arguments against the table of commands: unknown names get the nearest known one. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/num.h"
+#include "cli/cli.h"
+
+static const struct am_command *find_command(const char *first, const char *second, int *used)
+{
+    char two[64];
+    snprintf(two, sizeof two, "%s %s", first, second ? second : "");
+    for (size_t i = 0; i < am_n_commands; i++) {
+        *used = 2;
+        if (second && strcmp(am_commands[i].name, two) == 0)
+            return &am_commands[i];
+        *used = 1;
+        if (strcmp(am_commands[i].name, first) == 0)
+            return &am_commands[i];
+    }
+    return NULL;
+}
+
+static enum am_exit unknown_command(const char *name)
+{
+    const char *names[64], *near;
+    size_t n = 0;
+    for (size_t i = 0; i < am_n_commands && n < 64; i++)
+        names[n++] = am_commands[i].name;
+    near = am_str_nearest(am_str(name), names, n);
+    fprintf(stderr, am_tr("aimass: there is no command \"%s\"\n"), name);
+    if (near)
+        fprintf(stderr, am_tr("  Did you mean \"%s\"?\n"), near);
+    else
+        fprintf(stderr, "%s", am_tr("  `aimass help` lists them.\n"));
+    return AM_EXIT_USAGE;
+}
+
+static const struct am_flag *find_flag(const struct am_command *cmd, struct am_str name)
+{
+    for (const struct am_flag *f = cmd->flags; f < cmd->flags + 8 && f->name; f++)
+        if (am_str_is(name, f->name))
+            return f;
+    for (const struct am_flag *f = am_global_flags; f->name; f++)
+        if (am_str_is(name, f->name))
+            return f;
+    return NULL;
+}
+
+static enum am_exit bad_flag(const struct am_command *cmd, struct am_str name)
+{
+    const char *names[32], *near;
+    size_t n = 0;
+    for (const struct am_flag *f = cmd->flags; f < cmd->flags + 8 && f->name; f++)
+        names[n++] = f->name;
+    for (const struct am_flag *f = am_global_flags; f->name; f++)
+        names[n++] = f->name;
+    near = am_str_nearest(name, names, n);
+    fprintf(stderr, am_tr("aimass %s: there is no option \"%.*s\"\n"), cmd->name, AM_FMT(name));
+    if (near)
+        fprintf(stderr, am_tr("  Did you mean \"%s\"?\n"), near);
+    else
+        fprintf(stderr, am_tr("  `aimass help %s` lists them.\n"), cmd->name);
+    return AM_EXIT_USAGE;
+}
+
+static enum am_exit take_flag(struct am_cli *c, int argc, char **argv, int *i)
+{
+    const char *text = argv[*i], *eq = strchr(text, '=');
+    struct am_str name = {text, eq ? (size_t)(eq - text) : strlen(text)};
+    const struct am_flag *f = find_flag(c->command, name);
+    const char *value = eq ? eq + 1 : NULL;
+    if (!f)
+        return bad_flag(c->command, name);
+    if (f->kind == AM_FLAG_SWITCH && value) {
+        fprintf(stderr, am_tr("aimass %s: %s takes no value\n"), c->command->name, f->name);
+        return AM_EXIT_USAGE;
+    }
+    if (f->kind != AM_FLAG_SWITCH && !value) {
+        if (*i + 1 >= argc) {
+            fprintf(stderr, am_tr("aimass %s: %s needs a value: %s\n"), c->command->name, f->name, f->argument);
+            return AM_EXIT_USAGE;
+        }
+        value = argv[++*i];
+    }
+    if (f->kind == AM_FLAG_MANY ? c->n_many == AM_CLI_ARGS : c->n_given == AM_CLI_FLAGS) {
+        fprintf(stderr, am_tr("aimass %s: too many options\n"), c->command->name);
+        return AM_EXIT_USAGE;
+    }
+    if (f->kind == AM_FLAG_MANY) {
+        c->many[c->n_many++] = value;
+    } else {
+        c->given[c->n_given] = f;
+        c->values[c->n_given++] = value;
+    }
+    return AM_EXIT_DONE;
+}
+
+enum am_exit am_cli_parse(struct am_cli *c, int argc, char **argv)
+{
+    int i = 1, used = 1;
+    bool only_args = false;
+    if (argc < 2) {
+        c->command = find_command("help", NULL, &used);
+        return AM_EXIT_DONE;
+    }
+    const char *first = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help" : argv[1];
+    c->command = find_command(first, argc > 2 ? argv[2] : NULL, &used);
+    if (!c->command)
+        return unknown_command(argv[1]);
+    for (i = 1 + used; i < argc; i++) {
+        if (!only_args && strcmp(argv[i], "--") == 0) {
+            only_args = true;
+        } else if (!only_args && argv[i][0] == '-' && argv[i][1]) {
+            enum am_exit e = take_flag(c, argc, argv, &i);
+            if (e != AM_EXIT_DONE)
+                return e;
+        } else if (c->n_args == AM_CLI_ARGS) {
+            fprintf(stderr, am_tr("aimass %s: too many arguments\n"), c->command->name);
+            return AM_EXIT_USAGE;
+        } else {
+            c->args[c->n_args++] = argv[i];
+        }
+    }
+    c->json = am_cli_has(c, "--json");
+    c->quiet = am_cli_has(c, "--quiet");
+    if (am_cli_has(c, "--help")) {
+        c->args[0] = c->command->name;
+        c->n_args = 1;
+        c->command = find_command("help", NULL, &used);
+        return AM_EXIT_DONE;
+    }
+    if (c->n_args < c->command->min_args || c->n_args > c->command->max_args) {
+        fprintf(stderr, am_tr("usage: aimass %s %s\n"), c->command->name, c->command->usage);
+        return AM_EXIT_USAGE;
+    }
+    return AM_EXIT_DONE;
+}
+
+const char *am_cli_value(const struct am_cli *c, const char *flag)
+{
+    for (int i = c->n_given; i-- > 0;)
+        if (strcmp(c->given[i]->name, flag) == 0)
+            return c->values[i];
+    return NULL;
+}
+
+bool am_cli_has(const struct am_cli *c, const char *flag)
+{
+    for (int i = 0; i < c->n_given; i++)
+        if (strcmp(c->given[i]->name, flag) == 0)
+            return true;
+    return false;
+}
+
+enum am_rc am_cli_open(struct am_cli *c)
+{
+    struct am_platform_options o = {.workspace = am_cli_value(c, "--workspace"), .progress = &c->progress};
+    const char *threads = am_cli_value(c, "--threads"), *memory = am_cli_value(c, "--memory");
+    uint64_t n = 0;
+    if (threads && (!am_parse_u64(am_str(threads), 1024, &n) || n == 0)) {
+        am_fail(&c->err, AM_EUSAGE, "--threads %s is not a number from 1 to 1024", threads);
+        return AM_EUSAGE;
+    }
+    o.n_threads = (unsigned)n;
+    if (memory && (!am_parse_bytes(am_str(memory), &o.memory_limit_bytes) || o.memory_limit_bytes < 16 << 20)) {
+        am_fail(&c->err, AM_EUSAGE, "--memory %s is not a size of at least 16m", memory);
+        am_hint(&c->err, "Write for example 512m or 4g.");
+        return AM_EUSAGE;
+    }
+    am_progress_bar_init(c);
+    return am_platform_open(&o, &c->platform, &c->err);
+}

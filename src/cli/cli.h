@@ -1,0 +1,109 @@
+/* What the commands of the program share: arguments, output, exit codes.
+ *
+ * A command is a row in commands.c: its name, its options, its usage line, its function. Commands print
+ * through this header only: results to stdout (one JSON object with --json), everything else to stderr.
+ * The CLI is the one place where running out of memory may end the process. One thread. */
+#ifndef AM_CLI_CLI_H
+#define AM_CLI_CLI_H
+
+#include "platform/platform.h"
+
+enum am_exit { AM_EXIT_DONE = 0, AM_EXIT_FAILED = 1, AM_EXIT_USAGE = 2 };
+
+enum am_flag_kind { AM_FLAG_SWITCH, AM_FLAG_VALUE, AM_FLAG_MANY };
+
+struct am_flag {
+    const char *name;    /* "--target" */
+    enum am_flag_kind kind;
+    const char *argument; /* "COLUMN"; NULL for a switch */
+    const char *doc;
+};
+
+#define AM_CLI_FLAGS 16
+#define AM_CLI_ARGS 64
+
+struct am_cli;
+struct am_command {
+    const char *name;  /* "train", "model show" */
+    const char *usage; /* "RECIPE" */
+    const char *doc;   /* one sentence */
+    int min_args, max_args; /* -1 = any number */
+    enum am_exit (*run)(struct am_cli *c);
+    struct am_flag flags[8]; /* ends with a NULL name */
+};
+extern const struct am_command am_commands[];
+extern const size_t am_n_commands;
+/* Flags that every command takes. */
+extern const struct am_flag am_global_flags[];
+
+struct am_cli {
+    const struct am_command *command;
+    const char *program; /* argv[0] */
+    const char *args[AM_CLI_ARGS];
+    int n_args;
+    const struct am_flag *given[AM_CLI_FLAGS]; /* in order */
+    const char *values[AM_CLI_FLAGS];
+    const char *many[AM_CLI_ARGS]; /* values of AM_FLAG_MANY, in order */
+    size_t n_many;
+    int n_given;
+    bool json, quiet;
+    struct am_arena *arena;
+    struct am_platform *platform; /* opened by am_cli_open */
+    struct am_progress progress;
+    struct am_err err;
+};
+
+/* Fills the command's arguments; prints what is wrong and returns AM_EXIT_USAGE. */
+enum am_exit am_cli_parse(struct am_cli *c, int argc, char **argv);
+const char *am_cli_value(const struct am_cli *c, const char *flag); /* NULL = not given */
+bool am_cli_has(const struct am_cli *c, const char *flag);
+/* Opens the platform with the global flags. */
+enum am_rc am_cli_open(struct am_cli *c);
+
+/* Ends of a command: print the error (as JSON with --json) and say the exit code; */
+enum am_exit am_cli_fail(struct am_cli *c);
+/* print the tree as JSON when asked, else call human(). */
+enum am_exit am_cli_done(struct am_cli *c, const struct am_node *result,
+                         void (*human)(struct am_cli *c, const struct am_node *result));
+
+/* Plain text on stdout. */
+void am_say(const char *fmt, ...) AM_PRINTF(1, 2);
+/* A table: rows are lists of text; numbers are set right. Widths are display columns of the terminal. */
+struct am_grid;
+struct am_grid *am_grid_new(const char *const *headers, size_t n);
+void am_grid_text(struct am_grid *g, struct am_str s);
+void am_grid_node(struct am_grid *g, const struct am_node *v); /* number, text, bool or null */
+void am_grid_print(struct am_grid *g); /* and frees */
+
+/* Progress to stderr: a bar on a terminal, nothing in a pipe or with --quiet. */
+void am_progress_bar_init(struct am_cli *c);
+
+/* The commands, one file each. */
+enum am_exit am_cmd_init(struct am_cli *c);
+enum am_exit am_cmd_profile(struct am_cli *c);
+enum am_exit am_cmd_plan(struct am_cli *c);
+enum am_exit am_cmd_train(struct am_cli *c);
+enum am_exit am_cmd_resume(struct am_cli *c);
+enum am_exit am_cmd_run(struct am_cli *c);
+enum am_exit am_cmd_evaluate(struct am_cli *c);
+enum am_exit am_cmd_predict(struct am_cli *c);
+enum am_exit am_cmd_runs(struct am_cli *c);
+enum am_exit am_cmd_run_show(struct am_cli *c);
+enum am_exit am_cmd_compare(struct am_cli *c);
+enum am_exit am_cmd_models(struct am_cli *c);
+enum am_exit am_cmd_model_show(struct am_cli *c);
+enum am_exit am_cmd_model_alias(struct am_cli *c);
+enum am_exit am_cmd_model_tag(struct am_cli *c);
+enum am_exit am_cmd_model_export(struct am_cli *c);
+enum am_exit am_cmd_model_import(struct am_cli *c);
+enum am_exit am_cmd_verify(struct am_cli *c);
+enum am_exit am_cmd_datasets(struct am_cli *c);
+enum am_exit am_cmd_rm(struct am_cli *c);
+enum am_exit am_cmd_gc(struct am_cli *c);
+enum am_exit am_cmd_serve(struct am_cli *c);
+enum am_exit am_cmd_doctor(struct am_cli *c);
+enum am_exit am_cmd_schema(struct am_cli *c);
+enum am_exit am_cmd_completion(struct am_cli *c);
+enum am_exit am_cmd_help(struct am_cli *c);
+
+#endif

@@ -1,0 +1,64 @@
+/* The program: locale, signals, arguments, one command, exit code. */
+#include <libintl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static atomic_bool canceled;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    if (atomic_exchange(&canceled, true)) /* the second one does not wait */
+        _exit(130);
+}
+
+/* Catalogues lie beside the build or in the install folder. */
+static void open_catalogue(void)
+{
+    char path[4200];
+    ssize_t n = readlink("/proc/self/exe", path, 4000);
+    if (n <= 0)
+        return;
+    path[n] = 0;
+    char *slash = strrchr(path, '/');
+    static const char *const places[] = {"/po", "/../share/locale"};
+    for (size_t i = 0; slash && i < 2; i++) {
+        snprintf(slash, (size_t)(path + sizeof path - slash), "%s", places[i]);
+        if (access(path, R_OK) == 0) {
+            bindtextdomain("aimass", path);
+            bind_textdomain_codeset("aimass", "UTF-8");
+            return;
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct am_cli c = {.program = argv[0]};
+    struct sigaction sa = {.sa_handler = on_signal};
+    setlocale(LC_CTYPE, "");
+    setlocale(LC_MESSAGES, "");
+    open_catalogue();
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    c.progress.cancel = &canceled;
+    enum am_exit e = am_cli_parse(&c, argc, argv);
+    if (e != AM_EXIT_DONE)
+        return (int)e;
+    c.arena = am_arena_new(0);
+    if (!c.arena) {
+        fprintf(stderr, "aimass: out of memory\n");
+        return AM_EXIT_FAILED;
+    }
+    e = c.command->run(&c);
+    am_platform_close(c.platform);
+    am_arena_free(c.arena);
+    return (int)e;
+}
