@@ -29,8 +29,9 @@ struct am_session_io {
     const float *target; /* [n_rows, n_targets]; a class index as a float, 0/1, or a number */
     const float *weight; /* [n_rows], >= 0; NULL = all 1 */
     float *params; /* [n_floats]; TRAIN writes the AM_PARAM_STATE entries (running statistics) */
-    float *grads;  /* TRAIN: [n_floats] of a twin; gradients of all trained parameters are
-                      overwritten  (not added to), every other float is left as it was */
+    float *grads;  /* TRAIN: [n_floats] of a twin; gradients are written over what is there (not
+                      added). Floats  of frozen parameters, of gaps and of parameters that the loss
+                      does not reach are left  as they were */
     float *y;      /* EVAL: [n_rows, n_outputs], or NULL */
     uint64_t seed,
         step;          /* TRAIN: dropout masks are a function of these, the node and the element */

@@ -21,9 +21,8 @@
 
 #define MUST(call)                                                                                 \
     do {                                                                                           \
-        struct am_err must_err_;                                                                   \
-        am_err_clear(&must_err_);                                                                  \
-        struct am_err *err = &must_err_;                                                           \
+        struct am_err must_err_, *err = &must_err_;                                                \
+        am_err_clear(err);                                                                         \
         if ((call) != AM_OK) {                                                                     \
             print_error("%s: %s\n", #call, must_err_.message);                                     \
             fail();                                                                                \
