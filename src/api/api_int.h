@@ -216,6 +216,7 @@ enum am_rc am_server_bind(struct am_server *s, const struct am_api_options *o,
                           const struct am_http_limits *limits, struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_server_start(struct am_server *s, struct am_serve *serve,
                            struct am_err *err) AM_MUST_CHECK;
+unsigned am_api_cpus(void);              /* that this process may use, at least 1 */
 void am_server_changed(void *server);    /* for am_serve_options.changed */
 void am_server_run(struct am_server *s); /* until stopped; on the calling thread */
 void am_server_clear(struct am_server *s);

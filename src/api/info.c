@@ -218,7 +218,7 @@ void am_handle_v2_stats(struct am_call *call)
 
 void am_handle_v2_index(struct am_call *call)
 {
-    static const char *const states[] = {"UNAVAILABLE", "LOADING", "READY", "UNAVAILABLE"};
+    static const char *const states[] = {"UNAVAILABLE", "READY", "UNAVAILABLE"};
     const struct am_catalog *c = catalog(call);
     struct am_buf *b = &call->body;
     bool first = true;
@@ -291,7 +291,7 @@ static void print_columns(struct am_buf *b, const struct am_serve_info *info)
 
 static const char *state_text(enum am_version_state s)
 {
-    static const char *const names[] = {"known", "loading", "ready", "failed"};
+    static const char *const names[] = {"known", "ready", "failed"};
     return names[s];
 }
 

@@ -110,7 +110,7 @@ static enum am_rc bind_loops(struct am_server *s, unsigned first, unsigned n, in
     return AM_OK;
 }
 
-static unsigned count_cpus(void)
+unsigned am_api_cpus(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0)
@@ -147,7 +147,7 @@ enum am_rc am_server_bind(struct am_server *s, const struct am_api_options *o,
     memset(s->fds, 0xff, sizeof s->fds);
     s->options = *o;
     s->started_ns = am_mono_ns();
-    s->n_loops = o->n_loops ? o->n_loops : count_cpus();
+    s->n_loops = o->n_loops ? o->n_loops : am_api_cpus();
     if (s->n_loops > AM_API_MAX_LOOPS)
         s->n_loops = AM_API_MAX_LOOPS;
     set_limits(s, limits);
@@ -469,37 +469,4 @@ void am_server_clear(struct am_server *s)
     am_buf_clear(&s->openapi);
     s->loops = NULL;
     s->by_ip = NULL;
-}
-
-static void end_serving(void *serving)
-{
-    am_serving_close(serving);
-}
-
-enum am_rc am_api_serve(const struct am_api_options *o, struct am_err *err)
-{
-    struct am_serving_options so = {.workspace = o->workspace, .user = o->user};
-    struct am_serving *serving = NULL;
-    struct am_server *s = am_calloc(1, sizeof *s);
-    if (!s)
-        return am_fail_nomem(err, sizeof *s);
-    enum am_rc rc = am_server_bind(s, o, NULL, err);
-    if (rc == AM_OK) {
-        so.serve =
-            (struct am_serve_options){.n_slots = s->n_loops + 1,
-                                      .n_workers = o->n_workers ? o->n_workers : count_cpus(),
-                                      .changed = am_server_changed,
-                                      .ctx = s};
-        rc = am_serving_open(&so, &serving, err);
-    }
-    if (rc == AM_OK) {
-        s->serve_owner = serving;
-        s->end_serve = end_serving;
-        rc = am_server_start(s, am_serving_serve(serving), err);
-    }
-    if (rc == AM_OK)
-        am_server_run(s);
-    am_server_clear(s);
-    am_free(s);
-    return rc;
 }

@@ -361,7 +361,7 @@ const struct am_protocol am_protocol_regress = {"tfs-regress", regress_parse, re
 
 static const char *state_name(enum am_version_state s)
 {
-    static const char *const names[] = {"START", "LOADING", "AVAILABLE", "END"};
+    static const char *const names[] = {"START", "AVAILABLE", "END"};
     return names[s];
 }
 

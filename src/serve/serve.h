@@ -48,7 +48,7 @@ void am_serve_result_clear(struct am_serve_result *r);
 
 /* ---- the catalogue: an immutable picture of what there is ---- */
 
-enum am_version_state { AM_VERSION_KNOWN, AM_VERSION_LOADING, AM_VERSION_READY, AM_VERSION_FAILED };
+enum am_version_state { AM_VERSION_KNOWN, AM_VERSION_READY, AM_VERSION_FAILED };
 
 struct am_catalog_version {
     int64_t number;
@@ -155,6 +155,7 @@ struct am_serve_job {
     enum am_rc rc;
     struct am_err err;
     uint64_t queued_ns, queue_ns; /* when, how long */
+    uint64_t cost_ns;             /* estimated */
 };
 /* AM_EBUSY: the queue is full, or the work before it takes longer than the deadline leaves. */
 enum am_rc am_serve_submit(struct am_serve *s, struct am_serve_job *job,

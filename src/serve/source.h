@@ -14,7 +14,8 @@ struct am_serve_model_ops {
     /* r is reserved for batch->n_rows. Thread-safe over different states. */
     enum am_rc (*predict)(void *impl, void *state, const struct am_batch *batch,
                           struct am_serve_result *r, struct am_err *err);
-    /* Rows to warm up and measure with, valid while the model lives; n_rows <= the wish. */
+    /* Rows to warm up and measure with, valid until the next call; n_rows <= the wish; 0 lets go of
+     * them. */
     enum am_rc (*sample)(void *impl, size_t n_rows, struct am_batch *out, struct am_err *err);
     void (*free)(void *impl);
 };
@@ -49,5 +50,7 @@ enum am_rc am_source_registry(struct am_registry *r, struct am_serve_source *out
 enum am_rc am_source_remote(int socket, struct am_serve_source *out,
                             struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_source_serve(struct am_registry *r, int socket, struct am_err *err) AM_MUST_CHECK;
+/* Answer the first question with an error: the registry could not be opened. */
+bool am_source_send_error(int socket, const struct am_err *err);
 
 #endif
