@@ -162,9 +162,12 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
 {
     static const char *const tasks[] = {"regression", "classification", "classification"};
     const struct am_learner_ops *ops;
+    char where[AM_WHERE_CHARS];
     AM_TRY(am_learner_of(task, &ops, err));
     if (!(ops->tasks & 1u << task->task)) {
-        am_fail(err, AM_EUSAGE, "model type \"%s\" cannot do %s", ops->name, tasks[task->task]);
+        am_fail(err, AM_EUSAGE, "%smodel type \"%s\" cannot do %s",
+                am_key_where(am_node_get(task->model, "type"), where), ops->name,
+                tasks[task->task]);
         am_hint(err, task->task == AM_TASK_REGRESSION
                          ? "Use model.type linear or mlp, or set data.task to classification."
                          : "Use model.type logistic or mlp, or set data.task to regression.");

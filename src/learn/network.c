@@ -113,7 +113,6 @@ static enum am_rc scale_target(struct network *n, struct am_err *err)
     n->deviation = sums[0] > 0 && sums[2] > 0 ? sqrt(sums[2] / sums[0]) : 1;
     n->loss_factor =
         n->config.loss.kind == AM_LOSS_MAE ? n->deviation : n->deviation * n->deviation;
-    n->config.loss.delta = (float)(n->config.loss.delta / n->deviation);
     n->config.min_delta /= n->loss_factor;
     return AM_OK;
 }
