@@ -86,6 +86,8 @@ void am_platform_close(struct am_platform *p)
     am_free(p);
 }
 
+const char *am_platform_workspace(const struct am_platform *p) { return p->workspace; }
+
 enum am_rc am_platform_registry(struct am_platform *p, struct am_registry **out, struct am_err *err)
 {
     struct am_registry_options o = {.workspace = p->workspace};

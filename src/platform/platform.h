@@ -25,6 +25,7 @@ struct am_platform_options {
 enum am_rc am_platform_open(const struct am_platform_options *o, struct am_platform **out,
                             struct am_err *err) AM_MUST_CHECK;
 void am_platform_close(struct am_platform *p);
+const char *am_platform_workspace(const struct am_platform *p); /* until close */
 
 /* A recipe: a file, or text with a name for messages; `sets` are "a.b=c" strings. */
 struct am_recipe_ref {
