@@ -1,0 +1,155 @@
+/* Times a training step of the MLP 784-128-10 (relu, softmax cross-entropy, Adam) on our engine.
+ *
+ * Driven by bench/mlp_peers.py over a line protocol, so that its rounds alternate with the peers':
+ * in "step BATCH STEPS" or "loop BATCH STEPS", out the seconds of one step. "step" is forward,
+ * loss, gradients and update on a batch in memory, as the peers do it; "loop" is am_train_run with
+ * its shuffle, gather and bookkeeping over 8192 rows. Argument: threads. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "nn/layers.h"
+#include "nn/session.h"
+#include "nn/train.h"
+#include "nn/train_plan.h"
+
+enum { IN = 784, HIDDEN = 128, OUT = 10, ROWS = 8192 };
+
+static struct am_pool *pool;
+static struct am_matrix *matrix;
+static struct am_graph *graph;
+static struct am_params *params;
+
+static void must(enum am_rc rc, const struct am_err *err)
+{
+    if (rc == AM_OK)
+        return;
+    fprintf(stderr, "%s\n", err->message);
+    exit(1);
+}
+
+static void make_rows(void)
+{
+    struct am_rng r;
+    struct am_err err;
+    float x[IN];
+    am_rng_init(&r, 1, AM_RNG_USER);
+    must(am_matrix_new(IN, 1, NULL, &matrix, &err), &err);
+    for (int i = 0; i < ROWS; i++) {
+        float y = (float)am_rng_below(&r, OUT);
+        for (int j = 0; j < IN; j++)
+            x[j] = (float)am_rng_normal(&r);
+        must(am_matrix_append(matrix, 1, x, &y, NULL, &err), &err);
+    }
+    must(am_matrix_finish(matrix, &err), &err);
+}
+
+static void make_model(void)
+{
+    struct am_err err;
+    struct am_dense_options hidden = {.act = AM_ACT_RELU, .init = AM_INIT_HE_UNIFORM};
+    struct am_dense_options last = {.act = AM_ACT_SOFTMAX, .init = AM_INIT_GLOROT_UNIFORM};
+    am_value x;
+    must(am_graph_new(&graph, &err), &err);
+    x = am_graph_input(graph, "x", am_dims2(AM_DIM_BATCH, IN));
+    x = am_layer_dense(graph, x, HIDDEN, &hidden, "a");
+    x = am_layer_dense(graph, x, OUT, &last, "b");
+    am_graph_output(graph, "y", x);
+    must(am_graph_check(graph, &err), &err);
+    must(am_params_new(graph, &params, &err), &err);
+    am_params_init(params, 1);
+}
+
+static double steps_on_a_batch(size_t batch, uint64_t steps)
+{
+    struct am_err err;
+    struct am_loss_spec loss = {.kind = AM_LOSS_CATEGORICAL};
+    struct am_optim_config oc;
+    struct am_plan *plan;
+    struct am_session *session;
+    struct am_optim *optim;
+    float *grads;
+    uint64_t began, took;
+    struct am_session_io io = {.n_rows = batch, .params = params->data};
+    const float *w;
+    uint64_t n;
+    am_optim_config_init(&oc);
+    must(am_train_plan_build(graph, params, &loss, batch, &plan, &err), &err);
+    must(am_session_new(plan, pool, &session, &err), &err);
+    must(am_optim_new(&oc, params, &optim, &err), &err);
+    must(am_params_twin(params, &grads, &err), &err);
+    io.grads = grads;
+    if (!am_matrix_data(matrix)->view(am_matrix_data(matrix)->self, 0, &io.x, &io.target, &w, &n))
+        exit(1);
+    for (int i = 0; i < 20; i++) {
+        must(am_session_run_io(session, &io, &err), &err);
+        (void)am_optim_step(optim, params->data, grads, 0.001, pool);
+    }
+    began = am_mono_ns();
+    for (uint64_t i = 0; i < steps; i++) {
+        io.step = i;
+        must(am_session_run_io(session, &io, &err), &err);
+        (void)am_optim_step(optim, params->data, grads, 0.001, pool);
+    }
+    took = am_mono_ns() - began;
+    if (getenv("BENCH_PROFILE")) {
+        uint64_t *ns = am_calloc(am_plan_n_steps(plan), sizeof *ns);
+        am_session_profile(session, ns);
+        for (int i = 0; i < 1000; i++)
+            must(am_session_run_io(session, &io, &err), &err);
+        for (size_t i = 0; i < am_plan_n_steps(plan); i++)
+            fprintf(stderr, "%8.2f us %s\n", (double)ns[i] * 1e-6, am_plan_step_name(plan, i));
+        am_free(ns);
+    }
+    am_session_free(session);
+    am_plan_put(plan);
+    am_optim_free(optim);
+    am_free(grads);
+    return (double)took * 1e-9 / (double)steps;
+}
+
+static double steps_of_the_loop(size_t batch, uint64_t steps)
+{
+    struct am_err err;
+    struct am_train_config c;
+    struct am_train_result r;
+    uint64_t began, took;
+    am_train_config_init(&c);
+    c.loss.kind = AM_LOSS_CATEGORICAL;
+    c.batch_size = batch;
+    c.epochs = (steps * batch + ROWS - 1) / ROWS;
+    began = am_mono_ns();
+    must(am_train_run(graph, params, am_matrix_data(matrix), NULL, &c, NULL, pool, &r, &err), &err);
+    took = am_mono_ns() - began;
+    return (double)took * 1e-9 / (double)r.steps;
+}
+
+int main(int argc, char **argv)
+{
+    struct am_err err;
+    char line[64];
+    must(am_pool_new((unsigned)strtoul(argc > 1 ? argv[1] : "1", NULL, 10), &pool, &err), &err);
+    make_rows();
+    make_model();
+    printf("ready\n");
+    (void)fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        char *end;
+        size_t batch = strtoul(line + 4, &end, 10);
+        uint64_t steps = strtoul(end, NULL, 10);
+        am_params_init(params, 1);
+        printf("%.9g\n",
+               line[0] == 's' ? steps_on_a_batch(batch, steps) : steps_of_the_loop(batch, steps));
+        (void)fflush(stdout);
+    }
+    am_params_free(params);
+    am_graph_free(graph);
+    am_matrix_free(matrix);
+    am_pool_free(pool);
+    return 0;
+}
