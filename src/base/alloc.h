@@ -1,7 +1,8 @@
-/* Allocation that may fail, size arithmetic that cannot wrap, and the test hook that fails the n-th call.
+/* Allocation that may fail, size arithmetic that cannot wrap, and the test hook that fails the n-th
+ * call.
  *
- * All memory of the product comes from here (arenas included), so that tests can fail each call in turn.
- * Not an accounting layer: limits live in arenas and buffers. Any thread. */
+ * All memory of the product comes from here (arenas included), so that tests can fail each call in
+ * turn. Not an accounting layer: limits live in arenas and buffers. Any thread. */
 #ifndef AM_BASE_ALLOC_H
 #define AM_BASE_ALLOC_H
 
@@ -13,8 +14,9 @@ void *am_alloc(size_t n_bytes) __attribute__((malloc));
 void *am_calloc(size_t n, size_t size) __attribute__((malloc)); /* zeroed; NULL on overflow too */
 void *am_alloc_array(size_t n, size_t size) __attribute__((malloc));
 void *am_realloc_array(void *p, size_t n, size_t size);
-void *am_alloc_aligned(size_t align, size_t n_bytes) __attribute__((malloc)); /* free with am_free */
-void am_free(void *p);                                                        /* NULL is fine */
+void *am_alloc_aligned(size_t align, size_t n_bytes)
+    __attribute__((malloc)); /* free with am_free */
+void am_free(void *p);       /* NULL is fine */
 /* A NUL-terminated copy of n bytes; NULL when memory is out. */
 char *am_strndup(const char *p, size_t n) __attribute__((malloc));
 
@@ -39,8 +41,8 @@ static inline bool am_add_size(size_t *out, size_t a, size_t b)
     return true;
 }
 
-/* Test hook: the n-th allocation from now (1 = next) fails, once or for ever; n = 0 switches it off.
- * am_alloc_hook_hits() counts the failures given out since it was set. */
+/* Test hook: the n-th allocation from now (1 = next) fails, once or for ever; n = 0 switches it
+ * off. am_alloc_hook_hits() counts the failures given out since it was set. */
 void am_alloc_fail_nth(long n, bool forever);
 long am_alloc_hook_hits(void);
 

@@ -1,5 +1,5 @@
-/* Time behind a table, so that tests can stand still. Monotonic for measuring and deadlines, wall for
- * records only (ids and order never come from it). Any thread. */
+/* Time behind a table, so that tests can stand still. Monotonic for measuring and deadlines, wall
+ * for records only (ids and order never come from it). Any thread. */
 #ifndef AM_BASE_CLOCK_H
 #define AM_BASE_CLOCK_H
 

@@ -1,10 +1,10 @@
 /* Error codes and the error object that every fallible function fills.
  *
- * A fallible function returns enum am_rc (0 = ok) and takes a last `struct am_err *err`, which may be
- * NULL. The object is a fixed struct: no allocation, no globals, usable after out-of-memory.
- * Messages are lower case, without full stop: what and why with the value; the hint is a full sentence
- * that says what to do. Format strings are translated here (gettext domain "aimass"), so callers pass
- * plain English literals. Any thread; an am_err belongs to one thread at a time. */
+ * A fallible function returns enum am_rc (0 = ok) and takes a last `struct am_err *err`, which may
+ * be NULL. The object is a fixed struct: no allocation, no globals, usable after out-of-memory.
+ * Messages are lower case, without full stop: what and why with the value; the hint is a full
+ * sentence that says what to do. Format strings are translated here (gettext domain "aimass"), so
+ * callers pass plain English literals. Any thread; an am_err belongs to one thread at a time. */
 #ifndef AM_BASE_ERR_H
 #define AM_BASE_ERR_H
 
@@ -52,7 +52,8 @@ struct am_err {
 #define AM_MUST_CHECK __attribute__((warn_unused_result))
 #define AM_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 
-/* Fill err (if not NULL) and return rc: `return am_fail(err, AM_EINVAL, "column \"%s\" ...", name);` */
+/* Fill err (if not NULL) and return rc: `return am_fail(err, AM_EINVAL, "column \"%s\" ...",
+ * name);` */
 #define am_fail(err, rc, ...) am_fail_at((err), (rc), __FILE__, __LINE__, __VA_ARGS__)
 /* The same with errno's text appended; ENOSPC/EDQUOT -> AM_ENOSPC, ENOMEM -> AM_ENOMEM, ENOENT ->
  * AM_ENOTFOUND, EACCES/EPERM -> AM_EPERM, else AM_EIO. */
@@ -61,14 +62,14 @@ struct am_err {
 /* Out of memory with the wanted size. */
 #define am_fail_nomem(err, n_bytes) am_fail_nomem_at((err), (n_bytes), __FILE__, __LINE__)
 
-enum am_rc am_fail_at(struct am_err *err, enum am_rc rc, const char *file, int line, const char *fmt,
-                      ...) AM_PRINTF(5, 6);
+enum am_rc am_fail_at(struct am_err *err, enum am_rc rc, const char *file, int line,
+                      const char *fmt, ...) AM_PRINTF(5, 6);
 enum am_rc am_fail_errno_at(struct am_err *err, int errnum, const char *file, int line,
                             const char *fmt, ...) AM_PRINTF(5, 6);
 enum am_rc am_fail_nomem_at(struct am_err *err, uint64_t n_bytes, const char *file, int line);
 
-/* Set the hint of an error already filled; returns err->rc (AM_EINTERNAL when err is NULL, so prefer
- * to call it as a statement before `return rc`). */
+/* Set the hint of an error already filled; returns err->rc (AM_EINTERNAL when err is NULL, so
+ * prefer to call it as a statement before `return rc`). */
 enum am_rc am_hint(struct am_err *err, const char *fmt, ...) AM_PRINTF(2, 3);
 /* Put "context: " before the message. */
 void am_context(struct am_err *err, const char *fmt, ...) AM_PRINTF(2, 3);

@@ -278,7 +278,7 @@ enum am_rc am_json_parse(struct am_arena *a, struct am_str text, const char *wha
                        AM_LIMIT_JSON_BYTES);
     AM_TRY(check_size(text, what, err));
     json_error_t e;
-    json_t *j;
+    json_t *j = NULL;
     AM_TRY(load_text(text, &j, &e, err));
     if (!j)
         return syntax_error(&e, text.len, what, err);

@@ -5,10 +5,10 @@
 
 #define AM_LIMIT_ARENA_BYTES ((size_t)1 << 30)
 #define AM_LIMIT_JSON_DEPTH 64
-#define AM_LIMIT_JSON_KEYS 100000 /* of one map */
+#define AM_LIMIT_JSON_KEYS 100000              /* of one map */
 #define AM_LIMIT_JSON_VALUES ((size_t)1 << 22) /* of one document */
 #define AM_LIMIT_JSON_STRING_BYTES ((size_t)16 << 20)
-#define AM_LIMIT_JSON_BYTES ((size_t)64 << 20)   /* metadata documents */
+#define AM_LIMIT_JSON_BYTES ((size_t)64 << 20) /* metadata documents */
 #define AM_LIMIT_RECIPE_BYTES ((size_t)1 << 20)
 #define AM_LIMIT_HTTP_BODY_BYTES ((size_t)64 << 20)
 #define AM_LIMIT_HTTP_URI_BYTES 8192
@@ -21,14 +21,14 @@
 #define AM_LIMIT_HTTP_KEEPALIVE_MS 60000
 #define AM_LIMIT_HTTP_REQUESTS_PER_CONN 10000
 #define AM_LIMIT_HTTP_CONNS_PER_IP 256
-#define AM_LIMIT_HTTP_BODY_RATE 1024          /* bytes a second, after 10 s */
+#define AM_LIMIT_HTTP_BODY_RATE 1024 /* bytes a second, after 10 s */
 #define AM_LIMIT_HTTP_WRITE_IDLE_MS 20000
-#define AM_LIMIT_HTTP_CHUNK_MEAN_BYTES 64     /* after the first AM_LIMIT_HTTP_CHUNKS_FREE */
+#define AM_LIMIT_HTTP_CHUNK_MEAN_BYTES 64 /* after the first AM_LIMIT_HTTP_CHUNKS_FREE */
 #define AM_LIMIT_HTTP_CHUNKS_FREE 1024
-#define AM_LIMIT_HTTP_PARKED 1024             /* requests waiting for a model to load */
+#define AM_LIMIT_HTTP_PARKED 1024                /* requests waiting for a model to load */
 #define AM_LIMIT_PREDICT_CELLS ((size_t)1 << 24) /* rows x columns of one request */
-#define AM_LIMIT_PREDICT_MS 30000             /* deadline of a request */
-#define AM_LIMIT_OUTPUTS 64                   /* wanted outputs of one request */
+#define AM_LIMIT_PREDICT_MS 30000                /* deadline of a request */
+#define AM_LIMIT_OUTPUTS 64                      /* wanted outputs of one request */
 #define AM_LIMIT_TENSOR_RANK 8
 #define AM_LIMIT_TENSOR_BYTES ((size_t)1 << 34)
 #define AM_LIMIT_NAME_BYTES 128
@@ -41,7 +41,7 @@
 #define AM_LIMIT_CLASSES 65536
 #define AM_LIMIT_CATEGORIES 1000000 /* distinct values kept for one column */
 #define AM_LIMIT_FEATURES 1048576   /* floats a row that the transforms may give */
-#define AM_LIMIT_FILTER_BYTES 4096 /* filter and order expressions of the registry */
+#define AM_LIMIT_FILTER_BYTES 4096  /* filter and order expressions of the registry */
 #define AM_LIMIT_FILTER_TERMS 64
 #define AM_LIMIT_TAG_KEY_BYTES 250 /* keys of tags, params and metrics */
 #define AM_LIMIT_TAG_VALUE_BYTES 8000

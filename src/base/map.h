@@ -1,7 +1,8 @@
-/* The one hash map: slices to 64-bit values, iterated in insertion order (so results are repeatable).
+/* The one hash map: slices to 64-bit values, iterated in insertion order (so results are
+ * repeatable).
  *
- * Keys are borrowed: they must outlive the map (put them in an arena first). No removal. One thread at a
- * time; concurrent readers are fine while nobody writes. */
+ * Keys are borrowed: they must outlive the map (put them in an arena first). No removal. One thread
+ * at a time; concurrent readers are fine while nobody writes. */
 #ifndef AM_BASE_MAP_H
 #define AM_BASE_MAP_H
 

@@ -1,8 +1,8 @@
 /* Counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011).
  *
- * A draw is a pure function of (seed, stream, counter), so results depend neither on thread count nor on
- * the order of the work. Give every purpose its own stream (AM_RNG_*). Any thread; the sequential
- * generator struct belongs to one thread. */
+ * A draw is a pure function of (seed, stream, counter), so results depend neither on thread count
+ * nor on the order of the work. Give every purpose its own stream (AM_RNG_*). Any thread; the
+ * sequential generator struct belongs to one thread. */
 #ifndef AM_BASE_RNG_H
 #define AM_BASE_RNG_H
 
@@ -10,17 +10,17 @@
 #include <stdint.h>
 
 enum am_rng_stream { /* stable numbers: they are part of the bits promise */
-    AM_RNG_SPLIT = 1,
-    AM_RNG_SAMPLE = 2,
-    AM_RNG_FOLD = 3,
-    AM_RNG_INIT = 4,
-    AM_RNG_SHUFFLE = 5,
-    AM_RNG_DROPOUT = 6,
-    AM_RNG_BOOTSTRAP = 7,
-    AM_RNG_PERMUTE = 8,
-    AM_RNG_SKETCH = 9,
-    AM_RNG_SAMPLE_INPUT = 10,
-    AM_RNG_USER = 1000 /* + n for tests */
+                     AM_RNG_SPLIT = 1,
+                     AM_RNG_SAMPLE = 2,
+                     AM_RNG_FOLD = 3,
+                     AM_RNG_INIT = 4,
+                     AM_RNG_SHUFFLE = 5,
+                     AM_RNG_DROPOUT = 6,
+                     AM_RNG_BOOTSTRAP = 7,
+                     AM_RNG_PERMUTE = 8,
+                     AM_RNG_SKETCH = 9,
+                     AM_RNG_SAMPLE_INPUT = 10,
+                     AM_RNG_USER = 1000 /* + n for tests */
 };
 
 /* out[4] = philox(counter = {lo(counter), hi(counter), lo(stream), hi(stream)}, key = seed) */

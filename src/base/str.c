@@ -291,6 +291,7 @@ static bool make_room(struct am_buf *b, size_t n)
         b->failed = AM_ENOMEM;
         return false;
     }
+    p[b->len] = '\0';
     b->ptr = p;
     b->cap = cap;
     return true;

@@ -1,9 +1,9 @@
 /* Slices of bytes, and a growing buffer with a maximum from birth.
  *
- * struct am_str borrows: whoever hands one out says how long the bytes live. Strings cross modules in this
- * form; NUL only at the edge of the system. struct am_buf owns; its append functions never fail loudly:
- * the first failure (memory, maximum) sticks, and am_buf_check() reports it once at the end.
- * am_buf keeps a NUL behind its bytes. One thread at a time. */
+ * struct am_str borrows: whoever hands one out says how long the bytes live. Strings cross modules
+ * in this form; NUL only at the edge of the system. struct am_buf owns; its append functions never
+ * fail loudly: the first failure (memory, maximum) sticks, and am_buf_check() reports it once at
+ * the end. am_buf keeps a NUL behind its bytes. One thread at a time. */
 #ifndef AM_BASE_STR_H
 #define AM_BASE_STR_H
 
@@ -21,7 +21,10 @@ struct am_str {
 };
 
 #define AM_STR(literal) ((struct am_str){"" literal, sizeof(literal) - 1})
-#define AM_STR_INIT(literal) {"" literal, sizeof(literal) - 1} /* for static initialisers */
+#define AM_STR_INIT(literal)                                                                       \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    } /* for static initialisers */
 /* for printf("%.*s", AM_FMT(s)) */
 #define AM_FMT(s) (int)((s).len > 4096 ? 4096 : (s).len), ((s).ptr ? (s).ptr : "")
 
@@ -33,7 +36,10 @@ static inline bool am_str_eq(struct am_str a, struct am_str b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
-static inline bool am_str_is(struct am_str a, const char *cstr) { return am_str_eq(a, am_str(cstr)); }
+static inline bool am_str_is(struct am_str a, const char *cstr)
+{
+    return am_str_eq(a, am_str(cstr));
+}
 int am_str_cmp(struct am_str a, struct am_str b); /* byte order */
 bool am_str_starts(struct am_str s, struct am_str prefix);
 bool am_str_ends(struct am_str s, struct am_str suffix);
