@@ -202,9 +202,13 @@ static enum am_rc describe_as_text(const struct duck *d, const struct am_tables_
     (*out)->pub.delimiter = o->delimiter ? o->delimiter : ',';
     (*out)->pub.quote = o->quote ? o->quote : '"';
     (*out)->pub.has_header = o->header == AM_CSV_HEADER_YES;
-    sql_text(&s, "SELECT CAST(count(");
-    sql_name(&s, o->names[o->n_names - 1]);
-    sql_text(&s, ") AS VARCHAR) FROM ");
+    sql_text(&s, "SELECT ");
+    for (size_t i = 0; i < o->n_names; i++) { /* all of them: only what is asked for is looked at */
+        sql_text(&s, i ? ", CAST(count(" : "CAST(count(");
+        sql_name(&s, o->names[i]);
+        sql_text(&s, ") AS VARCHAR)");
+    }
+    sql_text(&s, " FROM ");
     sql_source(&s, src, *out, NULL, 0);
     AM_GO(rc, sql_check(&s, err));
     rc = query_texts(d, src, s.ptr, &probe, err);
@@ -290,7 +294,7 @@ enum am_rc duck_describe(void *impl, const struct am_tables_source *src,
     enum am_rc rc;
     if (src->format == AM_TABLES_CSV) {
         rc = sniff(d, src, &info, err);
-        if (rc == AM_EINVAL && src->csv.n_names > 0)
+        if (rc == AM_EUNSUPPORTED && src->csv.n_names > 0)
             rc = describe_as_text(d, src, &info, err);
     } else {
         rc = describe_other(d, src, &info, err);

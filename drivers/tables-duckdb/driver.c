@@ -198,8 +198,9 @@ static enum am_rc duck_write_parquet(void *impl, const struct am_tables_read *re
     sql_literal(&s, (struct am_str){w->path, strlen(w->path)});
     /* dictionaries and compression pay for texts; for numbers they cost more time than they save
      * bytes */
-    sql_text(&s, texts ? " (FORMAT parquet, COMPRESSION snappy)"
-                       : " (FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1)");
+    sql_text(&s, texts ? " (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 65536)"
+                       : " (FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1, "
+                         "ROW_GROUP_SIZE 65536)");
     AM_GO(rc, sql_check(&s, err));
     rc = execute(d, read->source, s.ptr, w->cancel, n_rows, err);
     if (rc != AM_OK)

@@ -148,9 +148,11 @@ void sql_csv_options(struct sql *s, const struct am_csv_options *o)
         sql_literal(s, o->nulls[i]);
     }
     sql_text(s, o->n_nulls ? "]" : "'']");
-    /* lines up to 16 MiB only where names alone ask for it: the engine's buffers grow with it */
-    if (o->n_names > 16384)
-        sql_text(s, ", max_line_size=16777216");
+    /* lines up to 16 MiB only where names alone ask for it; small buffers share the work evenly and
+     * keep the memory low */
+    sql_text(s, o->n_names > 16384 ? ", max_line_size=16777216"
+                                   : ", max_line_size=2000000, buffer_size=8000000");
+    sql_text(s, ", sample_size=10240");
 }
 
 static void sql_paths(struct sql *s, const struct am_tables_source *src)
@@ -189,7 +191,9 @@ static void sql_csv_columns(struct sql *s, const struct duck_info *info,
             sql_text(s, ",");
         sql_literal(s, c->name);
         sql_text(s, ":'");
-        sql_text(s, sql_stored_type(asked ? asked->stored : c->stored));
+        bool day = c->engine_type.len == 4 && memcmp(c->engine_type.ptr, "DATE", 4) == 0;
+        enum am_stored_type stored = asked ? asked->stored : c->stored;
+        sql_text(s, day && stored == AM_STORED_DATE ? "DATE" : sql_stored_type(stored));
         sql_text(s, "'");
     }
     sql_text(s, "}");
@@ -245,7 +249,7 @@ static void sql_stored(struct sql *s, const struct am_tables_source *src,
         sql_text(s, ")");
         return;
     }
-    if (src->format == AM_TABLES_CSV) {
+    if (src->format == AM_TABLES_CSV && c->stored != AM_STORED_DATE) {
         sql_name(s, c->name);
         return;
     }

@@ -2,9 +2,8 @@
  * files.
  *
  * Types sniffed from the first rows may be too narrow for later ones: the engine's error then names
- * column and cell, and the import is repeated with a wider type where that is no loss (3.5 in a
- * column of whole numbers), or refused with file and line where it would be (text in a column of
- * numbers). */
+ * column and cell, and the import is repeated with a wider type where that is no loss (a boolean
+ * among texts), or refused with file and line where it would be (text in a column of numbers). */
 #include "data/dataset.h"
 
 #include <errno.h>
@@ -146,6 +145,9 @@ static enum am_rc make_plan(struct import *im, struct am_err *err)
         struct plan_column *p = &im->plan[i];
         struct am_str name = im->info->columns[i].name;
         p->stored = im->info->columns[i].stored;
+        if (csv && p->stored == AM_STORED_INT)
+            p->stored =
+                AM_STORED_DOUBLE; /* the engine would round 2.5 in a later row to a whole number */
         p->read = type_of_stored(p->stored);
         p->lenient = named(o->lenient, o->n_lenient, name);
         for (size_t k = 0; k < o->n_types; k++)
@@ -171,14 +173,11 @@ static void fill_columns(struct import *im)
 /* Whether the import should be repeated with a wider type for the cell that did not fit. */
 static bool widen(struct import *im, const struct am_bad_cell *bad)
 {
-    double v;
     for (size_t i = 0; bad->column[0] && i < im->n; i++) {
         struct plan_column *p = &im->plan[i];
         if (!am_str_is(im->info->columns[i].name, bad->column) || p->declared)
             continue;
-        if (p->stored == AM_STORED_INT && am_parse_double(am_str(bad->cell), AM_NUM_SPECIAL, &v))
-            p->stored = AM_STORED_DOUBLE;
-        else if (p->stored == AM_STORED_BOOL || p->stored == AM_STORED_DATE)
+        if (p->stored == AM_STORED_BOOL || p->stored == AM_STORED_DATE)
             p->stored = AM_STORED_TEXT;
         else
             return false;
@@ -205,6 +204,7 @@ static enum am_rc write_part(struct import *im, struct am_err *err)
             im->tables->ops->write_parquet(im->tables->impl, &read, &w, &im->n_rows, err);
         if (rc != AM_EINVAL || round == WIDEN_MAX || !widen(im, &bad))
             return rc;
+        am_err_clear(err);
     }
 }
 
@@ -330,7 +330,8 @@ static bool replan(struct import *im)
         struct plan_column *p = &im->plan[i];
         uint64_t n = c->n_rows - c->n_missing;
         bool csv = am_source_tables(im->source)->format == AM_TABLES_CSV;
-        if (p->stored == AM_STORED_INT && (c->max > EXACT_INTEGERS || c->min < -EXACT_INTEGERS)) {
+        if (!p->declared && im->info->columns[i].stored == AM_STORED_INT &&
+            p->read == AM_COL_NUMBER && (c->max > EXACT_INTEGERS || c->min < -EXACT_INTEGERS)) {
             p->stored = AM_STORED_TEXT;
             p->read = AM_COL_TEXT;
             again = p->kept_text = true;

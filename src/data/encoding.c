@@ -30,10 +30,16 @@ static bool has_mark(struct am_str s, const char *mark, size_t n)
 /* Valid but for a character cut off at the end. */
 static bool utf8_so_far(struct am_str s)
 {
-    for (size_t cut = 0; cut < 4 && cut <= s.len; cut++)
-        if (am_utf8_valid((struct am_str){s.ptr, s.len - cut}))
-            return true;
-    return s.len == 0;
+    for (size_t back = 1; back < 4 && back <= s.len; back++) {
+        unsigned char c = (unsigned char)s.ptr[s.len - back];
+        if ((c & 0xc0) == 0x80)
+            continue; /* looks for the lead byte of the last character */
+        size_t want = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
+        if (want > back && c <= 0xf4)
+            s.len -= back;
+        break;
+    }
+    return am_utf8_valid(s);
 }
 
 static bool converts(struct am_str s, enum encoding_found e)

@@ -13,7 +13,7 @@
 #include "tensor/frame.h"
 
 #define AM_PROFILE_DISTINCT 65536
-#define AM_PROFILE_SAMPLE 65536
+#define AM_PROFILE_SAMPLE 32768
 #define AM_PROFILE_TOP 10
 #define AM_PROFILE_BINS 20
 #define AM_PROFILE_QUANTILES 7 /* .01 .05 .25 .5 .75 .95 .99 */
