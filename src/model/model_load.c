@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "model/model_int.h"
+#include "model/package_int.h"
 #include "tensor/kernels.h"
 #include "tensor/safetensors.h"
 
@@ -21,8 +22,8 @@ struct loader {
 static enum am_rc parse_part(struct loader *l, enum am_package_part part, struct am_arena *a,
                              struct am_node **out, struct am_err *err)
 {
-    return am_json_parse(a, am_package_part(l->package, part), am_package_part_name(part), out,
-                         err);
+    return am_package_json(am_package_part(l->package, part), am_package_part_name(part), a, out,
+                           err);
 }
 
 /* Errors of a part's reader, as those of a package: whatever is wrong in a file is corruption, but

@@ -82,7 +82,8 @@ static enum am_rc bad_name(const struct am_package *p, struct am_str name, struc
     char text[65];
     for (int i = 0; i < AM_PARTS; i++)
         if (am_str_is(name, am_package_part_name((enum am_package_part)i)))
-            return am_fail(err, AM_ECORRUPT, "package: \"%s\" is there twice or out of order",
+            return am_fail(err, AM_ECORRUPT,
+                           "package: \"%s\" is there twice or another part is missing",
                            am_package_part_name((enum am_package_part)i));
     (void)p;
     return am_fail(err, AM_ECORRUPT, "package: \"%s\" is no name of a part", printable(name, text));
@@ -261,12 +262,23 @@ static enum am_rc check_entry(const struct am_package *p, enum am_package_part p
     return AM_OK;
 }
 
+enum am_rc am_package_json(struct am_str text, const char *what, struct am_arena *a,
+                           struct am_node **out, struct am_err *err)
+{
+    enum am_rc rc = am_json_parse(a, text, what, out, err);
+    if (rc != AM_EINVAL && rc != AM_EUSAGE)
+        return rc;
+    if (err)
+        err->rc = AM_ECORRUPT;
+    return AM_ECORRUPT;
+}
+
 static enum am_rc check_manifest(struct am_package *p, unsigned flags, struct am_err *err)
 {
     const struct am_node *entries;
     struct am_node *root;
     int64_t version;
-    AM_TRY(am_json_parse(p->arena, p->parts[AM_PART_MANIFEST], "manifest.json", &root, err));
+    AM_TRY(am_package_json(p->parts[AM_PART_MANIFEST], "manifest.json", p->arena, &root, err));
     if (!am_str_is(am_node_str(root, "format", ""), AM_PACKAGE_FORMAT) ||
         !am_node_as_i64(am_node_get(root, "format_version"), &version))
         return am_fail(err, AM_ECORRUPT, "manifest.json: it does not say \"format\": \"%s\"",

@@ -71,6 +71,10 @@ void am_crc_init(struct am_crc_table *table);
 uint32_t am_crc(const struct am_crc_table *table, const void *p,
                 size_t n); /* ISO 3309, as in ZIP */
 
+/* am_json_parse whose syntax errors are AM_ECORRUPT: nobody typed these documents. */
+enum am_rc am_package_json(struct am_str text, const char *what, struct am_arena *a,
+                           struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+
 size_t am_part_limit(enum am_package_part part); /* bytes */
 size_t am_package_limit(void);
 

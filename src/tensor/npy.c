@@ -94,8 +94,10 @@ static enum am_rc read_shape(struct scan *s, struct am_npy *out, struct am_err *
 static enum am_rc read_descr(struct scan *s, struct am_npy *out, struct am_err *err)
 {
     struct am_str text;
-    if (!take_quoted(s, &text))
+    if (take(s, '['))
         return am_fail(err, AM_EUNSUPPORTED, "npy: structured types are not supported");
+    if (!take_quoted(s, &text))
+        return am_fail(err, AM_ECORRUPT, "npy: descr is no text");
     for (size_t i = 0; i < sizeof descrs / sizeof *descrs; i++)
         if (am_str_is(text, descrs[i].text)) {
             out->dtype = descrs[i].dtype;

@@ -246,6 +246,18 @@ static enum am_rc check_cover(const struct am_st_tensor *t, size_t n, struct am_
     return AM_OK;
 }
 
+/* Nobody typed the header: its syntax errors are corruption. */
+static enum am_rc parse_json(struct am_arena *a, struct am_str header, struct am_node **root,
+                             struct am_err *err)
+{
+    enum am_rc rc = am_json_parse(a, header, "safetensors header", root, err);
+    if (rc != AM_EINVAL)
+        return rc;
+    if (err)
+        err->rc = AM_ECORRUPT;
+    return AM_ECORRUPT;
+}
+
 enum am_rc am_safetensors_parse(struct am_arena *a, struct am_str file, enum am_st_policy policy,
                                 struct am_safetensors *out, struct am_err *err)
 {
@@ -255,7 +267,7 @@ enum am_rc am_safetensors_parse(struct am_arena *a, struct am_str file, enum am_
     const struct am_node *metadata = NULL;
     size_t n = 0, kept = 0;
     AM_TRY(read_frame(file, &header, &data, err));
-    AM_TRY(am_json_parse(a, header, "safetensors header", &root, err));
+    AM_TRY(parse_json(a, header, &root, err));
     if (root->kind != AM_NODE_MAP)
         return am_fail(err, AM_ECORRUPT, "safetensors: the header is no map");
     t = am_arena_array(a, root->map.n ? root->map.n : 1, sizeof *t);
