@@ -406,3 +406,27 @@ void am_learn_info(const struct am_learn_task *t, struct am_learned *l, struct a
     am_node_set(a, l->info, "n_features", am_new_i64(a, (int64_t)t->n_features));
     am_node_set(a, l->info, "n_parameters", am_new_i64(a, (int64_t)l->params->n_values));
 }
+
+enum am_rc am_learner_graph(const struct am_learn_task *task, struct am_graph **out,
+                            struct am_err *err)
+{
+    const struct am_learner_ops *ops;
+    struct am_learned l = {0};
+    size_t n;
+    AM_TRY(am_learner_of(task, &ops, err));
+    if (ops->graph)
+        return ops->graph(task, out, err);
+    if (!am_mul_size(&n, am_learn_n_outputs(task), task->n_features + 1))
+        return am_fail_nomem(err, task->n_features);
+    double *zeros = am_calloc(n, sizeof *zeros);
+    if (!zeros)
+        return am_fail_nomem(err, n * sizeof *zeros);
+    enum am_rc rc = am_learn_linear_model(task, zeros, &l, err);
+    am_free(zeros);
+    am_params_free(l.params);
+    if (rc == AM_OK)
+        *out = l.graph;
+    else
+        am_graph_free(l.graph);
+    return rc;
+}

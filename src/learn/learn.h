@@ -76,6 +76,9 @@ struct am_learner_ops {
     /* info is filled into the map given. */
     enum am_rc (*fit)(const struct am_learn_task *task, struct am_learned *out, struct am_arena *a,
                       struct am_err *err);
+    /* The graph that fit would train, without rows; NULL = one dense layer. */
+    enum am_rc (*graph)(const struct am_learn_task *task, struct am_graph **out,
+                        struct am_err *err);
 };
 
 const struct am_learner_ops *am_learner_find(struct am_str name); /* NULL = unknown */
@@ -91,6 +94,11 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
 /* Check, then train. On failure out is empty. AM_ECANCELED when the task's hooks said so. */
 enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *out,
                           struct am_arena *a, struct am_err *err) AM_MUST_CHECK;
+
+/* The graph that would be trained: shapes and parameters before any row is read (`plan`).
+ * task.train may be NULL. *out is the caller's. */
+enum am_rc am_learner_graph(const struct am_learn_task *task, struct am_graph **out,
+                            struct am_err *err) AM_MUST_CHECK;
 
 /* Training knobs from the recipe's `train:` (missing keys: defaults). `loss` auto fits the task. */
 enum am_rc am_learn_train_config(const struct am_learn_task *task, struct am_train_config *out,

@@ -61,6 +61,8 @@ struct am_network_spec {
 enum am_rc am_network_fit(const struct am_learn_task *t, const struct am_network_spec *spec,
                           struct am_learned *out, struct am_arena *a,
                           struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_network_graph(const struct am_learn_task *t, const struct am_network_spec *spec,
+                            struct am_graph **out, struct am_err *err) AM_MUST_CHECK;
 /* Info that all learners give. */
 void am_learn_info(const struct am_learn_task *t, struct am_learned *l, struct am_arena *a,
                    const char *learner, const char *solver);

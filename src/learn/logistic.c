@@ -14,8 +14,10 @@
 #include "learn/learn_int.h"
 #include "learn/stream.h"
 
-#define GUESS_STRIDE 16  /* the first guess uses every 16th block */
-#define GUESS_BLOCKS 128 /* when there are at least that many */
+#define GUESS_STRIDE 16    /* the first guess uses every 16th block */
+#define GUESS_BLOCKS 64    /* when there are at least that many */
+#define CURVATURE_BLOCKS 8 /* the curvature is taken from about as many */
+#define CURVATURE_MAX 512  /* up to that many features */
 
 static const struct am_learner_key keys[] = {
     AM_KEY("penalty", AM_LEARNER_KEY_ENUM, "l2|l1|elastic_net|none", 0, 0, "l2",
@@ -28,7 +30,7 @@ static const struct am_learner_key keys[] = {
            "exact minimises in double, stochastic trains with train's settings; auto is exact."),
     AM_KEY("max_iterations", AM_LEARNER_KEY_INT, NULL, 1, 1e9, "2000",
            "Most iterations of the exact solver."),
-    AM_KEY("tolerance", AM_LEARNER_KEY_NUMBER, NULL, 0, 1, "1e-7",
+    AM_KEY("tolerance", AM_LEARNER_KEY_NUMBER, NULL, 0, 1, "1e-9",
            "Largest gradient element, per row and scaled, at which the exact solver stops."),
 };
 
@@ -39,12 +41,15 @@ struct problem {
     double *class_weights;
     double *mean, *scale; /* [f] */
     double bias_scale;
-    double weight; /* of all rows */
-    double share;  /* of them that the stream sees */
-    double l1, l2; /* per weight of all rows */
-    double *coef;  /* [k, f + 1] in terms of the raw features */
-    double *sums;  /* [1 + n] */
-    double *l1_of; /* [n] for OWL-QN */
+    double weight;  /* of all rows */
+    double share;   /* of them that the stream sees */
+    double l1, l2;  /* per weight of all rows */
+    double *coef;   /* [k, f + 1] in terms of the raw features */
+    double *sums;   /* [1 + n] */
+    double *l1_of;  /* [n] for OWL-QN */
+    double *whiten; /* [k, f + 1, f + 1] lower Cholesky factors, or NULL */
+    double *white;  /* [n]: the search's variables before scaling */
+    size_t class_;  /* whose curvature is summed */
     struct am_stream stream;
     uint64_t evaluations;
 };
@@ -65,7 +70,52 @@ static void pass_loss(void *ctx, const struct am_rows *r, double *sums, double *
         p->pass->softmax(r, p->k, p->coef, p->class_weights, sums, scratch);
 }
 
-/* From the search's variables to coefficients of raw features. */
+/* v = L^-T u, class by class */
+static void from_white(const struct problem *p, const double *u, double *v)
+{
+    size_t m = p->f + 1;
+    for (size_t q = 0; q < p->k; q++) {
+        const double *l = p->whiten + q * m * m;
+        for (size_t i = m; i-- > 0;) {
+            double s = u[q * m + i];
+            for (size_t j = i + 1; j < m; j++)
+                s -= l[j * m + i] * v[q * m + j];
+            v[q * m + i] = s / l[i * m + i];
+        }
+    }
+}
+
+/* g_u = L^-1 g_v in place */
+static void gradient_to_white(const struct problem *p, double *g)
+{
+    size_t m = p->f + 1;
+    for (size_t q = 0; q < p->k; q++) {
+        const double *l = p->whiten + q * m * m;
+        for (size_t i = 0; i < m; i++) {
+            double s = g[q * m + i];
+            for (size_t j = 0; j < i; j++)
+                s -= l[i * m + j] * g[q * m + j];
+            g[q * m + i] = s / l[i * m + i];
+        }
+    }
+}
+
+/* u = L^T v in place */
+static void to_white(const struct problem *p, double *v)
+{
+    size_t m = p->f + 1;
+    for (size_t q = 0; q < p->k; q++) {
+        const double *l = p->whiten + q * m * m;
+        for (size_t i = 0; i < m; i++) {
+            double s = 0;
+            for (size_t j = i; j < m; j++)
+                s += l[j * m + i] * v[q * m + j];
+            v[q * m + i] = s;
+        }
+    }
+}
+
+/* From scaled variables to coefficients of raw features. */
 static void unscale(const struct problem *p, const double *v, double *coef)
 {
     for (size_t q = 0; q < p->k; q++, v += p->f + 1, coef += p->f + 1) {
@@ -82,6 +132,10 @@ static enum am_rc eval(void *ctx, const double *v, double *f, double *g, struct 
 {
     struct problem *p = ctx;
     double total = p->weight * p->share, penalty = 0;
+    if (p->whiten) {
+        from_white(p, v, p->white);
+        v = p->white;
+    }
     unscale(p, v, p->coef);
     AM_TRY(am_stream_sum(&p->stream, pass_loss, p, p->sums, err));
     for (size_t q = 0; q < p->k; q++) {
@@ -94,6 +148,8 @@ static enum am_rc eval(void *ctx, const double *v, double *f, double *g, struct 
         }
         g[at + p->f] = bias / p->bias_scale;
     }
+    if (p->whiten)
+        gradient_to_white(p, g);
     *f = p->sums[0] / total + p->l2 * penalty / 2;
     p->evaluations++;
     am_progress_step(p->task->hooks.progress, p->evaluations, 0,
@@ -136,6 +192,138 @@ out:
     return rc;
 }
 
+/* sum of w p (1 - p) (x, 1)(x, 1)^T for one class: gram with those weights and a target of 1 */
+static void pass_curvature(void *ctx, const struct am_rows *r, double *sums, double *scratch)
+{
+    const struct problem *p = ctx;
+    float weight[64], one[64];
+    for (size_t r0 = 0; r0 < r->n; r0 += 64) {
+        struct am_rows part = {.x = r->x + r0 * r->f, .y = one, .w = weight, .f = r->f};
+        part.n = r->n - r0 < 64 ? r->n - r0 : 64;
+        for (size_t i = 0; i < part.n; i++) {
+            const float *x = part.x + i * r->f;
+            double best = -INFINITY, sum = 0, own = 0, w = r->w ? (double)r->w[r0 + i] : 1;
+            for (size_t q = 0; q < p->k; q++) {
+                const double *c = p->coef + q * (p->f + 1);
+                double z = c[p->f];
+                for (size_t j = 0; j < p->f; j++)
+                    z += c[j] * (double)x[j];
+                if (p->k == 1) { /* the other class has 0 */
+                    own = z, best = z > 0 ? z : 0, sum = exp(z - best) + exp(-best);
+                } else {
+                    sum = z > best ? sum * exp(best - z) + 1 : sum + exp(z - best);
+                    best = z > best ? z : best;
+                    own = q == p->class_ ? z : own;
+                }
+            }
+            own = exp(own - best) / sum;
+            weight[i] = (float)(w * p->class_weights[(size_t)r->y[r0 + i]] * own * (1 - own));
+            one[i] = 1;
+        }
+        p->pass->gram(&part, p->mean, 0, sums, scratch);
+    }
+}
+
+/* H of one class in scaled variables from the sums of pass_curvature, then its factor; false when
+ * it is not positive definite */
+static bool factor(const struct problem *p, const double *sums, double *l)
+{
+    size_t f = p->f, m = f + 1;
+    double total = p->weight * p->share;
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j <= i; j++) {
+            double s = i < f ? sums[i * f + j] : j < f ? sums[f * f + j] : sums[f * f + f];
+            double si = i < f ? p->scale[i] : p->bias_scale;
+            double sj = j < f ? p->scale[j] : p->bias_scale;
+            l[i * m + j] = s / total / (si * sj);
+            if (i == j)
+                l[i * m + j] += (i < f ? p->l2 / (si * si) : 0) + 1e-10;
+        }
+    for (size_t j = 0; j < m; j++) {
+        double d = l[j * m + j];
+        for (size_t c = 0; c < j; c++)
+            d -= l[j * m + c] * l[j * m + c];
+        if (!(d > 1e-13))
+            return false;
+        l[j * m + j] = d = sqrt(d);
+        for (size_t i = j + 1; i < m; i++) {
+            double s = l[i * m + j];
+            for (size_t c = 0; c < j; c++)
+                s -= l[i * m + c] * l[j * m + c];
+            l[i * m + j] = s / d;
+        }
+    }
+    return true;
+}
+
+static void see_share(struct problem *p, uint64_t stride)
+{
+    uint64_t all = p->task->train->n_rows, seen;
+    p->stream.stride = stride;
+    seen = am_stream_n_blocks(&p->stream) * p->stream.block_rows;
+    p->share = stride == 1 || seen > all ? 1 : (double)seen / (double)all;
+}
+
+/* The metric at v (scaled variables), from some blocks; v becomes u. */
+static enum am_rc whiten(struct problem *p, double *memory, double *v, struct am_err *err)
+{
+    size_t m = p->f + 1, n_sums = p->f * p->f + m;
+    struct am_stream s;
+    double *sums = am_alloc_array(n_sums, sizeof *sums);
+    enum am_rc rc = AM_OK;
+    bool good = true;
+    if (!sums)
+        return am_fail_nomem(err, n_sums * sizeof *sums);
+    AM_GO(rc, am_stream_init(&s, p->task->train, n_sums, am_pass_scratch(p->f, 1), p->task->pool,
+                             p->task->hooks.progress, err));
+    s.stride = am_stream_n_blocks(&s) / CURVATURE_BLOCKS;
+    s.stride = s.stride ? s.stride : 1;
+    see_share(p, s.stride);
+    unscale(p, v, p->coef);
+    for (p->class_ = 0; p->class_ < p->k && good && rc == AM_OK; p->class_++) {
+        rc = am_stream_sum(&s, pass_curvature, p, sums, err);
+        good = rc == AM_OK && factor(p, sums, memory + p->class_ * m * m);
+    }
+    am_stream_clear(&s);
+    see_share(p, 1);
+    if (rc == AM_OK && good) {
+        p->whiten = memory;
+        to_white(p, v);
+    }
+out:
+    am_free(sums);
+    return rc;
+}
+
+/* Close to the answer in scaled variables, on some blocks when there are many; then in the metric
+ * of the curvature there, on all of them. */
+static enum am_rc minimize_smooth(struct problem *p, const struct am_lbfgs_problem *lp,
+                                  const struct am_lbfgs_options *o, double *v,
+                                  struct am_lbfgs_result *r, struct am_err *err)
+{
+    struct am_lbfgs_options first = {o->max_iterations, 1e-3};
+    size_t m = p->f + 1;
+    double *memory = am_alloc_array(p->k * m * m + p->n, sizeof *memory);
+    enum am_rc rc;
+    if (!memory)
+        return am_fail_nomem(err, (p->k * m * m + p->n) * sizeof *memory);
+    p->white = memory + p->k * m * m;
+    if (am_stream_n_blocks(&p->stream) >= GUESS_BLOCKS)
+        see_share(p, GUESS_STRIDE);
+    AM_GO(rc, am_lbfgs(lp, &first, v, r, err));
+    see_share(p, 1);
+    AM_GO(rc, whiten(p, memory, v, err));
+    AM_GO(rc, am_lbfgs(lp, o, v, r, err));
+    if (p->whiten) {
+        from_white(p, v, p->white);
+        memcpy(v, p->white, p->n * sizeof *v);
+    }
+out:
+    p->whiten = NULL;
+    am_free(memory);
+    return rc;
+}
+
 static enum am_rc minimize(struct problem *p, double *v, struct am_lbfgs_result *r,
                            struct am_err *err)
 {
@@ -150,18 +338,15 @@ static enum am_rc minimize(struct problem *p, double *v, struct am_lbfgs_result 
             p->l1_of[i] = j < p->f ? p->l1 / p->scale[j] : 0;
         }
         lp.l1 = p->l1_of;
+    } else if (p->f <= CURVATURE_MAX && p->k * p->f <= 8 * CURVATURE_MAX) {
+        return minimize_smooth(p, &lp, &o, v, r, err);
     }
-    p->share = 1;
     if (am_stream_n_blocks(&p->stream) >= GUESS_BLOCKS) {
         struct am_lbfgs_options first = {o.max_iterations, 1e-4};
-        uint64_t all = t->train->n_rows, seen;
-        p->stream.stride = GUESS_STRIDE;
-        seen = (am_stream_n_blocks(&p->stream) - 1) * p->stream.block_rows;
-        p->share = (double)seen / (double)all;
+        see_share(p, GUESS_STRIDE);
         AM_TRY(am_lbfgs(&lp, &first, v, r, err));
-        p->stream.stride = 1;
-        p->share = 1;
     }
+    see_share(p, 1);
     return am_lbfgs(&lp, &o, v, r, err);
 }
 

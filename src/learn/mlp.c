@@ -68,8 +68,7 @@ static void read_layers(const struct am_learn_task *t, struct am_network_spec *s
     }
 }
 
-static enum am_rc fit_mlp(const struct am_learn_task *t, struct am_learned *out, struct am_arena *a,
-                          struct am_err *err)
+static struct am_network_spec mlp_spec(const struct am_learn_task *t)
 {
     const struct am_learner_ops *o = &am_learner_mlp;
     struct am_network_spec s = {
@@ -83,7 +82,21 @@ static enum am_rc fit_mlp(const struct am_learn_task *t, struct am_learned *out,
     };
     s.init = initialisation(am_key_text(t, o, "init"), s.activation);
     read_layers(t, &s);
+    return s;
+}
+
+static enum am_rc fit_mlp(const struct am_learn_task *t, struct am_learned *out, struct am_arena *a,
+                          struct am_err *err)
+{
+    struct am_network_spec s = mlp_spec(t);
     return am_network_fit(t, &s, out, a, err);
+}
+
+static enum am_rc graph_mlp(const struct am_learn_task *t, struct am_graph **out,
+                            struct am_err *err)
+{
+    struct am_network_spec s = mlp_spec(t);
+    return am_network_graph(t, &s, out, err);
 }
 
 static enum am_rc check_mlp(const struct am_learn_task *t, struct am_err *err)
@@ -126,6 +139,7 @@ const struct am_learner_ops am_learner_mlp = {
     .n_keys = sizeof keys / sizeof keys[0],
     .check = check_mlp,
     .fit = fit_mlp,
+    .graph = graph_mlp,
 };
 
 const struct am_learner_ops am_learner_perceptron = {

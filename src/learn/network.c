@@ -286,6 +286,13 @@ out:
     return rc;
 }
 
+enum am_rc am_network_graph(const struct am_learn_task *t, const struct am_network_spec *spec,
+                            struct am_graph **out, struct am_err *err)
+{
+    struct network n = {.task = t, .spec = spec, .mean = 0, .deviation = 1, .loss_factor = 1};
+    return build(&n, FOR_PREDICTING, out, err);
+}
+
 enum am_rc am_network_fit(const struct am_learn_task *t, const struct am_network_spec *spec,
                           struct am_learned *out, struct am_arena *a, struct am_err *err)
 {

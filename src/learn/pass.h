@@ -22,7 +22,8 @@ struct am_pass {
     /* sum w, sum w y, sum w y^2, then sum w x [f], sum w x^2 [f]. */
     void (*moments)(const struct am_rows *r, const double *shift /* [f], subtracted from x */,
                     double y_shift, double *out /* [3 + 2 f] */);
-    /* Lower triangle (a >= b) of sum w (x - mean)(x - mean)^T at out[a * f + b], then at out[f * f]
+    /* Lower triangle (a >= b; above it out[] is not defined) of sum w (x - mean)(x - mean)^T at
+     * out[a * f + b], then at out[f * f]
      * sum w (x - mean)(y - y_mean) [f], then sum w (y - y_mean)^2. tile: scratch of
      * AM_PASS_TILE_DOUBLES + 64 f. */
     void (*gram)(const struct am_rows *r, const double *mean, double y_mean, double *out,

@@ -8,6 +8,7 @@
 #include "learn/pass.h"
 
 typedef double vd __attribute__((vector_size(VL * 8), aligned(8), may_alias));
+typedef float vf __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 typedef unsigned long long vi __attribute__((vector_size(VL * 8), aligned(8), may_alias));
 
 static inline size_t padded(size_t f)
@@ -118,20 +119,24 @@ static inline vd log_1_2(vd y)
     return splat(2) * t * p;
 }
 
-/* Rows r0.. of a tile in double, minus shift (or not), rows of `fp` doubles. */
+/* Rows r0.. of a tile in double, minus shift (or not), rows of `fp` doubles. Explicit vectors: with
+ * -fno-strict-aliasing the compiler would have to assume that x and out overlap. */
 static void widen(const struct am_rows *r, size_t r0, size_t n, size_t fp, const double *shift,
                   double *out)
 {
     for (size_t i = 0; i < n; i++) {
         const float *x = r->x + (r0 + i) * r->f;
         double *o = out + i * fp;
-        if (shift)
-            for (size_t j = 0; j < r->f; j++)
-                o[j] = (double)x[j] - shift[j];
-        else
-            for (size_t j = 0; j < r->f; j++)
-                o[j] = (double)x[j];
-        for (size_t j = r->f; j < fp; j++)
+        size_t j = 0;
+        for (; j + VL <= r->f; j += VL) {
+            vf v;
+            memcpy(&v, x + j, sizeof v);
+            store(o + j, shift ? __builtin_convertvector(v, vd) - load(shift + j)
+                               : __builtin_convertvector(v, vd));
+        }
+        for (; j < r->f; j++)
+            o[j] = shift ? (double)x[j] - shift[j] : (double)x[j];
+        for (; j < fp; j++)
             o[j] = 0;
     }
 }
@@ -184,10 +189,20 @@ static void moments(const struct am_rows *r, const double *shift, double y_shift
     for (size_t i = 0; i < r->n; i++) {
         const float *x = r->x + i * r->f;
         double w = r->w ? (double)r->w[i] : 1, y = (double)r->y[i] - y_shift;
+        size_t j = 0;
         out[0] += w;
         out[1] += w * y;
         out[2] += w * y * y;
-        for (size_t j = 0; j < r->f; j++) {
+        for (; j + VL <= r->f; j += VL) {
+            vf f;
+            vd v, wv;
+            memcpy(&f, x + j, sizeof f);
+            v = __builtin_convertvector(f, vd) - load(shift + j);
+            wv = v * splat(w);
+            store(s1 + j, load(s1 + j) + wv);
+            store(s2 + j, load(s2 + j) + wv * v);
+        }
+        for (; j < r->f; j++) {
             double v = (double)x[j] - shift[j];
             s1[j] += w * v;
             s2[j] += w * v * v;
@@ -216,7 +231,13 @@ static void gram(const struct am_rows *r, const double *mean, double y_mean, dou
                 double c0 = w[0] * x0[a], c1 = w[1] * x1[a], c2 = w[2] * x2[a], c3 = w[3] * x3[a];
                 double *o = out + a * f;
                 xty[a] += (c0 * y[0] + c1 * y[1]) + (c2 * y[2] + c3 * y[3]);
-                for (size_t b = 0; b <= a; b++)
+                size_t b = 0;
+                for (; b <= a && b + VL <= f; b += VL) { /* runs over the triangle's edge */
+                    vd q = splat(c0) * load(x0 + b) + splat(c1) * load(x1 + b);
+                    q += splat(c2) * load(x2 + b) + splat(c3) * load(x3 + b);
+                    store(o + b, load(o + b) + q);
+                }
+                for (; b <= a; b++)
                     o[b] += (c0 * x0[b] + c1 * x1[b]) + (c2 * x2[b] + c3 * x3[b]);
             }
         }

@@ -44,8 +44,8 @@ enum am_rc am_pipeline_verify(struct am_pipeline *pl, struct am_arena *a, const 
     struct am_opened m = {0};
     struct am_training *t = am_arena_zalloc(a, sizeof *t);
     struct am_node *run;
-    bool equal;
-    double difference, scale;
+    bool equal = false;
+    double difference = 0, scale = 0;
     enum am_rc rc;
     AM_TRY(am_arena_check(a, err));
     AM_TRY(am_open_model(pl, a, model, AM_MODEL_KEEP_WEIGHTS, &m, err));

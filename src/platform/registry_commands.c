@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-#include "model/model.h"
 
 #define OPEN(p, r, err)                                                                            \
     struct am_registry *r;                                                                         \

@@ -1,0 +1,86 @@
+/* The doctor: what the program needs, whether it is there, and how to get it. Also importing a package,
+ * which opens it first. One thread. */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+#include "model/model.h"
+#include "platform/platform_int.h"
+#include "tensor/kernels.h"
+
+static void check(struct am_arena *a, struct am_node *list, const char *name, bool ok, const char *found,
+                  const char *remedy, bool *all)
+{
+    struct am_node *m = am_new_map(a);
+    am_node_set(a, m, "name", am_new_cstr(a, name));
+    am_node_set(a, m, "ok", am_new_bool(a, ok));
+    am_node_set(a, m, "found", am_new_cstr(a, found));
+    am_node_set(a, m, "remedy", ok ? am_new_null(a) : am_new_cstr(a, am_tr(remedy)));
+    am_node_push(a, list, m);
+    *all = *all && ok;
+}
+
+static void check_space(struct am_platform *p, struct am_arena *a, struct am_node *list, bool *all)
+{
+    struct statvfs st;
+    char text[96] = "?";
+    bool ok = statvfs(p->workspace, &st) == 0;
+    double free_mb = ok ? (double)st.f_bavail * (double)st.f_frsize / 1e6 : 0;
+    if (ok)
+        snprintf(text, sizeof text, "%.0f MB free", free_mb);
+    check(a, list, "disk", ok && free_mb > 200, text, "Free some disk space, or choose another --workspace.", all);
+}
+
+static void check_blas(struct am_arena *a, struct am_node *list, bool *all)
+{
+    void *lib = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_LOCAL);
+    check(a, list, "OpenBLAS", lib != NULL, lib ? "libopenblas.so.0" : "not found",
+          "Install it: apt-get install libopenblas0-pthread. Without it own kernels do the work, slower.", all);
+    if (lib)
+        dlclose(lib);
+}
+
+enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct am_node **out,
+                              struct am_err *err)
+{
+    struct am_node *list = am_new_list(a);
+    struct am_registry *r;
+    struct am_tables *t;
+    struct am_err e = {0};
+    bool all = true;
+    check(a, list, "kernels", true, am_numerics_profile(), "", &all);
+    enum am_rc rc = am_platform_registry(p, &r, &e);
+    check(a, list, "workspace", rc == AM_OK, rc == AM_OK ? p->workspace : e.message,
+          e.hint[0] ? e.hint : "Choose another --workspace.", &all);
+    if (rc == AM_OK) {
+        check_space(p, a, list, &all);
+        rc = am_platform_tables(p, &t, &e);
+        check(a, list, "DuckDB (tables)", rc == AM_OK, rc == AM_OK ? t->ops->version(t->impl) : e.message,
+              e.hint[0] ? e.hint : "Run scripts/setup.", &all);
+    }
+    check_blas(a, list, &all);
+    *out = am_new_map(a);
+    am_node_set(a, *out, "ok", am_new_bool(a, all));
+    am_node_set(a, *out, "checks", list);
+    return am_arena_check(a, err);
+}
+
+enum am_rc am_platform_model_import(struct am_platform *p, struct am_arena *a, const char *path,
+                                    const char *name, struct am_node **out, struct am_err *err)
+{
+    static const char *const tasks[] = {"regression", "binary", "multiclass"};
+    struct am_model *m = NULL;
+    struct am_registry *r;
+    AM_TRY(am_platform_registry(p, &r, err));
+    AM_TRY(am_model_open(path, NULL, &m, err)); /* strict, and runs the stored sample */
+    const struct am_model_info *info = am_model_info(m);
+    struct am_version_spec v = {.model = name ? name : am_arena_str(a, info->name).ptr,
+                                .package = path,
+                                .task = tasks[info->task],
+                                .metrics = am_model_metrics(m)};
+    enum am_rc rc = am_arena_check(a, err);
+    if (rc == AM_OK)
+        rc = am_registry_version_add(r, a, &v, out, err);
+    am_model_put(m);
+    return rc;
+}
