@@ -8,6 +8,7 @@
 
 #define PANEL (2 * VL)
 #define ROWS KERN_ROWS
+#define TILE_ROWS (ROWS < 4 ? 4 : ROWS)
 
 /* ---- GEMM ---- */
 
@@ -25,12 +26,37 @@ struct tile {
     int first_block, last_block, relu, masked_b;
 };
 
+/* Adds earlier blocks, then bias and relu, and stores. */
+AM_INLINE void tile_finish(const int mr, const int nv, const struct tile *t, vf acc[TILE_ROWS][8])
+{
+    const vm last = t->last;
+#pragma GCC unroll 16
+    for (int i = 0; i < mr; i++) {
+        float *c = t->c + (size_t)i * t->c_row;
+#pragma GCC unroll 8
+        for (int v = 0; v < nv; v++, c += VL) {
+            const vm m = v == nv - 1 ? last : vm_first(VL);
+            vf x = acc[i][v];
+            if (!t->first_block)
+                x = vf_add(vf_load_m(c, m), x);
+            if (t->last_block && t->bias)
+                x = vf_add(x, vf_load_m(t->bias + v * VL, m));
+            if (t->last_block && t->relu)
+                x = vf_max(vf_set(0.0f), x); /* NaN stays */
+            if (v == nv - 1)
+                vf_store_m(c, m, x);
+            else
+                vf_store(c, x);
+        }
+    }
+}
+
 /* One register tile of mr rows and nv vectors. `across`: a's rows are contiguous (a_row = 1). All
  * of mr, nv and across are constants where this is inlined, so the loops unroll and acc stays in
  * registers. Row pointers come three to a base register: base, base + row, base + 2 row. */
 AM_INLINE void tile_run(const int mr, const int nv, const int across, const struct tile *t)
 {
-    vf acc[ROWS < 4 ? 4 : ROWS][8];
+    vf acc[TILE_ROWS][8];
 #pragma GCC unroll 16
     for (int i = 0; i < mr; i++)
 #pragma GCC unroll 8
@@ -68,25 +94,7 @@ AM_INLINE void tile_run(const int mr, const int nv, const int across, const stru
             if (3 * i < (across ? 1 : mr))
                 a[i] += step;
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < mr; i++) {
-        float *c = t->c + (size_t)i * t->c_row;
-#pragma GCC unroll 8
-        for (int v = 0; v < nv; v++, c += VL) {
-            const vm m = v == nv - 1 ? last : vm_first(VL);
-            vf x = acc[i][v];
-            if (!t->first_block)
-                x = vf_add(vf_load_m(c, m), x);
-            if (t->last_block && t->bias)
-                x = vf_add(x, vf_load_m(t->bias + v * VL, m));
-            if (t->last_block && t->relu)
-                x = vf_max(vf_set(0.0f), x); /* NaN stays */
-            if (v == nv - 1)
-                vf_store_m(c, m, x);
-            else
-                vf_store(c, x);
-        }
-    }
+    tile_finish(mr, nv, t, acc);
 }
 
 #define TILE(MR, NV)                                                                               \
@@ -100,7 +108,10 @@ AM_INLINE void tile_run(const int mr, const int nv, const int across, const stru
     }
 #define TILES(MR) TILE(MR, 1) TILE(MR, 2)
 TILES(1)
-TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) TILE(1, 4) TILE(1, 8) TILE(2, 4)
+TILES(2)
+TILES(3)
+TILES(4)
+TILES(5) TILES(6) TILE(1, 4) TILE(1, 8) TILE(2, 4)
 #if KERN_ROWS > 6
     TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14) TILE(3, 4)
         TILE(4, 4) TILE(5, 4) TILE(6, 4)
@@ -142,57 +153,74 @@ static tile_fn *const tiles[ROWS][4][2] = {
 
 static void act_any(enum am_act act, float alpha, const float *x, float *y, size_t n);
 
-/* All rows of one strip of columns [j, j + n), n <= 8 vectors, kind = log2 of its vectors. */
-static void strip(const struct am_gemm *g, size_t m0, size_t m1, size_t j, size_t n, unsigned kind)
+/* Rows m0..m1 are cut into register tiles of nearly equal height. */
+AM_INLINE size_t tile_count(size_t rows)
 {
-    const size_t m = m1 - m0, n_tiles = (m + ROWS - 1) / ROWS;
+    return (rows + ROWS - 1) / ROWS;
+}
+AM_INLINE size_t tile_start(size_t rows, size_t q)
+{
+    return q * rows / tile_count(rows);
+}
+
+/* What one pass over a strip works on: all rows of the call and one block of k. */
+struct block {
+    size_t rows, m0;
+    size_t p0, k;
+};
+
+/* All rows of the block for columns j..j+n, n <= 8 vectors, kind = log2 of its vectors. */
+static void strip(const struct am_gemm *g, const struct block *b, size_t j, size_t n, unsigned kind)
+{
     const size_t nv = (size_t)1 << kind;
     const int packed = g->b_row == 0;
-    struct tile t = {.a_row = g->a_row,
+    const float *bp = packed ? g->b + j / PANEL * (g->k * PANEL) + j % PANEL : g->b + j;
+    struct tile t = {.k = b->k,
+                     .a_row = g->a_row,
                      .a_col = g->a_col,
                      .b_row = packed ? PANEL : g->b_row,
                      .b_pair = packed ? g->k * PANEL : PANEL,
                      .c_row = g->c_row,
                      .bias = g->bias ? g->bias + j : NULL,
                      .last = vm_first(n - (nv - 1) * VL),
+                     .first_block = b->p0 == 0,
+                     .last_block = b->p0 + b->k == g->k,
                      .relu = g->act == AM_ACT_RELU,
                      .masked_b = !packed && n < nv * VL};
-    const float *b = packed ? g->b + j / PANEL * (g->k * PANEL) + j % PANEL : g->b + j;
-    size_t p0 = 0;
-    do {
-        t.k = g->k - p0 < AM_GEMM_K_BLOCK ? g->k - p0 : AM_GEMM_K_BLOCK;
-        t.b = b + p0 * t.b_row;
-        t.first_block = p0 == 0;
-        t.last_block = p0 + t.k == g->k;
-        for (size_t q = 0, i = m0; q < n_tiles; q++) {
-            size_t rows = m / n_tiles + (q < m % n_tiles);
-            t.a = g->a + i * g->a_row + p0 * g->a_col;
-            t.c = g->c + i * g->c_row + j;
-            tiles[rows - 1][kind][g->a_col != 1](&t);
-            i += rows;
-        }
-        p0 += t.k;
-    } while (p0 < g->k);
-    if (g->act > AM_ACT_RELU)
-        for (size_t i = m0; i < m1; i++) {
-            float *c = g->c + i * g->c_row + j;
-            act_any(g->act, g->alpha, c, c, n);
-        }
+    t.b = bp + b->p0 * t.b_row;
+    for (size_t q = 0, n_tiles = tile_count(b->rows); q < n_tiles; q++) {
+        const size_t i0 = tile_start(b->rows, q), rows = tile_start(b->rows, q + 1) - i0;
+        t.a = g->a + (b->m0 + i0) * g->a_row + b->p0 * g->a_col;
+        t.c = g->c + (b->m0 + i0) * g->c_row + j;
+        tiles[rows - 1][kind][g->a_col != 1](&t);
+        if (t.last_block && g->act > AM_ACT_RELU)
+            for (size_t i = 0; i < rows; i++)
+                act_any(g->act, g->alpha, t.c + i * g->c_row, t.c + i * g->c_row, n);
+    }
+}
+
+static void all_strips(const struct am_gemm *g, const struct block *b, size_t n0, size_t n1)
+{
+    const size_t tallest = (b->rows + tile_count(b->rows) - 1) / tile_count(b->rows);
+    for (size_t j = n0; j < n1;) {
+        size_t nv = (n1 - j + VL - 1) / VL;
+        unsigned kind = nv >= 8 ? 3 : nv >= 4 ? 2 : nv >= 2 ? 1 : 0;
+        while (!tiles[tallest - 1][kind][0])
+            kind--;
+        size_t n = n1 - j < ((size_t)VL << kind) ? n1 - j : (size_t)VL << kind;
+        strip(g, b, j, n, kind);
+        j += n;
+    }
 }
 
 static void gemm(const struct am_gemm *g, size_t m0, size_t m1, size_t n0, size_t n1)
 {
     if (m0 >= m1)
         return;
-    const size_t m = m1 - m0, per = (m + (m + ROWS - 1) / ROWS - 1) / ((m + ROWS - 1) / ROWS);
-    for (size_t j = n0; j < n1;) {
-        size_t nv = (n1 - j + VL - 1) / VL;
-        unsigned kind = nv >= 8 ? 3 : nv >= 4 ? 2 : nv >= 2 ? 1 : 0;
-        while (!tiles[per - 1][kind][0])
-            kind--;
-        size_t n = n1 - j < ((size_t)VL << kind) ? n1 - j : (size_t)VL << kind;
-        strip(g, m0, m1, j, n, kind);
-        j += n;
+    struct block b = {.rows = m1 - m0, .m0 = m0};
+    for (b.p0 = 0; b.p0 < g->k; b.p0 += b.k) {
+        b.k = g->k - b.p0 < AM_GEMM_K_BLOCK ? g->k - b.p0 : AM_GEMM_K_BLOCK;
+        all_strips(g, &b, n0, n1);
     }
 }
 

@@ -33,9 +33,9 @@ struct am_train_kernels {
     /* out[j] = sum over rows of x[i,j], columns j0..j1: blocks of AM_GEMM_K_BLOCK rows, added in
      * order */
     void (*col_sum)(const float *x, size_t rows, size_t cols, size_t j0, size_t j1, float *out);
-    /* y[e] = keep ? x[e] / (1 - rate) : 0 for e in e0..e1 (absolute indices; e0 is a multiple of 64). Element e is
-     * kept when word (e % 64) / 16 of Philox block counter_base + e / 64 * 16 + e % 16 of (seed, stream) is >=
-     * rate * 2^32. y may be x. */
+    /* y[e] = keep ? x[e] / (1 - rate) : 0 for e in e0..e1 (absolute indices; e0 is a multiple of
+     * 64). Element e is kept when word (e % 64) / 16 of Philox block counter_base + e / 64 * 16 + e
+     * % 16 of (seed, stream) is >= rate * 2^32. y may be x. */
     void (*dropout)(const float *x, float *y, size_t e0, size_t e1, float rate, uint64_t seed,
                     uint64_t stream, uint64_t counter_base);
     /* mean[j], var[j] (biased), columns j0..j1 */

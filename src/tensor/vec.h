@@ -35,7 +35,7 @@ AM_INLINE void vf_store(float *p, vf x)
 }
 AM_INLINE vm vm_first(size_t n)
 {
-    return n >= 16 ? (vm)0xffff : (vm)((1u << n) - 1u);
+    return (vm)(n >= 16 ? 0xffffu : (1u << n) - 1u);
 }
 AM_INLINE vf vf_load_m(const float *p, vm m)
 {

@@ -3,7 +3,8 @@
 #include "base/pool.h"
 #include "nn/ops/op.h"
 
-/* Below this (about 70 us of one core) a second thread costs more than it brings: it must be woken. */
+/* Below this (about 70 us of one core) a second thread costs more than it brings: it must be woken.
+ */
 #define GEMM_PARALLEL_FLOPS 1.2e7
 
 struct gemm_job {
