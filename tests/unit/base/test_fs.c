@@ -189,6 +189,12 @@ static void a_dead_disk_leaves_the_old_file(void **state)
         am_fs_fail_nth(0, 0, false);
         assert_holds(path, "old");
     }
+    for (long n = 1; n <= 5; n++) { /* one call fails: an fsync's error is final, too */
+        am_fs_fail_nth(n, EIO, false);
+        assert_int_equal(am_fs_write_file(path, "new text", 8, NULL), AM_EIO);
+        am_fs_fail_nth(0, 0, false);
+        assert_holds(path, "old");
+    }
     am_fs_fail_nth(6, EIO,
                    true); /* the directory's sync: the new file is complete, the caller warned */
     assert_int_equal(am_fs_write_file(path, "new text", 8, NULL), AM_EIO);

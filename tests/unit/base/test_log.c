@@ -87,6 +87,10 @@ static void levels_filter_what_goes_to_stderr(void **state)
     am_log(AM_LOG_WARN, "x", "shown");
     am_log_set_level(AM_LOG_OFF);
     am_log(AM_LOG_ERROR, "x", "hidden");
+    am_buf_init(&captured, 1000);
+    am_log_capture(keep, &captured);
+    am_log(AM_LOG_ERROR, "x", "hidden"); /* goes to the capture only */
+    am_log_capture(NULL, NULL);
     (void)dup2(saved, STDERR_FILENO);
     (void)close(saved);
     (void)close(fds[1]);
@@ -97,6 +101,8 @@ static void levels_filter_what_goes_to_stderr(void **state)
     (void)close(fds[0]);
     assert_non_null(strstr(out, " WARN x shown\n"));
     assert_null(strstr(out, "hidden"));
+    assert_non_null(strstr(captured.ptr, "hidden"));
+    am_buf_clear(&captured);
 }
 
 int main(void)

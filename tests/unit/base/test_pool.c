@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -152,6 +153,40 @@ static void chunks_run_at_the_same_time(void **state)
     am_pool_free(p);
 }
 
+/* The caller's chunk ends as soon as the worker's has begun; the worker's goes on for long. */
+struct slow {
+    pthread_t caller;
+    atomic_int begun, done;
+};
+static void dawdle(void *ctx, size_t begin, size_t end)
+{
+    struct slow *s = ctx;
+    (void)begin;
+    (void)end;
+    if (pthread_equal(pthread_self(), s->caller)) {
+        while (!s->begun)
+            (void)sched_yield();
+        return;
+    }
+    s->begun = 1;
+    for (int i = 0; i < 20000; i++)
+        (void)sched_yield();
+    s->done = 1;
+}
+
+static void the_call_waits_for_its_last_chunk(void **state)
+{
+    (void)state;
+    struct am_pool *p;
+    assert_int_equal(am_pool_new(2, &p, NULL), AM_OK);
+    for (int i = 0; i < 5; i++) {
+        struct slow s = {.caller = pthread_self()};
+        am_pool_for(p, 2, 1, dawdle, &s);
+        assert_int_equal(s.done, 1);
+    }
+    am_pool_free(p);
+}
+
 static void odd_requests(void **state)
 {
     (void)state;
@@ -172,6 +207,7 @@ int main(void)
         cmocka_unit_test(nested_calls_run),
         cmocka_unit_test(several_callers_share_it),
         cmocka_unit_test(chunks_run_at_the_same_time),
+        cmocka_unit_test(the_call_waits_for_its_last_chunk),
         cmocka_unit_test(odd_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,8 +66,8 @@ static void reads_json_and_other_forms(void **state)
         "# only a comment\n",
         "---\na: 1\n",
         "---\na: 1\n...\n",
-        "\xEF\xBB\xBF"
-        "a: 1\n",
+        ("\xEF\xBB\xBF"
+         "a: 1\n"),
         "a: 1\r\nb: 2\r\n",
         "a:\n- 1\n- 2\n",
         "{\"e\": \"\\ud83d\\ude00\"}",
