@@ -92,16 +92,5 @@ void am_pack(const struct am_kernels *kern, const float *b, size_t b_row, size_t
 void am_pack_transposed(const struct am_kernels *kern, const float *b, size_t b_row, size_t k,
                         size_t n, float *out)
 {
-    const size_t w = kern->panel;
-    for (size_t j = 0; j < n; j += w, out += w * k) {
-        const size_t have = n - j < w ? n - j : w;
-        for (size_t p0 = 0; p0 < k; p0 += 16) { /* one cache line of b a column */
-            const size_t p1 = k - p0 < 16 ? k : p0 + 16;
-            for (size_t c = 0; c < have; c++)
-                for (size_t p = p0; p < p1; p++)
-                    out[p * w + c] = b[(j + c) * b_row + p];
-            for (size_t p = p0; p < p1; p++)
-                memset(out + p * w + have, 0, (w - have) * sizeof(float));
-        }
-    }
+    kern->pack_transposed(b, b_row, k, n, out);
 }

@@ -111,7 +111,8 @@ TILES(1)
 TILES(2)
 TILES(3)
 TILES(4)
-TILES(5) TILES(6) TILE(1, 4) TILE(1, 8) TILE(2, 4)
+TILES(5)
+TILES(6) TILE(1, 4) TILE(1, 8) TILE(2, 4)
 #if KERN_ROWS > 6
     TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14) TILE(3, 4)
         TILE(4, 4) TILE(5, 4) TILE(6, 4)
@@ -397,6 +398,45 @@ static void affine(const float *x, const float *factor, const float *shift, floa
     }
 }
 
+/* out[r * to_row + c] = from[c * from_row + r] for r, c < 8 */
+AM_INLINE void transpose8(const float *from, size_t from_row, float *to, size_t to_row)
+{
+    __m256 r[8], t[8];
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(from + i * from_row);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++) {
+        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+#pragma GCC unroll 2
+    for (size_t i = 0; i < 2; i++) {
+        r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + i * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_storeu_ps(to + (i + 4) * to_row, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+
+static void pack_transposed(const float *b, size_t b_row, size_t k, size_t n, float *out)
+{
+    for (size_t j = 0; j < n; j += PANEL, out += PANEL * k) {
+        const size_t have = n - j < PANEL ? n - j : PANEL, blocks = have / 8 * 8, rows = k / 8 * 8;
+        for (size_t p = 0; p < rows; p += 8)
+            for (size_t c = 0; c < blocks; c += 8)
+                transpose8(b + (j + c) * b_row + p, b_row, out + p * PANEL + c, PANEL);
+        for (size_t p = 0; p < k; p++)
+            for (size_t c = p < rows ? blocks : 0; c < PANEL; c++)
+                out[p * PANEL + c] = c < have ? b[(j + c) * b_row + p] : 0.0f;
+    }
+}
+
 extern const struct am_kernels KERN_TABLE;
 const struct am_kernels KERN_TABLE = {.name = KERN_NAME,
                                       .panel = PANEL,
@@ -408,4 +448,5 @@ const struct am_kernels KERN_TABLE = {.name = KERN_NAME,
                                       .scale = scale,
                                       .softmax = softmax,
                                       .layer_norm = layer_norm,
-                                      .affine = affine};
+                                      .affine = affine,
+                                      .pack_transposed = pack_transposed};

@@ -108,6 +108,15 @@ static void affine(const float *x, const float *factor, const float *shift, floa
             y[j] = x[j] * factor[j] + shift[j];
 }
 
+static void pack_transposed(const float *b, size_t b_row, size_t k, size_t n, float *out)
+{
+    const size_t w = am_kernels_ref.panel;
+    for (size_t j = 0; j < n; j += w)
+        for (size_t p = 0; p < k; p++)
+            for (size_t c = 0; c < w; c++)
+                *out++ = j + c < n ? b[(j + c) * b_row + p] : 0.0f;
+}
+
 const struct am_kernels am_kernels_ref = {.name = "ref",
                                           .panel = 16,
                                           .tile_rows = 8,
@@ -118,4 +127,5 @@ const struct am_kernels am_kernels_ref = {.name = "ref",
                                           .scale = scale,
                                           .softmax = softmax,
                                           .layer_norm = layer_norm,
-                                          .affine = affine};
+                                          .affine = affine,
+                                          .pack_transposed = pack_transposed};

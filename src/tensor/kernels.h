@@ -59,6 +59,8 @@ struct am_kernels {
     /* y[i,j] = x[i,j] * factor[j] + shift[j]; y may be x */
     void (*affine)(const float *x, const float *factor, const float *shift, float *y, size_t rows,
                    size_t cols);
+    /* am_pack_transposed's work: see there */
+    void (*pack_transposed)(const float *b, size_t b_row, size_t k, size_t n, float *out);
 };
 
 extern const struct am_kernels am_kernels_ref;
