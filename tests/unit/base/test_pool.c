@@ -98,7 +98,7 @@ static void *caller(void *arg)
 {
     struct work *w = arg;
     for (int round = 0; round < 300; round++) {
-        am_pool_for(w->pool, N, 97, mark, w);
+        am_pool_for(w->pool, N, 7, mark, w);
         am_pool_for(w->pool, 3, 1, add, w);
     }
     return NULL;
