@@ -165,7 +165,7 @@ static enum am_rc make_sample(const struct am_model_spec *s, struct am_arena *a,
                     "Training diverged; try a smaller train.learning_rate or train.clip_norm.");
             goto out;
         }
-    *out = am_sample_to_node(&batch, y, n, am_numerics_profile(), a);
+    *out = am_model_sample_to_node(&batch, y, n, am_numerics_profile(), a);
     rc = am_arena_check(a, err);
 out:
     am_session_free(session);

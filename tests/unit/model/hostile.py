@@ -203,7 +203,7 @@ def main():
     probe = sys.argv[1]
     with tempfile.TemporaryDirectory() as d:
         good = os.path.join(d, "good.aim")
-        subprocess.run([probe, "write", good], check=True)
+        subprocess.run([probe, "numbers", good], check=True)
         data = open(good, "rb").read()
         tools = stock_tools(good, data)
         cases = hostile(data)
