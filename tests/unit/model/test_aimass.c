@@ -1,0 +1,238 @@
+/* The public C interface, linked with libaimass.so and nothing else of ours: test_aimass NUMBERS
+ * MIXED VALUE, three packages that the probe wrote. */
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "aimass.h"
+
+static const char *numbers_path, *mixed_path, *value_path;
+
+static aimass_model *load(const char *path)
+{
+    aimass_model *m = NULL;
+    aimass_error err = {0};
+    if (aimass_load(path, &m, &err) != AIMASS_OK)
+        fail_msg("%s", err.message);
+    return m;
+}
+
+static aimass_predictor *predictor(aimass_model *m)
+{
+    aimass_predictor *p = NULL;
+    assert_int_equal(aimass_predictor_new(m, &p, NULL), AIMASS_OK);
+    return p;
+}
+
+static void test_describe(void **state)
+{
+    aimass_model *m = load(mixed_path);
+    (void)state;
+    assert_int_equal(aimass_abi_version(), AIMASS_ABI_VERSION);
+    assert_int_equal(aimass_n_inputs(m), 5);
+    assert_string_equal(aimass_input_name(m, 2), "col2");
+    assert_int_equal(aimass_input_type(m, 2), AIMASS_CATEGORY);
+    assert_int_equal(aimass_input_type(m, 4), AIMASS_DATE);
+    assert_null(aimass_input_name(m, 5));
+    assert_int_equal(aimass_n_classes(m), 3);
+    assert_string_equal(aimass_class_name(m, 1), "class1");
+    assert_null(aimass_class_name(m, 3));
+    assert_non_null(strstr(aimass_describe(m), "\"multiclass\""));
+    assert_true(aimass_describe(m)[0] == '{');
+    assert_non_null(strstr(aimass_card(m), "# small"));
+    aimass_retain(m);
+    aimass_free(m);
+    assert_int_equal(aimass_n_inputs(m), 5);
+    aimass_free(m);
+    aimass_free(NULL);
+    aimass_predictor_free(NULL);
+}
+
+/* The same rows as one row each, as a matrix, as columns of numbers and as columns of text. */
+static void test_same_answers(void **state)
+{
+    aimass_model *m = load(numbers_path);
+    aimass_predictor *p = predictor(m);
+    aimass_answer a;
+    enum { ROWS = 7, COLS = 30 };
+    double rows[ROWS * COLS], columns[COLS][ROWS];
+    char texts[COLS][ROWS][32];
+    const char *text_ptrs[COLS][ROWS];
+    aimass_column c[COLS + 1];
+    float want[ROWS * 2];
+    aimass_error err;
+    (void)state;
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < COLS; j++) {
+            double v = (i * 37 + j * 11) % 23 * 0.5 + j;
+            rows[i * COLS + j] = columns[j][i] = i == j ? (double)NAN : v;
+            snprintf(texts[j][i], sizeof texts[j][i], "%.17g", v);
+            text_ptrs[j][i] = i == j ? NULL : texts[j][i];
+        }
+    assert_int_equal(aimass_predict_rows(p, rows, ROWS, COLS, &a, &err), AIMASS_OK);
+    assert_int_equal(a.n_rows, ROWS);
+    assert_int_equal(a.n_classes, 2);
+    memcpy(want, a.probability, sizeof want);
+    for (int i = 0; i < ROWS; i++) {
+        assert_int_equal(aimass_predict_row(p, rows + i * COLS, COLS, &a, &err), AIMASS_OK);
+        assert_memory_equal(a.probability, want + 2 * i, 2 * sizeof *want);
+        assert_int_equal(a.label[0], (double)want[2 * i + 1] >= aimass_threshold(m));
+        assert_true(a.value[0] == (double)want[2 * i + a.label[0]]);
+    }
+    c[0] = (aimass_column){.name = "not an input", .numbers = rows};
+    for (int j = 0; j < COLS; j++) /* any order, more than needed */
+        c[1 + j] = (aimass_column){.name = aimass_input_name(m, (size_t)(COLS - 1 - j)),
+                                   .numbers = columns[COLS - 1 - j]};
+    assert_int_equal(aimass_predict_columns(p, c, COLS + 1, ROWS, &a, &err), AIMASS_OK);
+    assert_memory_equal(a.probability, want, sizeof want);
+    for (int j = 0; j < COLS; j++)
+        c[1 + j] = (aimass_column){.name = aimass_input_name(m, (size_t)j), .texts = text_ptrs[j]};
+    assert_int_equal(aimass_predict_columns(p, c, COLS + 1, ROWS, &a, &err), AIMASS_OK);
+    assert_memory_equal(a.probability, want, sizeof want);
+    assert_int_equal(aimass_predict_rows(p, rows, 0, COLS, &a, &err), AIMASS_OK);
+    assert_int_equal(a.n_rows, 0);
+    aimass_free(m); /* the predictor keeps it */
+    assert_int_equal(aimass_predict_row(p, rows, COLS, &a, &err), AIMASS_OK);
+    aimass_predictor_free(p);
+}
+
+static void test_mixed_columns(void **state)
+{
+    aimass_model *m = load(mixed_path);
+    aimass_predictor *p = predictor(m);
+    aimass_answer a;
+    aimass_error err;
+    const double number[2] = {3.5, (double)NAN}, seconds[2] = {1763731024, (double)NAN};
+    const char *boolean[2] = {"true", NULL}, *category[2] = {"kind1", "never seen"},
+               *text[2] = {"some words", NULL}, *date[2] = {"2025-11-21 13:17:04", NULL},
+               *bad[2] = {"x", "y"};
+    float first[6];
+    aimass_column c[5] = {{"col0", number, NULL},
+                          {"col1", NULL, boolean},
+                          {"col2", NULL, category},
+                          {"col3", NULL, text},
+                          {"col4", NULL, date}};
+    (void)state;
+    assert_int_equal(aimass_predict_columns(p, c, 5, 2, &a, &err), AIMASS_OK);
+    memcpy(first, a.probability, sizeof first);
+    assert_true(fabs(first[0] + first[1] + first[2] - 1) < 1e-5);
+    c[4] = (aimass_column){"col4", seconds, NULL};
+    assert_int_equal(aimass_predict_columns(p, c, 5, 2, &a, &err), AIMASS_OK);
+    assert_memory_equal(a.probability, first, sizeof first);
+
+    c[4] = (aimass_column){"col4", NULL, bad};
+    assert_int_equal(aimass_predict_columns(p, c, 5, 2, &a, &err), AIMASS_INVALID);
+    assert_non_null(strstr(err.message, "\"col4\", row 0: \"x\" is no date"));
+    c[4] = (aimass_column){"col4", NULL, NULL};
+    assert_int_equal(aimass_predict_columns(p, c, 5, 2, &a, &err), AIMASS_INVALID);
+    c[4].texts = date;
+    c[1].texts = bad;
+    assert_int_equal(aimass_predict_columns(p, c, 5, 2, &a, &err), AIMASS_INVALID);
+    c[1].texts = boolean;
+    c[2] = (aimass_column){"col2", number, NULL};
+    assert_int_equal(aimass_predict_columns(p, c, 5, 2, &a, &err), AIMASS_INVALID);
+    assert_true(err.hint[0] != 0);
+    assert_int_equal(aimass_predict_columns(p, c, 4, 2, &a, &err), AIMASS_INVALID);
+    assert_int_equal(aimass_predict_row(p, number, 5, &a, &err), AIMASS_INVALID);
+    assert_int_equal(aimass_predict_row(p, number, 1, &a, NULL), AIMASS_INVALID);
+    aimass_predictor_free(p);
+    aimass_free(m);
+}
+
+static void test_regression(void **state)
+{
+    aimass_model *m = load(value_path);
+    aimass_predictor *p = predictor(m);
+    aimass_answer a;
+    double row[30] = {0};
+    (void)state;
+    assert_int_equal(aimass_predict_row(p, row, 30, &a, NULL), AIMASS_OK);
+    assert_int_equal(a.n_classes, 0);
+    assert_null(a.probability);
+    assert_null(a.label);
+    assert_true(isfinite(a.value[0]));
+    aimass_predictor_free(p);
+    aimass_free(m);
+}
+
+static void test_load_errors(void **state)
+{
+    aimass_model *m = NULL;
+    aimass_error err;
+    unsigned char key[1][32] = {{0}};
+    (void)state;
+    assert_int_equal(aimass_load("/nowhere/model.aim", &m, &err), AIMASS_NOT_FOUND);
+    assert_int_equal(err.status, AIMASS_NOT_FOUND);
+    assert_non_null(strstr(err.message, "/nowhere/model.aim"));
+    assert_int_equal(aimass_load_bytes("PK\3\4", 4, &m, &err), AIMASS_CORRUPT);
+    assert_int_equal(aimass_load_bytes(NULL, 0, &m, &err), AIMASS_CORRUPT);
+    assert_int_equal(aimass_load_signed(numbers_path, (const unsigned char(*)[32])key, 1, &m, &err),
+                     AIMASS_PERMISSION);
+    assert_int_equal(aimass_load_signed(mixed_path, (const unsigned char(*)[32])key, 1, &m, &err),
+                     AIMASS_PERMISSION);
+    assert_null(m);
+}
+
+/* One model, many threads, a predictor each: the same bits. */
+struct job {
+    aimass_model *m;
+    float probability;
+    int ok;
+};
+static void *work(void *arg)
+{
+    struct job *j = arg;
+    aimass_predictor *p = NULL;
+    aimass_answer a;
+    double row[30];
+    for (int i = 0; i < 30; i++)
+        row[i] = i;
+    j->ok = aimass_predictor_new(j->m, &p, NULL) == AIMASS_OK;
+    for (int i = 0; i < 2000 && j->ok; i++)
+        j->ok = aimass_predict_row(p, row, 30, &a, NULL) == AIMASS_OK;
+    j->probability = j->ok ? a.probability[1] : -1;
+    aimass_predictor_free(p);
+    aimass_free(j->m);
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    aimass_model *m = load(numbers_path);
+    struct job jobs[4];
+    pthread_t threads[4];
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        jobs[i] = (struct job){.m = aimass_retain(m)};
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &jobs[i]), 0);
+    }
+    aimass_free(m);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(jobs[i].ok);
+        assert_memory_equal(&jobs[i].probability, &jobs[0].probability, sizeof(float));
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_describe),      cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_mixed_columns), cmocka_unit_test(test_regression),
+        cmocka_unit_test(test_load_errors),   cmocka_unit_test(test_threads),
+    };
+    if (argc != 4)
+        return 2;
+    numbers_path = argv[1];
+    mixed_path = argv[2];
+    value_path = argv[3];
+    return cmocka_run_group_tests_name("aimass", tests, NULL, NULL);
+}
