@@ -418,11 +418,13 @@ AM_INLINE vf pull(const struct optim *p, vf w, vf g)
 /* BODY sees x = the decayed weight, d = the gradient, and sets x */
 #define OPTIM(BODY)                                                                                \
     const struct optim p = optim_of(o);                                                            \
+    const unsigned mode = vf_flush();                                                              \
     for (size_t i = 0; i < n; i += VL) {                                                           \
         const vf w0 = vf_load(w + i), d = pull(&p, w0, vf_load(g + i));                            \
         vf x = vf_fnma(p.shrink, w0, w0);                                                          \
         BODY vf_store(w + i, x);                                                                   \
-    }
+    }                                                                                              \
+    vf_gradual(mode);
 
 static void sgd(size_t n, float *w, const float *g, const struct am_optim_args *o)
 {
@@ -471,7 +473,8 @@ static void adam(size_t n, float *w, const float *g, float *m, float *v,
     const vf rate = vf_set(o->learning_rate / o->correction1);
     OPTIM(const vf m0 = vf_load(m + i); const vf m1 = vf_fma(c1, vf_sub(d, m0), m0);
           const vf v1 = vf_fma(b2, vf_load(v + i), vf_mul(vf_mul(c2, d), d)); vf_store(m + i, m1);
-          vf_store(v + i, v1); x = vf_fnma(rate, vf_div(m1, vf_fma(vf_sqrt(v1), root, eps)), x);)
+          vf_store(v + i, v1);
+          x = vf_fnma(rate, vf_mul(m1, vf_inverse_quick(vf_fma(vf_sqrt_quick(v1), root, eps))), x);)
 }
 
 static double sum_squares(size_t n, const float *x)

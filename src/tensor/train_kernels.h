@@ -63,7 +63,7 @@ struct am_train_kernels {
     void (*sigmoid_xent)(const float *z, const float *target, float smoothing, float *loss,
                          float *dz, size_t n);
 
-    /* optimisers over n floats (n % 16 == 0) */
+    /* optimisers over n floats (n % 16 == 0); avx2 and avx512 treat numbers below 1e-38 as 0 */
     void (*sgd)(size_t n, float *w, const float *g, const struct am_optim_args *o);
     void (*momentum)(size_t n, float *w, const float *g, float *m, const struct am_optim_args *o);
     void (*nesterov)(size_t n, float *w, const float *g, float *m, const struct am_optim_args *o);

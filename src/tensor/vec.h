@@ -141,6 +141,19 @@ AM_INLINE vf vi_to_vf(vi a)
 {
     return _mm512_cvtepi32_ps(a);
 }
+/* sqrt and 1 / x to about 1 ulp without the divider, for loops that it would hold up; x >= 0.
+ * Infinity gives infinity and about 0, NaN stays. */
+AM_INLINE vf vf_sqrt_quick(vf x)
+{
+    const vf y = _mm512_min_ps(_mm512_set1_ps(1e38f), _mm512_max_ps(_mm512_set1_ps(1e-36f), x));
+    const vf r = _mm512_rsqrt14_ps(y), h = _mm512_mul_ps(_mm512_mul_ps(_mm512_set1_ps(0.5f), y), r);
+    return _mm512_mul_ps(x, _mm512_mul_ps(r, _mm512_fnmadd_ps(h, r, _mm512_set1_ps(1.5f))));
+}
+AM_INLINE vf vf_inverse_quick(vf x)
+{
+    const vf y = _mm512_min_ps(_mm512_set1_ps(8e37f), x), r = _mm512_rcp14_ps(y);
+    return _mm512_mul_ps(r, _mm512_fnmadd_ps(y, r, _mm512_set1_ps(2.0f)));
+}
 /* x * 2^n for whole n */
 AM_INLINE vf vf_scale2(vf x, vf n)
 {
@@ -309,6 +322,14 @@ AM_INLINE vf vi_to_vf(vi a)
 {
     return _mm256_cvtepi32_ps(a);
 }
+AM_INLINE vf vf_sqrt_quick(vf x)
+{
+    return _mm256_sqrt_ps(x);
+}
+AM_INLINE vf vf_inverse_quick(vf x)
+{
+    return _mm256_div_ps(_mm256_set1_ps(1.0f), x);
+}
 /* x * 2^n for whole n in -260..260, in two steps so that neither factor leaves the range */
 AM_INLINE vf vf_scale2(vf x, vf n)
 {
@@ -356,6 +377,19 @@ AM_INLINE vf vf_keep(vm m, vf x)
 }
 
 #endif
+
+/* Numbers below 1e-38 count as 0 until vf_gradual(): moments of unused weights shrink into that
+ * range, where every operation traps into microcode. */
+AM_INLINE unsigned vf_flush(void)
+{
+    const unsigned before = _mm_getcsr();
+    _mm_setcsr(before | 0x8040u);
+    return before;
+}
+AM_INLINE void vf_gradual(unsigned before)
+{
+    _mm_setcsr(before);
+}
 
 /* exp with a relative error of 2e-7; 0 below -104, infinity above 88.73, NaN stays (Cephes'
  * polynomial) */
