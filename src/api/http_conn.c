@@ -500,7 +500,7 @@ static void say_continue(struct am_conn *c)
     c->expect_sent = true;
 }
 
-static int on_headers(http_parser *p)
+static int check_headers(http_parser *p)
 {
     struct am_conn *c = p->data;
     const size_t max = c->http->limits->body_bytes;
@@ -512,7 +512,7 @@ static int on_headers(http_parser *p)
         return bad(c, 503, "out of memory");
     struct am_str te = span_str(c, c->fields[F_TE]), expect = span_str(c, c->fields[F_EXPECT]);
     if (te.ptr && !same_word(te, "chunked"))
-        return bad(c, 501, "only Transfer-Encoding: chunked is supported");
+        return bad(c, 400, "only Transfer-Encoding: chunked is supported");
     if (p->http_major != 1 || p->http_minor > 1)
         return bad(c, 505, "only HTTP/1.0 and HTTP/1.1 are supported");
     if (te.ptr && p->http_minor == 0)
@@ -531,6 +531,11 @@ static int on_headers(http_parser *p)
             say_continue(c);
     }
     return 0;
+}
+
+static int on_headers(http_parser *p)
+{
+    return check_headers(p) == 0 ? 0 : -1; /* 1 would mean: has no body */
 }
 
 static int on_chunk(http_parser *p)

@@ -170,7 +170,7 @@ static char *put_utf8(char *o, unsigned v)
 /* js->p behind the backslash and 'u'; gives the code point of one escape or of a surrogate pair. */
 static bool unicode_escape(struct am_js *js, unsigned *out)
 {
-    unsigned v, low;
+    unsigned v = 0, low = 0;
     if (!hex4(js->p, js->end, &v))
         return am_js_bad(js, "\\u needs four hexadecimal digits");
     js->p += 4;
@@ -191,7 +191,7 @@ static bool unicode_escape(struct am_js *js, unsigned *out)
 static bool one_escape(struct am_js *js, char **o)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-    unsigned v;
+    unsigned v = 0;
     if (js->p == js->end)
         return am_js_bad(js, "the document ends too early");
     char c = *js->p++;

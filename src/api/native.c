@@ -33,7 +33,8 @@ static enum am_rc native_parse(struct am_call *call, struct am_err *err)
         while (am_js_member(&js, &first, &key)) {
             if (seen || !am_str_is(key, "rows")) {
                 (void)am_js_fail(&js, AM_EINVAL,
-                                 seen ? "a second key \"%.*s\"" : "unknown key \"%.*s\"",
+                                 am_str_is(key, "rows") ? "a second key \"%.*s\""
+                                                        : "unknown key \"%.*s\"",
                                  (int)(key.len > 100 ? 100 : key.len), key.ptr);
                 am_hint(err, "Send {\"rows\": [{column: value, ...}, ...]}.");
                 break;

@@ -1,9 +1,9 @@
 /* The route table, and finding a request's row in it. What is not in the table is refused.
  *
- * A pattern is literal but for {name}: one path segment, or the part of it before the literal that
- * follows (":predict"). {model} may carry "@VERSION" or "@alias". {selector} is a version or an
- * alias. The OpenAPI document is made from the same table (openapi.c). Adding a row: keep the
- * longer of two overlapping patterns first. */
+ * A pattern is literal but for {name}: a path segment, or the part of it before a colon. {model}
+ * may carry "@VERSION" or "@alias"; {selector} is a version or an alias. The OpenAPI document is
+ * made from the same table (openapi.c). Adding a row: keep the longer of two overlapping patterns
+ * first. */
 #include "api/api_int.h"
 
 #include "base/limits.h"
@@ -112,9 +112,8 @@ struct matched {
 static bool take_parameter(const char **pattern, struct am_str *path, struct am_str *value)
 {
     const char *close = strchr(*pattern, '}');
-    char stop = close[1]; /* '\0', '/' or ':' */
     size_t n = 0;
-    while (n < path->len && path->ptr[n] != '/' && !(stop == ':' && path->ptr[n] == ':'))
+    while (n < path->len && path->ptr[n] != '/' && path->ptr[n] != ':')
         n++;
     if (n == 0)
         return false;

@@ -174,13 +174,6 @@ static bool admit(void *ctx, uint64_t ip)
     return atomic_fetch_add(n, 1) < l->server->limits.conns_per_ip;
 }
 
-static void on_conn_closed(void *ctx, struct am_conn *c)
-{
-    struct am_loop *l = ctx;
-    if (am_conn_ip(c))
-        atomic_fetch_sub(&l->server->by_ip[am_conn_ip(c) % AM_API_IP_BUCKETS], 1);
-}
-
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct am_loop *l = listener->data;
@@ -229,6 +222,14 @@ static void maybe_finish(struct am_loop *l)
         close_handle((uv_handle_t *)&l->server->on_term);
         close_handle((uv_handle_t *)&l->server->on_int);
     }
+}
+
+static void on_conn_closed(void *ctx, struct am_conn *c)
+{
+    struct am_loop *l = ctx;
+    if (am_conn_ip(c))
+        atomic_fetch_sub(&l->server->by_ip[am_conn_ip(c) % AM_API_IP_BUCKETS], 1);
+    maybe_finish(l);
 }
 
 static void begin_drain(struct am_loop *l)
