@@ -181,8 +181,9 @@ enum am_rc duck_fail(const struct duck *d, const struct am_tables_source *src, c
         return fail_json(d, src, text, err);
     if (strstr(text, "Error when sniffing file")) {
         struct am_str file = label_of(src, between(text, "sniffing file \"", "\""));
-        enum am_rc rc = DUCK_FAIL(
-            d, err, AM_EINVAL, "%.*s: cannot find out how this CSV file is written", SHORT(file));
+        enum am_rc rc =
+            DUCK_FAIL(d, err, AM_EUNSUPPORTED, "%.*s: cannot find out how this CSV file is written",
+                      SHORT(file));
         d->host->hint(err, "Say it with data.csv: {delimiter, quote, header}.");
         return rc;
     }

@@ -457,9 +457,9 @@ enum am_rc am_dataset_import(const struct am_tables *tables, struct am_arena *a,
     if (snprintf(im.part, sizeof im.part, "%s/part-0000.parquet", out_dir) >= (int)sizeof im.part)
         return am_fail(err, AM_ELIMIT, "the folder's name is longer than %zu bytes",
                        sizeof im.part);
-    AM_TRY(am_fs_mkdirs(out_dir, err));
     enum am_rc rc = AM_OK;
     am_progress_begin(o->progress, "import", 0);
+    AM_GO(rc, am_fs_mkdirs(out_dir, err));
     AM_GO(rc, run_import(&im, info, err));
     AM_GO(rc, sync_part(&im, &info->n_bytes, err));
     AM_GO(rc, write_node(am_dataset_schema_to_node(&info->schema, a), out_dir, "schema.json", err));

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/fs.h"
 #include "data/clean.h"
 #include "data/dataset.h"
