@@ -280,11 +280,29 @@ static enum am_rc set_aliases(struct am_training *t, const char *ref, struct am_
     return AM_OK;
 }
 
+/* A file that a browser opens by its name; the artefact in the blobs is the one that counts. */
+static enum am_rc report_copy(struct am_training *t, int64_t version, struct am_str *path, struct am_err *err)
+{
+    struct am_buf html;
+    struct am_str dir = am_arena_printf(t->p.arena, "%s/reports", am_registry_dir(t->p.pl->registry));
+    enum am_rc rc;
+    *path = am_arena_printf(t->p.arena, "%.*s/%.*s-%lld.html", AM_FMT(dir), AM_FMT(t->p.name), (long long)version);
+    AM_TRY(am_arena_check(t->p.arena, err));
+    AM_TRY(am_fs_mkdirs(dir.ptr, err));
+    am_buf_init(&html, 1 << 26);
+    am_report_html(t->report, &html);
+    rc = am_buf_check(&html, err);
+    if (rc == AM_OK)
+        rc = am_fs_write_file(path->ptr, html.ptr, html.len, err);
+    am_buf_clear(&html);
+    return rc;
+}
+
 enum am_rc am_training_publish(struct am_training *t, struct am_node **out, struct am_err *err)
 {
     struct am_arena *a = t->p.arena;
     struct am_registry *r = t->p.pl->registry;
-    const char *report_path = NULL;
+    struct am_str report_path;
     struct am_version_ref ref;
     struct am_node *version;
     char path[4400], name[300];
@@ -308,7 +326,7 @@ enum am_rc am_training_publish(struct am_training *t, struct am_node **out, stru
     int64_t number = am_node_i64(version, "version", 0);
     snprintf(name, sizeof name, "%.*s@%lld", AM_FMT(t->p.name), (long long)number);
     AM_TRY(am_registry_resolve(r, name, &ref, err));
-    AM_TRY(am_registry_file_path(r, a, AM_KIND_RUN, am_run_id(t->run), "report.html", &report_path, err));
+    AM_TRY(report_copy(t, number, &report_path, err));
     *out = am_new_map(a);
     am_node_set(a, *out, "run", am_new_cstr(a, am_run_id(t->run)));
     am_node_set(a, *out, "model", am_new_str(a, t->p.name));
@@ -320,7 +338,7 @@ enum am_rc am_training_publish(struct am_training *t, struct am_node **out, stru
         am_node_set(a, *out, "folds", t->folds);
     am_node_set(a, *out, "threshold", am_new_f64(a, t->threshold));
     am_node_set(a, *out, "advice", t->advice);
-    am_node_set(a, *out, "report", am_new_cstr(a, report_path));
+    am_node_set(a, *out, "report", am_new_str(a, report_path));
     am_node_set(a, *out, "dataset", am_new_str(a, t->p.dataset));
     am_node_set(a, *out, "rows", am_node_get(t->report, "rows"));
     AM_TRY(set_aliases(t, name, *out, err));
