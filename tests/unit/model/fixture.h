@@ -185,6 +185,18 @@ static void fixture_init(struct fixture *f, enum fixture_kind kind, size_t n_num
                                      .seed = 42};
 }
 
+/* Without the hidden layers. */
+static inline void fixture_shrink(struct fixture *f)
+{
+    enum am_act acts[] = {AM_ACT_NONE, AM_ACT_NONE, AM_ACT_SIGMOID, AM_ACT_SOFTMAX};
+    size_t n = am_target_n_classes(f->target);
+    am_params_free(f->params);
+    am_graph_free(f->graph);
+    fixture_graph(f, NULL, 0, n > 2 ? n : 1, acts[n]);
+    f->spec.graph = f->graph;
+    f->spec.params = f->params;
+}
+
 static void fixture_clear(struct fixture *f)
 {
     am_params_free(f->params);

@@ -5,14 +5,16 @@
 
 static int write_kind(const char *kind, const char *path)
 {
-    static const char *const kinds[] = {"numbers", "mixed", "value"};
+    static const char *const kinds[] = {"numbers", "mixed", "value", "tiny"};
     struct fixture f;
     struct am_secret_key key;
     struct am_err err;
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 4; k++) {
         if (strcmp(kind, kinds[k]) != 0)
             continue;
-        fixture_init(&f, (enum fixture_kind)k, 30);
+        fixture_init(&f, (enum fixture_kind)(k % 3), k == 3 ? 1 : 30);
+        if (k == 3)
+            fixture_shrink(&f);
         must(am_secret_key_new(&key, &err));
         if (k == 0)
             f.spec.sign_with = &key;

@@ -7,11 +7,7 @@ static void tiny(struct fixture *f, const struct am_secret_key *key, struct am_b
 {
     struct am_err err;
     fixture_init(f, FIXTURE_BINARY, 1);
-    am_params_free(f->params);
-    am_graph_free(f->graph);
-    fixture_graph(f, NULL, 0, 1, AM_ACT_SIGMOID);
-    f->spec.graph = f->graph;
-    f->spec.params = f->params;
+    fixture_shrink(f);
     f->spec.sign_with = key;
     am_buf_init(out, SIZE_MAX);
     must(am_model_to_bytes(&f->spec, out, &err));
@@ -137,11 +133,7 @@ static void test_mutated_mixed(void **state)
     struct am_err err;
     (void)state;
     fixture_init(&f, FIXTURE_MIXED, 0);
-    am_params_free(f.params);
-    am_graph_free(f.graph);
-    fixture_graph(&f, NULL, 0, 3, AM_ACT_SOFTMAX);
-    f.spec.graph = f.graph;
-    f.spec.params = f.params;
+    fixture_shrink(&f);
     am_buf_init(&b, SIZE_MAX);
     must(am_model_to_bytes(&f.spec, &b, &err));
     mutate_all(&f, &b);
