@@ -19,6 +19,8 @@ enum am_rc am_graph_new(struct am_graph **out, struct am_err *err)
         am_free(g);
         return am_fail_nomem(err, 1024);
     }
+    am_map_init(&g->inputs);
+    am_map_init(&g->param_names);
     *out = g;
     return AM_OK;
 }
@@ -29,6 +31,8 @@ void am_graph_free(struct am_graph *g)
         return;
     am_vec_clear(&g->nodes);
     am_vec_clear(&g->params);
+    am_map_clear(&g->inputs);
+    am_map_clear(&g->param_names);
     am_arena_free(g->arena);
     am_free(g);
 }
@@ -65,6 +69,12 @@ const struct am_gnode *am_graph_node(const struct am_graph *g, am_value v)
     return v < g->nodes.len ? &g->nodes.ptr[v] : NULL;
 }
 
+/* The names of nodes of this op; NULL for ops whose names need not differ. */
+static struct am_map *names_of(struct am_graph *g, const struct am_op *op)
+{
+    return op == &am_op_input ? &g->inputs : op == &am_op_param ? &g->param_names : NULL;
+}
+
 am_value am_graph_append(struct am_graph *g, const struct am_gnode *n)
 {
     if (g->failed.rc != AM_OK)
@@ -83,19 +93,14 @@ am_value am_graph_append(struct am_graph *g, const struct am_gnode *n)
     } else {
         copy.name = (struct am_str){"", 0};
     }
+    struct am_map *names = names_of(g, n->op);
+    if (names && am_map_put(names, copy.name, g->nodes.len, &g->failed) != AM_OK)
+        return AM_VALUE_NONE;
     if (!am_vec_push(&g->nodes, copy)) {
         am_fail_nomem(&g->failed, sizeof copy);
         return AM_VALUE_NONE;
     }
     return (am_value)(g->nodes.len - 1);
-}
-
-static bool name_taken(const struct am_graph *g, const struct am_op *op, struct am_str name)
-{
-    for (size_t i = 0; i < g->nodes.len; i++)
-        if (g->nodes.ptr[i].op == op && am_str_eq(g->nodes.ptr[i].name, name))
-            return true;
-    return false;
 }
 
 /* Name and dimensions of an input or parameter; false after recording the error. */
@@ -115,7 +120,7 @@ static bool leaf_ok(struct am_graph *g, const struct am_op *op, struct am_str na
         am_graph_fail(g, err.rc, "%s", err.message);
         return false;
     }
-    if (name_taken(g, op, name)) {
+    if (am_map_get(names_of(g, op), name)) {
         am_graph_fail(g, AM_EEXIST, "two of the graph's %ss are named \"%s\"", op->name, text);
         return false;
     }
@@ -257,10 +262,8 @@ am_value am_graph_find_output(const struct am_graph *g, const char *name)
 
 am_value am_graph_find_input(const struct am_graph *g, const char *name)
 {
-    for (size_t i = 0; i < g->nodes.len; i++)
-        if (g->nodes.ptr[i].op == &am_op_input && am_str_is(g->nodes.ptr[i].name, name))
-            return (am_value)i;
-    return AM_VALUE_NONE;
+    const uint64_t *v = am_map_get(&g->inputs, am_str(name));
+    return v ? (am_value)*v : AM_VALUE_NONE;
 }
 
 size_t am_graph_n_params(const struct am_graph *g)

@@ -2,6 +2,7 @@
 #ifndef AM_NN_GRAPH_INT_H
 #define AM_NN_GRAPH_INT_H
 
+#include "base/map.h"
 #include "base/vec.h"
 #include "nn/graph.h"
 #include "nn/ops/op.h"
@@ -21,7 +22,8 @@ struct am_graph {
         am_value value;
     } outputs[AM_GRAPH_OUTPUTS_MAX];
     size_t n_outputs;
-    struct am_err failed; /* the first error; rc 0 = none */
+    struct am_map inputs, param_names; /* name -> node */
+    struct am_err failed;              /* the first error; rc 0 = none */
 };
 
 /* Append a node as it is: name copied, dims taken, nothing inferred. */

@@ -12,6 +12,7 @@ void am_params_free(struct am_params *p)
         return;
     am_free(p->table);
     am_free(p->data);
+    am_map_clear(&p->names);
     am_arena_free(p->arena);
     am_free(p);
 }
@@ -41,6 +42,7 @@ static enum am_rc lay_out(struct am_params *p, const struct am_graph *g, struct 
         e->name = am_arena_str(p->arena, n->name);
         if (!e->name.ptr)
             return am_fail_nomem(err, n->name.len);
+        AM_TRY(am_map_put(&p->names, e->name, k, err));
         e->offset = p->n_floats;
         e->n = am_dims_count(&n->dims);
         e->dims = n->dims;
@@ -64,6 +66,7 @@ enum am_rc am_params_new(const struct am_graph *g, struct am_params **out, struc
     struct am_params *p = am_calloc(1, sizeof *p);
     if (!p)
         return am_fail_nomem(err, sizeof *p);
+    am_map_init(&p->names);
     p->n_params = am_graph_n_params(g);
     p->table = am_calloc(p->n_params ? p->n_params : 1, sizeof *p->table);
     p->arena = am_arena_new(0);
@@ -84,8 +87,6 @@ enum am_rc am_params_twin(const struct am_params *p, float **out, struct am_err 
 
 const struct am_param *am_params_find(const struct am_params *p, struct am_str name)
 {
-    for (size_t k = 0; k < p->n_params; k++)
-        if (am_str_eq(p->table[k].name, name))
-            return &p->table[k];
-    return NULL;
+    const uint64_t *k = am_map_get(&p->names, name);
+    return k ? &p->table[*k] : NULL;
 }

@@ -7,6 +7,7 @@
 #ifndef AM_NN_PARAMS_H
 #define AM_NN_PARAMS_H
 
+#include "base/map.h"
 #include "nn/graph.h"
 
 struct am_param {
@@ -25,6 +26,7 @@ struct am_params {
     size_t n_floats;        /* of the block, gaps included; a multiple of 16 */
     size_t n_values;        /* without gaps: the model's parameter count */
     float *data;            /* owned, [n_floats], 64-byte aligned */
+    struct am_map names;    /* name -> index into table */
     struct am_arena *arena; /* owned: names */
 };
 
