@@ -19,8 +19,10 @@ struct duck_table {
     size_t n;
     struct am_tables_source source; /* its arrays are owned below */
     struct duck_info *info;         /* owned copy, or NULL */
-    struct am_str *strings;         /* owned: paths, labels, nulls */
-    char *memory;                   /* owned: every text */
+    struct am_str *strings;         /* owned: paths, labels, nulls, numbers */
+    const struct am_str *numbers;   /* [n_numbers] in strings */
+    size_t n_numbers;
+    char *memory; /* owned: every text */
     uint64_t n_rows;
 };
 
@@ -97,6 +99,10 @@ static void copy_all(struct copier *c, struct duck_table *t, const struct am_tab
     }
     copy_strings(c, strings, src->csv.nulls, src->csv.n_nulls);
     t->source.csv.nulls = strings;
+    strings += src->csv.n_nulls;
+    copy_strings(c, strings, r->numbers, r->n_numbers);
+    t->numbers = strings;
+    t->n_numbers = r->n_numbers;
     t->source.csv.names = NULL;
     t->source.sql = copy(c, src->sql);
     t->source.base_dir = copy(c, src->base_dir);
@@ -129,7 +135,7 @@ static enum am_rc table_new(struct duck *d, const struct am_tables_read *r,
     const struct am_host *host = d->host;
     const struct am_tables_source *src = r->source;
     struct copier count = {0};
-    size_t n_strings = src->n_paths * 2 + src->csv.n_nulls + 1;
+    size_t n_strings = src->n_paths * 2 + src->csv.n_nulls + r->n_numbers + 1;
     struct duck_table *t = host->alloc(sizeof *t);
     if (!t)
         return DUCK_NOMEM(d, err, sizeof *t);
@@ -254,7 +260,17 @@ static enum am_rc table_open(void *impl, const size_t *columns, size_t n_columns
     if (it->n == 0)
         sql_text(&s, "1");
     sql_text(&s, " FROM ");
+    for (size_t i = 0; i < t->n_numbers; i++) {
+        sql_text(&s, i ? ", TRY_CAST(" : "(SELECT * REPLACE (TRY_CAST(");
+        sql_name(&s, t->numbers[i]);
+        sql_text(&s, " AS DOUBLE) AS ");
+        sql_name(&s, t->numbers[i]);
+    }
+    if (t->n_numbers)
+        sql_text(&s, ") FROM ");
     sql_source(&s, &t->source, t->info, t->columns, t->n);
+    if (t->n_numbers)
+        sql_text(&s, ")");
     AM_GO(rc, sql_check(&s, err));
     AM_GO(rc, start(it, s.ptr, err));
     *out = it;

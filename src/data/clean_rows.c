@@ -82,8 +82,22 @@ static enum am_rc run_where(struct work *w, const struct am_tables *tables,
                                                .expr = c->where[i],
                                                .stored = AM_STORED_BOOL,
                                                .type = AM_COL_BOOLEAN};
-    struct am_tables_read read = {
-        .source = &source, .columns = columns, .n_columns = c->n_where, .n_rows = n_rows};
+    struct am_str *numbers = am_arena_array(c->arena, files->schema->n + 1, sizeof *numbers);
+    if (!numbers) {
+        am_free(columns);
+        return am_fail_nomem(err, files->schema->n * sizeof *numbers);
+    }
+    size_t n_numbers = 0;
+    for (size_t i = 0; i < files->schema->n; i++)
+        if (files->schema->columns[i].stored == AM_STORED_TEXT &&
+            files->schema->columns[i].type == AM_COL_NUMBER)
+            numbers[n_numbers++] = files->schema->columns[i].name;
+    struct am_tables_read read = {.source = &source,
+                                  .columns = columns,
+                                  .n_columns = c->n_where,
+                                  .n_rows = n_rows,
+                                  .numbers = numbers,
+                                  .n_numbers = n_numbers};
     enum am_rc rc = tables->ops->read(tables->impl, &read, &t, err);
     if (rc == AM_OK) {
         rc = each_batch(&t, n_rows, apply_where, w, err);

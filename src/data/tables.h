@@ -93,7 +93,10 @@ struct am_tables_read {
     const struct am_tables_info *info;      /* from describe; NULL = as sniffed now */
     const struct am_tables_column *columns; /* [n_columns] handed out, in this order */
     size_t n_columns;
-    uint64_t n_rows; /* UINT64_MAX = not known */
+    uint64_t n_rows;              /* UINT64_MAX = not known */
+    const struct am_str *numbers; /* [n_numbers] stored TEXT columns that expressions see as
+                                     numbers, missing where the text is none */
+    size_t n_numbers;
 };
 
 struct am_bad_cell { /* the cell that is not of its column's type; `column` empty when that was not

@@ -25,7 +25,7 @@ static struct am_tables tables;
 static char scratch[64];
 static unsigned n_made; /* numbers files and folders */
 
-static int support_setup(void **state)
+__attribute__((unused)) static int support_setup(void **state)
 {
     (void)state;
     snprintf(scratch, sizeof scratch, "/tmp/am-data-test.XXXXXX");
@@ -40,7 +40,7 @@ static int support_setup(void **state)
     return 0;
 }
 
-static int support_teardown(void **state)
+__attribute__((unused)) static int support_teardown(void **state)
 {
     (void)state;
     am_tables_close(&tables);
