@@ -130,9 +130,12 @@ static void widen(const struct am_rows *r, size_t r0, size_t n, size_t fp, const
         size_t j = 0;
         for (; j + VL <= r->f; j += VL) {
             vf v;
+            vd wide;
             memcpy(&v, x + j, sizeof v);
-            store(o + j, shift ? __builtin_convertvector(v, vd) - load(shift + j)
-                               : __builtin_convertvector(v, vd));
+            wide = __builtin_convertvector(v, vd);
+            if (shift)
+                wide -= load(shift + j);
+            store(o + j, wide);
         }
         for (; j < r->f; j++)
             o[j] = shift ? (double)x[j] - shift[j] : (double)x[j];
@@ -197,7 +200,8 @@ static void moments(const struct am_rows *r, const double *shift, double y_shift
             vf f;
             vd v, wv;
             memcpy(&f, x + j, sizeof f);
-            v = __builtin_convertvector(f, vd) - load(shift + j);
+            v = __builtin_convertvector(f, vd);
+            v -= load(shift + j);
             wv = v * splat(w);
             store(s1 + j, load(s1 + j) + wv);
             store(s2 + j, load(s2 + j) + wv * v);

@@ -118,23 +118,23 @@ static void test_bits(void **state)
         const char *model, *train;
         size_t times;
     } cases[] = {
-        {2, "{type: logistic}", "", 60},
-        {3, "{type: logistic, penalty: l1}", "", 60},
-        {0, "{type: linear}", "", 60},
-        {0, "{type: linear, penalty: l1, alpha: 0.1}", "", 60},
+        {2, "{type: logistic}", "", 30},
+        {3, "{type: logistic, penalty: l1}", "", 30},
+        {0, "{type: linear}", "", 30},
+        {0, "{type: linear, penalty: l1, alpha: 0.1}", "", 30},
         {2, "{type: logistic, solver: stochastic}", "{epochs: 2, batch_size: 256}", 10},
         {3, "{type: perceptron}", "{epochs: 2, class_weights: balanced}", 4},
         {0, "{type: mlp, layers: [32, 32], residual: true, layer_norm: true}", "{epochs: 2}", 4},
-        {3, "{type: baseline}", "", 60},
+        {3, "{type: baseline}", "", 30},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct am_arena *a = am_arena_new(0);
         struct am_learned first = {0}, l;
         fill_noise(&table, MAX_ROWS, cases[i].n_classes);
-        for (unsigned threads = 1; threads <= 3; threads++)
-            for (int file = 0; file < 2; file++) {
-                struct am_matrix *m = many(&table, cases[i].times, file ? 100000 : 0);
+        for (int file = 0; file < 2; file++) {
+            struct am_matrix *m = many(&table, cases[i].times, file ? 100000 : 0);
+            for (unsigned threads = 1; threads <= 3; threads++) {
                 struct am_learn_task t = task_of(a, &table, m, cases[i].model, cases[i].train);
                 assert_int_equal(am_pool_new(threads, &t.pool, NULL), AM_OK);
                 assert_int_equal(am_matrix_spilled(m), file);
@@ -147,8 +147,9 @@ static void test_bits(void **state)
                     am_learned_clear(&l);
                 }
                 am_pool_free(t.pool);
-                am_matrix_free(m);
             }
+            am_matrix_free(m);
+        }
         am_learned_clear(&first);
         am_arena_free(a);
     }
