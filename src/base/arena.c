@@ -231,6 +231,11 @@ enum am_rc am_arena_cleanup(struct am_arena *a, void (*fn)(void *), void *arg, s
     return AM_OK;
 }
 
+void am_arena_fail_nomem(struct am_arena *a, size_t n_bytes)
+{
+    (void)fail_alloc(a, AM_ENOMEM, n_bytes);
+}
+
 size_t am_arena_used(const struct am_arena *a)
 {
     return a->used;

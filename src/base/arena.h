@@ -28,6 +28,8 @@ struct am_str am_arena_printf(struct am_arena *a, const char *fmt, ...) AM_PRINT
  * error. */
 enum am_rc am_arena_cleanup(struct am_arena *a, void (*fn)(void *), void *arg,
                             struct am_err *err) AM_MUST_CHECK;
+/* Makes a failure of memory that the arena's owner needed elsewhere stick here too. */
+void am_arena_fail_nomem(struct am_arena *a, size_t n_bytes);
 size_t am_arena_used(const struct am_arena *a);
 enum am_rc am_arena_check(const struct am_arena *a, struct am_err *err) AM_MUST_CHECK;
 

@@ -1,4 +1,6 @@
-/* Shared by the files of eval/ only. */
+/* Shared by the files of eval/ only: weights, compensated sums, ranked rows.
+ *
+ * Not a public face. am_rank's arrays are the caller's until am_ranked_clear. Any thread. */
 #ifndef AM_EVAL_EVAL_INT_H
 #define AM_EVAL_EVAL_INT_H
 
@@ -20,7 +22,18 @@ static inline void am_sum_add(struct am_sum *a, double x)
     a->c += as >= ax ? (a->s - t) + x : (x - t) + a->s;
     a->s = t;
 }
-static inline double am_sum_value(const struct am_sum *a) { return a->s + a->c; }
+static inline double am_sum_value(const struct am_sum *a)
+{
+    return a->s + a->c;
+}
+
+/* The end of the run of equal scores that begins at i; always past i, a score that is not a number
+ * included. */
+#define AM_RANKED_TIE_END(r, i, j) ((j) < (r)->n && ((j) == (i) || (r)->score[j] == (r)->score[i]))
+
+/* Every prediction finite, every truth finite (classes: 0..n_classes-1)? Else no figure has a
+ * meaning. */
+bool am_eval_finite(const struct am_eval_input *in);
 
 /* One class against the rest, sorted by falling score. */
 struct am_ranked {

@@ -1,8 +1,10 @@
-/* The metric table and its functions. Definitions follow scikit-learn (sklearn.metrics 1.2), so that
- * figures can be compared; a metric without meaning on the rows is NaN there and here. Precision, recall
- * and F1 are of the positive class for two classes and the macro mean for more. */
+/* The metric table and its functions. Definitions follow scikit-learn (sklearn.metrics 1.2), so
+ * that figures can be compared; a metric without meaning on the rows is NaN there and here.
+ * Precision, recall and F1 are of the positive class for two classes and the macro mean for more.
+ * Pure; any thread. */
 #include "eval/eval_int.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -21,7 +23,7 @@ typedef double metric_fn(struct work *w);
 size_t am_eval_label(const struct am_eval_input *in, size_t row)
 {
     if (in->task == AM_TASK_BINARY)
-        return in->pred[row] >= (float)in->threshold;
+        return (double)in->pred[row] >= in->threshold; /* in double, as serving does */
     size_t best = 0;
     const float *p = in->pred + row * in->n_classes;
     for (size_t k = 1; k < in->n_classes; k++)
@@ -49,7 +51,8 @@ static const double *confusion(struct work *w)
             return NULL;
         }
         for (size_t i = 0; i < w->in->n_rows; i++)
-            w->confusion[(size_t)w->in->truth[i] * c + am_eval_label(w->in, i)] += am_eval_weight(w->in, i);
+            w->confusion[(size_t)w->in->truth[i] * c + am_eval_label(w->in, i)] +=
+                am_eval_weight(w->in, i);
     }
     return w->confusion;
 }
@@ -71,10 +74,22 @@ static struct cell cell_of(const double *m, size_t c, size_t k)
     return r;
 }
 
-static double ratio(double a, double b) { return b > 0 ? a / b : 0.0; }
-static double cell_precision(struct cell k) { return ratio(k.tp, k.tp + k.fp); }
-static double cell_recall(struct cell k) { return ratio(k.tp, k.tp + k.fn); }
-static double cell_f1(struct cell k) { return ratio(2 * k.tp, 2 * k.tp + k.fp + k.fn); }
+static double ratio(double a, double b)
+{
+    return b > 0 ? a / b : 0.0;
+}
+static double cell_precision(struct cell k)
+{
+    return ratio(k.tp, k.tp + k.fp);
+}
+static double cell_recall(struct cell k)
+{
+    return ratio(k.tp, k.tp + k.fn);
+}
+static double cell_f1(struct cell k)
+{
+    return ratio(2 * k.tp, 2 * k.tp + k.fp + k.fn);
+}
 
 enum average { MACRO, MICRO, WEIGHTED, NATURAL };
 
@@ -90,7 +105,8 @@ static double averaged(struct work *w, double (*of)(struct cell), enum average h
         return of(cell_of(m, c, 1));
     for (size_t k = 0; k < c; k++) {
         struct cell x = cell_of(m, c, k);
-        bool seen = x.support > 0 || x.fp > 0; /* classes absent from truth and prediction do not count */
+        bool seen =
+            x.support > 0 || x.fp > 0; /* classes absent from truth and prediction do not count */
         double v = how == WEIGHTED ? x.support : seen ? 1.0 : 0.0;
         sum += v * of(x);
         weight += v;
@@ -103,18 +119,54 @@ static double averaged(struct work *w, double (*of)(struct cell), enum average h
     return weight > 0 ? sum / weight : NAN;
 }
 
-static double m_precision(struct work *w) { return averaged(w, cell_precision, NATURAL); }
-static double m_recall(struct work *w) { return averaged(w, cell_recall, NATURAL); }
-static double m_f1(struct work *w) { return averaged(w, cell_f1, NATURAL); }
-static double m_precision_macro(struct work *w) { return averaged(w, cell_precision, MACRO); }
-static double m_recall_macro(struct work *w) { return averaged(w, cell_recall, MACRO); }
-static double m_f1_macro(struct work *w) { return averaged(w, cell_f1, MACRO); }
-static double m_precision_micro(struct work *w) { return averaged(w, cell_precision, MICRO); }
-static double m_recall_micro(struct work *w) { return averaged(w, cell_recall, MICRO); }
-static double m_f1_micro(struct work *w) { return averaged(w, cell_f1, MICRO); }
-static double m_precision_weighted(struct work *w) { return averaged(w, cell_precision, WEIGHTED); }
-static double m_recall_weighted(struct work *w) { return averaged(w, cell_recall, WEIGHTED); }
-static double m_f1_weighted(struct work *w) { return averaged(w, cell_f1, WEIGHTED); }
+static double m_precision(struct work *w)
+{
+    return averaged(w, cell_precision, NATURAL);
+}
+static double m_recall(struct work *w)
+{
+    return averaged(w, cell_recall, NATURAL);
+}
+static double m_f1(struct work *w)
+{
+    return averaged(w, cell_f1, NATURAL);
+}
+static double m_precision_macro(struct work *w)
+{
+    return averaged(w, cell_precision, MACRO);
+}
+static double m_recall_macro(struct work *w)
+{
+    return averaged(w, cell_recall, MACRO);
+}
+static double m_f1_macro(struct work *w)
+{
+    return averaged(w, cell_f1, MACRO);
+}
+static double m_precision_micro(struct work *w)
+{
+    return averaged(w, cell_precision, MICRO);
+}
+static double m_recall_micro(struct work *w)
+{
+    return averaged(w, cell_recall, MICRO);
+}
+static double m_f1_micro(struct work *w)
+{
+    return averaged(w, cell_f1, MICRO);
+}
+static double m_precision_weighted(struct work *w)
+{
+    return averaged(w, cell_precision, WEIGHTED);
+}
+static double m_recall_weighted(struct work *w)
+{
+    return averaged(w, cell_recall, WEIGHTED);
+}
+static double m_f1_weighted(struct work *w)
+{
+    return averaged(w, cell_f1, WEIGHTED);
+}
 
 static double m_accuracy(struct work *w)
 {
@@ -170,7 +222,8 @@ static double p_of(const struct am_eval_input *in, size_t row, size_t k)
     return (double)in->pred[row * in->n_classes + k];
 }
 
-static double mean_of(const struct am_eval_input *in, double (*f)(const struct am_eval_input *, size_t))
+static double mean_of(const struct am_eval_input *in,
+                      double (*f)(const struct am_eval_input *, size_t))
 {
     struct am_sum s = {0, 0}, v = {0, 0};
     for (size_t i = 0; i < in->n_rows; i++) {
@@ -180,15 +233,24 @@ static double mean_of(const struct am_eval_input *in, double (*f)(const struct a
     return am_sum_value(&v) > 0 ? am_sum_value(&s) / am_sum_value(&v) : NAN;
 }
 
-#define LOG_LOSS_EPS 1.1920928955078125e-07 /* FLT_EPSILON: predictions are float */
+#define LOG_LOSS_EPS ((double)FLT_EPSILON) /* predictions are float */
+
+static double clipped(double p)
+{
+    return p < LOG_LOSS_EPS ? LOG_LOSS_EPS : p > 1 - LOG_LOSS_EPS ? 1 - LOG_LOSS_EPS : p;
+}
 
 static double row_log_loss(const struct am_eval_input *in, size_t i)
 {
-    double p = p_of(in, i, (size_t)in->truth[i]);
-    p = p < LOG_LOSS_EPS ? LOG_LOSS_EPS : p > 1 - LOG_LOSS_EPS ? 1 - LOG_LOSS_EPS : p;
-    return -log(p);
+    double all = 0;
+    for (size_t k = 0; k < in->n_classes; k++)
+        all += clipped(p_of(in, i, k));
+    return -log(clipped(p_of(in, i, (size_t)in->truth[i])) / all);
 }
-static double m_log_loss(struct work *w) { return mean_of(w->in, row_log_loss); }
+static double m_log_loss(struct work *w)
+{
+    return mean_of(w->in, row_log_loss);
+}
 
 static double row_brier(const struct am_eval_input *in, size_t i)
 {
@@ -201,11 +263,15 @@ static double row_brier(const struct am_eval_input *in, size_t i)
     }
     return s;
 }
-static double m_brier(struct work *w) { return mean_of(w->in, row_brier); }
+static double m_brier(struct work *w)
+{
+    return mean_of(w->in, row_brier);
+}
 
 #define ECE_BINS 15
 
-static double m_ece(struct work *w) /* Guo et al. 2017: confidence of the predicted class, 15 equal bins */
+static double
+m_ece(struct work *w) /* Guo et al. 2017: confidence of the predicted class, 15 equal bins */
 {
     const struct am_eval_input *in = w->in;
     double conf[ECE_BINS] = {0}, hit[ECE_BINS] = {0}, n[ECE_BINS] = {0}, all = 0, s = 0;
@@ -242,8 +308,14 @@ static double ranked_mean(struct work *w, double (*of)(const struct am_ranked *)
     }
     return n ? sum / (double)n : NAN;
 }
-static double m_roc_auc(struct work *w) { return ranked_mean(w, am_ranked_auc); }
-static double m_average_precision(struct work *w) { return ranked_mean(w, am_ranked_ap); }
+static double m_roc_auc(struct work *w)
+{
+    return ranked_mean(w, am_ranked_auc);
+}
+static double m_average_precision(struct work *w)
+{
+    return ranked_mean(w, am_ranked_ap);
+}
 
 static double row_square(const struct am_eval_input *in, size_t i)
 {
@@ -256,14 +328,28 @@ static double row_abs(const struct am_eval_input *in, size_t i)
 }
 static double row_mape(const struct am_eval_input *in, size_t i)
 {
-    double t = fabs(in->truth[i]);
-    return row_abs(in, i) / (t > 2.220446049250313e-16 ? t : 2.220446049250313e-16);
+    return row_abs(in, i) / fmax(fabs(in->truth[i]), DBL_EPSILON);
 }
-static double row_truth(const struct am_eval_input *in, size_t i) { return in->truth[i]; }
-static double m_mse(struct work *w) { return mean_of(w->in, row_square); }
-static double m_rmse(struct work *w) { return sqrt(m_mse(w)); }
-static double m_mae(struct work *w) { return mean_of(w->in, row_abs); }
-static double m_mape(struct work *w) { return mean_of(w->in, row_mape); }
+static double row_truth(const struct am_eval_input *in, size_t i)
+{
+    return in->truth[i];
+}
+static double m_mse(struct work *w)
+{
+    return mean_of(w->in, row_square);
+}
+static double m_rmse(struct work *w)
+{
+    return sqrt(m_mse(w));
+}
+static double m_mae(struct work *w)
+{
+    return mean_of(w->in, row_abs);
+}
+static double m_mape(struct work *w)
+{
+    return mean_of(w->in, row_mape);
+}
 
 static double m_r2(struct work *w)
 {
@@ -280,65 +366,96 @@ static double m_r2(struct work *w)
     return 1.0 - am_sum_value(&a) / am_sum_value(&b);
 }
 
+struct weighted {
+    double value, weight;
+};
+
 static int by_value(const void *x, const void *y)
 {
-    double a = *(const double *)x, b = *(const double *)y;
+    double a = ((const struct weighted *)x)->value, b = ((const struct weighted *)y)->value;
     return (a > b) - (a < b);
 }
 
-static double median_of(struct work *w, double (*f)(const struct am_eval_input *, size_t))
+/* f of every row with its weight, by rising value; NULL = out of memory. The caller frees. */
+static struct weighted *sorted_of(struct work *w, double (*f)(const struct am_eval_input *, size_t))
 {
     size_t n = w->in->n_rows;
-    double *v = am_alloc_array(n ? n : 1, sizeof *v), m = NAN;
+    struct weighted *v = am_alloc_array(n, sizeof *v);
     if (!v) {
         w->rc = am_fail_nomem(w->err, n * sizeof *v);
-        return NAN;
+        return NULL;
     }
     for (size_t i = 0; i < n; i++)
-        v[i] = f(w->in, i);
+        v[i] = (struct weighted){f(w->in, i), am_eval_weight(w->in, i)};
     qsort(v, n, sizeof *v, by_value);
-    if (n)
-        m = n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+    return v;
+}
+
+/* The lower weighted median (scikit-learn's) with weights, else the mean of the two in the middle.
+ */
+static double median_of(struct work *w, double (*f)(const struct am_eval_input *, size_t))
+{
+    size_t n = w->in->n_rows, k = 0;
+    struct weighted *v = sorted_of(w, f);
+    double m, all = 0, below = 0;
+    if (!v)
+        return NAN;
+    m = n % 2 ? v[n / 2].value : (v[n / 2 - 1].value + v[n / 2].value) / 2;
+    for (size_t i = 0; i < n; i++)
+        all += v[i].weight;
+    for (; w->in->weight && k < n; k++) {
+        below += v[k].weight;
+        if (below > 0 && below >= all / 2)
+            break;
+    }
+    if (w->in->weight)
+        m = k < n ? v[k].value : NAN;
     am_free(v);
     return m;
 }
-static double m_median_ae(struct work *w) { return median_of(w, row_abs); }
+static double m_median_ae(struct work *w)
+{
+    return median_of(w, row_abs);
+}
 
 /* Classes: of the predicted class's index; numbers: of the value. */
 static double row_prediction(const struct am_eval_input *in, size_t i)
 {
     return in->task == AM_TASK_REGRESSION ? (double)in->pred[i] : (double)am_eval_label(in, i);
 }
-static double m_prediction_mean(struct work *w) { return mean_of(w->in, row_prediction); }
-static double m_prediction_median(struct work *w) { return median_of(w, row_prediction); }
+static double m_prediction_mean(struct work *w)
+{
+    return mean_of(w->in, row_prediction);
+}
+static double m_prediction_median(struct work *w)
+{
+    return median_of(w, row_prediction);
+}
 static double m_prediction_variance(struct work *w)
 {
-    double mean = mean_of(w->in, row_prediction), n = 0;
-    struct am_sum s = {0, 0};
+    double mean = mean_of(w->in, row_prediction);
+    struct am_sum s = {0, 0}, n = {0, 0};
     for (size_t i = 0; i < w->in->n_rows; i++) {
         double d = row_prediction(w->in, i) - mean;
         am_sum_add(&s, am_eval_weight(w->in, i) * d * d);
-        n += am_eval_weight(w->in, i);
+        am_sum_add(&n, am_eval_weight(w->in, i));
     }
-    return n > 0 ? am_sum_value(&s) / n : NAN;
+    return am_sum_value(&n) > 0 ? am_sum_value(&s) / am_sum_value(&n) : NAN;
 }
 static double m_prediction_mode(struct work *w)
 {
-    size_t n = w->in->n_rows, best_n = 0;
-    double *v = am_alloc_array(n ? n : 1, sizeof *v), best = NAN;
-    if (!v) {
-        w->rc = am_fail_nomem(w->err, n * sizeof *v);
+    size_t n = w->in->n_rows;
+    struct weighted *v = sorted_of(w, row_prediction);
+    double best = NAN, most = 0;
+    if (!v)
         return NAN;
-    }
-    for (size_t i = 0; i < n; i++)
-        v[i] = row_prediction(w->in, i);
-    qsort(v, n, sizeof *v, by_value);
     for (size_t i = 0, j; i < n; i = j) {
-        for (j = i; j < n && v[j] == v[i]; j++)
-            ;
-        if (j - i > best_n) {
-            best_n = j - i;
-            best = v[i];
+        double weight = 0;
+        for (j = i; j < n && v[j].value <= v[i].value; j++)
+            weight += v[j].weight;
+        if (weight > most) { /* the smallest of equally frequent ones stays */
+            most = weight;
+            best = v[i].value;
         }
     }
     am_free(v);
@@ -354,8 +471,10 @@ static double m_prediction_mode(struct work *w)
 static const struct am_metric_info infos[] = {
     {"accuracy", CLS, UP, false, "Share of rows with the right class."},
     {"balanced_accuracy", CLS, UP, false, "Mean recall of the classes."},
-    {"precision", CLS, UP, false, "Share of the predicted positives that are right; macro mean for more classes."},
-    {"recall", CLS, UP, false, "Share of the true positives that are found; macro mean for more classes."},
+    {"precision", CLS, UP, false,
+     "Share of the predicted positives that are right; macro mean for more classes."},
+    {"recall", CLS, UP, false,
+     "Share of the true positives that are found; macro mean for more classes."},
     {"f1", CLS, UP, false, "Harmonic mean of precision and recall; macro mean for more classes."},
     {"precision_macro", CLS, UP, false, "Mean precision of the classes."},
     {"recall_macro", CLS, UP, false, "Mean recall of the classes."},
@@ -370,8 +489,10 @@ static const struct am_metric_info infos[] = {
     {"log_loss", CLS, DOWN, true, "Mean negative log of the true class's probability."},
     {"brier", CLS, DOWN, true, "Mean squared distance of probability and truth."},
     {"ece", CLS, DOWN, true, "Expected calibration error over 15 bins of confidence."},
-    {"roc_auc", CLS, UP, false, "Area under the ROC curve; macro mean of one against the rest for more classes."},
-    {"average_precision", CLS, UP, false, "Area under the precision-recall steps; macro mean for more classes."},
+    {"roc_auc", CLS, UP, false,
+     "Area under the ROC curve; macro mean of one against the rest for more classes."},
+    {"average_precision", CLS, UP, false,
+     "Area under the precision-recall steps; macro mean for more classes."},
     {"mse", REG, DOWN, false, "Mean squared error."},
     {"rmse", REG, DOWN, false, "Root of the mean squared error."},
     {"mae", REG, DOWN, false, "Mean absolute error."},
@@ -383,12 +504,36 @@ static const struct am_metric_info infos[] = {
     {"prediction_mode", REG | CLS, AM_METRIC_NEITHER, false, "Most frequent prediction."},
     {"prediction_variance", REG | CLS, AM_METRIC_NEITHER, false, "Variance of the predictions."},
 };
-static metric_fn *const functions[] = {
-    m_accuracy, m_balanced_accuracy, m_precision, m_recall, m_f1, m_precision_macro, m_recall_macro,
-    m_f1_macro, m_precision_micro, m_recall_micro, m_f1_micro, m_precision_weighted,
-    m_recall_weighted, m_f1_weighted, m_mcc, m_log_loss, m_brier, m_ece, m_roc_auc,
-    m_average_precision, m_mse, m_rmse, m_mae, m_median_ae, m_r2, m_mape, m_prediction_mean,
-    m_prediction_median, m_prediction_mode, m_prediction_variance};
+static metric_fn *const functions[] = {m_accuracy,
+                                       m_balanced_accuracy,
+                                       m_precision,
+                                       m_recall,
+                                       m_f1,
+                                       m_precision_macro,
+                                       m_recall_macro,
+                                       m_f1_macro,
+                                       m_precision_micro,
+                                       m_recall_micro,
+                                       m_f1_micro,
+                                       m_precision_weighted,
+                                       m_recall_weighted,
+                                       m_f1_weighted,
+                                       m_mcc,
+                                       m_log_loss,
+                                       m_brier,
+                                       m_ece,
+                                       m_roc_auc,
+                                       m_average_precision,
+                                       m_mse,
+                                       m_rmse,
+                                       m_mae,
+                                       m_median_ae,
+                                       m_r2,
+                                       m_mape,
+                                       m_prediction_mean,
+                                       m_prediction_median,
+                                       m_prediction_mode,
+                                       m_prediction_variance};
 #define N_METRICS (sizeof infos / sizeof infos[0])
 _Static_assert(sizeof functions / sizeof functions[0] == N_METRICS, "one function a metric");
 
@@ -408,36 +553,57 @@ const struct am_metric_info *am_metric_find(struct am_str name)
 
 const char *const *am_metrics_default(enum am_task task)
 {
-    static const char *const binary[] = {"accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", NULL};
+    static const char *const binary[] = {"accuracy", "precision", "recall", "f1",
+                                         "roc_auc",  "log_loss",  NULL};
     static const char *const multi[] = {"accuracy", "f1", "roc_auc", "log_loss", NULL};
     static const char *const regression[] = {"r2", "rmse", "mae", NULL};
     return task == AM_TASK_BINARY ? binary : task == AM_TASK_MULTICLASS ? multi : regression;
 }
 
-enum am_rc am_metric(const struct am_eval_input *in, struct am_str name, double *out, struct am_err *err)
+bool am_eval_finite(const struct am_eval_input *in)
+{
+    size_t n = in->n_rows * (in->task == AM_TASK_MULTICLASS ? in->n_classes : 1);
+    bool ok = true;
+    for (size_t i = 0; i < n; i++)
+        ok = ok && isfinite(in->pred[i]);
+    for (size_t i = 0; i < in->n_rows; i++)
+        ok = ok && (in->task == AM_TASK_REGRESSION
+                        ? isfinite(in->truth[i])
+                        : in->truth[i] >= 0 && in->truth[i] < (double)in->n_classes);
+    return ok;
+}
+
+static enum am_rc unknown_metric(struct am_str name, struct am_err *err)
+{
+    const char *names[N_METRICS];
+    for (size_t i = 0; i < N_METRICS; i++)
+        names[i] = infos[i].name;
+    const char *near = am_str_nearest(name, names, N_METRICS);
+    am_fail(err, AM_EUSAGE, "there is no metric \"%.*s\"", AM_FMT(name));
+    if (near)
+        am_hint(err, "Did you mean \"%s\"?", near);
+    else
+        am_hint(err, "docs/RECIPE.md lists the metrics.");
+    return AM_EUSAGE;
+}
+
+enum am_rc am_metric(const struct am_eval_input *in, struct am_str name, double *out,
+                     struct am_err *err)
 {
     struct work w = {.in = in, .err = err, .rc = AM_OK};
     const struct am_metric_info *m = am_metric_find(name);
-    if (!m) {
-        const char *names[N_METRICS];
-        for (size_t i = 0; i < N_METRICS; i++)
-            names[i] = infos[i].name;
-        const char *near = am_str_nearest(name, names, N_METRICS);
-        am_fail(err, AM_EUSAGE, "there is no metric \"%.*s\"", AM_FMT(name));
-        if (near)
-            am_hint(err, "Did you mean \"%s\"?", near);
-        else
-            am_hint(err, "docs/RECIPE.md lists the metrics.");
-        return AM_EUSAGE;
-    }
-    if (!(m->tasks & 1u << in->task)) {
+    if (!m)
+        return unknown_metric(name, err);
+    if (!(m->tasks & (1u << in->task))) {
         am_fail(err, AM_EUSAGE, "metric \"%s\" does not fit this task", m->name);
-        am_hint(err, m->tasks == REG ? "It is for regression; classes have accuracy, f1, roc_auc and others."
-                                     : "It is for classes; regression has r2, rmse, mae and others.");
+        if (m->tasks == REG)
+            am_hint(err, "It is for regression; classes have accuracy, f1, roc_auc and others.");
+        else
+            am_hint(err, "It is for classes; regression has r2, rmse, mae and others.");
         return AM_EUSAGE;
     }
     *out = NAN;
-    if (in->n_rows == 0 || (m->needs_probabilities && in->scores))
+    if (in->n_rows == 0 || (m->needs_probabilities && in->scores) || !am_eval_finite(in))
         return AM_OK;
     *out = functions[m - infos](&w);
     am_free(w.confusion);
@@ -454,8 +620,8 @@ static enum am_rc composite_value(void *ctx, struct am_str name, double *out, st
 }
 
 enum am_rc am_metrics_node(const struct am_eval_input *in, const struct am_str *names, size_t n,
-                           const struct am_node *composite, struct am_arena *a, struct am_node **out,
-                           struct am_err *err)
+                           const struct am_node *composite, struct am_arena *a,
+                           struct am_node **out, struct am_err *err)
 {
     struct composite_ctx ctx = {in};
     double v;

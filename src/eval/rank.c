@@ -1,5 +1,6 @@
-/* Rows sorted by score, one class against the rest: ROC AUC and average precision. Ties share a rank, as
- * Fawcett 2006 and scikit-learn do. The sort is a stable radix sort over the float's bits. */
+/* Rows sorted by score, one class against the rest: ROC AUC and average precision. Ties share a
+ * rank, as Fawcett 2006 and scikit-learn do. The sort is a stable radix sort over the float's bits.
+ * Not a public face; callers clear what am_rank made. Any thread. */
 #include "eval/eval_int.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@ static uint32_t sort_key(float f)
     union {
         float f;
         uint32_t u;
-    } v = {.f = f};
+    } v = {.f = f + 0.0f}; /* -0 becomes 0: they tie */
     uint32_t k = v.u & 0x80000000u ? ~v.u : v.u | 0x80000000u;
     return ~k;
 }
@@ -45,9 +46,11 @@ enum am_rc am_rank(const struct am_eval_input *in, size_t cls, struct am_ranked 
                    struct am_err *err)
 {
     size_t n = in->n_rows, stride = in->task == AM_TASK_MULTICLASS ? in->n_classes : 1;
+    *out = (struct am_ranked){.n = n};
+    if (n > UINT32_MAX)
+        return am_fail(err, AM_ELIMIT, "%zu rows to rank, at most %u allowed", n, UINT32_MAX);
     const float *score = in->pred + (in->task == AM_TASK_MULTICLASS ? cls : 0);
     uint32_t *order = am_alloc_array(n ? n : 1, sizeof *order);
-    *out = (struct am_ranked){.n = n};
     out->score = am_alloc_array(n ? n : 1, sizeof *out->score);
     out->weight = am_alloc_array(n ? n : 1, sizeof *out->weight);
     out->hit = am_alloc_array(n ? n : 1, 1);
@@ -89,7 +92,7 @@ double am_ranked_auc(const struct am_ranked *r)
     for (size_t i = 0; i < r->n;) {
         double dp = 0, dn = 0;
         size_t j = i;
-        for (; j < r->n && r->score[j] == r->score[i]; j++)
+        for (; AM_RANKED_TIE_END(r, i, j); j++)
             *(r->hit[j] ? &dp : &dn) += r->weight[j];
         am_sum_add(&area, dn * (tp + dp / 2));
         tp += dp;
@@ -107,7 +110,7 @@ double am_ranked_ap(const struct am_ranked *r)
     for (size_t i = 0; i < r->n;) {
         double dp = 0, dn = 0;
         size_t j = i;
-        for (; j < r->n && r->score[j] == r->score[i]; j++)
+        for (; AM_RANKED_TIE_END(r, i, j); j++)
             *(r->hit[j] ? &dp : &dn) += r->weight[j];
         tp += dp;
         all += dp + dn;

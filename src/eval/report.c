@@ -1,4 +1,8 @@
-/* Turns the report tree into one HTML file; see report.h for the tree. */
+/* Turns the report tree into one HTML file; see report.h for the tree.
+ *
+ * Not a template engine: each section is a function that prints itself when its keys are there.
+ * Texts from data are printed by text() or am_html_text() only, which escape. Memory that is out
+ * sticks in the buffer. Pure; any thread. */
 #include "eval/report.h"
 
 #include <math.h>
@@ -6,67 +10,167 @@
 
 #include "base/alloc.h"
 
+#define CLASSES_SHOWN 30
+#define COLUMNS_SHOWN 200
+#define IMPORTANCE_SHOWN 30
+
 static const char style[] =
-    ":root{color-scheme:light dark;--fg:#1e293b;--bg:#fff;--mute:#64748b;--line:#e2e8f0;--soft:#f8fafc}"
-    "@media(prefers-color-scheme:dark){:root{--fg:#e2e8f0;--bg:#0f172a;--mute:#94a3b8;--line:#334155;--soft:#1e293b}}"
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:0 auto;padding:24px;color:var(--fg);"
-    "background:var(--bg)}h1{font-size:24px;margin:0}h2{font-size:18px;margin:32px 0 8px;border-bottom:1px solid "
-    "var(--line)}table{border-collapse:collapse;margin:8px 0}th,td{padding:4px 12px;border-bottom:1px solid "
-    "var(--line);text-align:right}th:first-child,td:first-child{text-align:left}th{font-weight:600;color:var(--mute)}"
-    ".plots{display:flex;flex-wrap:wrap;gap:12px}.plots svg{width:360px;max-width:100%;background:var(--soft);"
-    "border-radius:8px}.grid{stroke:var(--line)}.diagonal{stroke:var(--mute);stroke-dasharray:4}"
-    ".tick{font-size:10px;fill:var(--mute)}.label{font-size:11px;fill:var(--mute)}.title{font-size:13px;fill:var(--fg);"
-    "font-weight:600}.mute{color:var(--mute)}.advice{border-left:4px solid #d97706;padding:4px 12px;margin:8px 0;"
-    "background:var(--soft)}.good{border-color:#16a34a}pre{background:var(--soft);padding:12px;overflow:auto}"
-    ".bar{display:inline-block;height:10px;background:#2563eb;border-radius:2px}.hit{background:#16a34a33}";
+    ":root{color-scheme:light "
+    "dark;--fg:#1e293b;--bg:#fff;--mute:#5b6778;--line:#dbe2ea;--soft:#f5f7fa;"
+    "--good:#15803d;--warn:#d97706;--hit:#16a34a2e;--miss:#dc262629;--c0:#2563eb;--c1:#dc2626;--c2:"
+    "#16a34a;"
+    "--c3:#d97706;--c4:#7c3aed;--c5:#0891b2;--c6:#be185d;--c7:#4d7c0f;--c8:#475569;--c9:#92400e;"
+    "--c10:#0f766e;--c11:#c026d3}\n"
+    "@media(prefers-color-scheme:dark){:root{--fg:#e2e8f0;--bg:#0f172a;--mute:#9aa8bb;--line:#"
+    "334155;"
+    "--soft:#1b2638;--good:#4ade80;--warn:#fbbf24;--hit:#22c55e40;--miss:#f8717140;--c0:#60a5fa;--"
+    "c1:#f87171;"
+    "--c2:#4ade80;--c3:#fbbf24;--c4:#a78bfa;--c5:#22d3ee;--c6:#f472b6;--c7:#a3e635;--c8:#cbd5e1;--"
+    "c9:#fb923c;"
+    "--c10:#2dd4bf;--c11:#e879f9}}\n"
+    "*{box-sizing:border-box}body{font:15px/1.5 system-ui,sans-serif;max-width:1160px;margin:0 "
+    "auto;"
+    "padding:24px;color:var(--fg);background:var(--bg);overflow-wrap:anywhere}\n"
+    "h1{font-size:24px;margin:0}h2{font-size:18px;margin:32px 0 8px;padding-bottom:2px;"
+    "border-bottom:1px solid var(--line)}.wide{overflow-x:auto}\n"
+    "table{border-collapse:collapse;margin:8px "
+    "0;font-variant-numeric:tabular-nums}th,td{padding:4px 12px;"
+    "border-bottom:1px solid var(--line);text-align:right;overflow-wrap:normal}th:first-child,"
+    "td:first-child,.texts td,.texts th{text-align:left}th{font-weight:600;color:var(--mute)}\n"
+    ".plots{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}.plots svg{width:360px;"
+    "max-width:100%;background:var(--soft);border-radius:8px}.grid{stroke:var(--line)}"
+    ".diagonal{stroke:var(--mute);stroke-dasharray:4}.tick{font-size:10px;fill:var(--mute)}"
+    ".label{font-size:11px;fill:var(--mute)}.title{font-size:13px;fill:var(--fg);font-weight:600}\n"
+    ".line{fill:none;stroke:currentColor;stroke-width:1.6}.fill{fill:currentColor}"
+    ".dot{fill:currentColor;fill-opacity:.5}.s0{color:var(--c0)}.s1{color:var(--c1)}.s2{color:var(-"
+    "-c2)}"
+    ".s3{color:var(--c3)}.s4{color:var(--c4)}.s5{color:var(--c5)}.s6{color:var(--c6)}.s7{color:var("
+    "--c7)}"
+    ".s8{color:var(--c8)}.s9{color:var(--c9)}.s10{color:var(--c10)}.s11{color:var(--c11)}\n"
+    ".mute{color:var(--mute)}.advice{border-left:4px solid var(--warn);padding:6px 12px;margin:8px "
+    "0;"
+    "background:var(--soft);border-radius:0 6px 6px 0}.good{border-color:var(--good)}"
+    "pre{background:var(--soft);padding:12px;overflow:auto;border-radius:8px;font-size:13px;line-"
+    "height:1.45}"
+    ".bar{display:inline-block;height:10px;background:var(--c0);border-radius:2px}"
+    ".hit{background:var(--hit)}.miss{background:var(--miss)}";
 
 static void text(struct am_buf *o, const struct am_node *m, const char *key)
 {
     am_html_text(o, am_node_str(m, key, ""));
 }
 
+static void node_text(struct am_buf *o, const struct am_node *n)
+{
+    struct am_str s;
+    int64_t i;
+    if (am_node_as_str(n, &s))
+        am_html_text(o, s);
+    else if (am_node_as_i64(n, &i))
+        am_buf_printf(o, "%lld", (long long)i);
+}
+
+/* Four decimals below 100, two above, powers of ten where neither says anything. */
 static void number(struct am_buf *o, const struct am_node *n)
 {
     double v;
-    if (am_node_as_f64(n, &v) && isfinite(v))
-        am_buf_printf(o, fabs(v) >= 1e6 || (v != 0 && fabs(v) < 1e-3) ? "%.4g" : "%.4f", v);
-    else
+    if (!am_node_as_f64(n, &v) || !isfinite(v)) {
         am_buf_cstr(o, "&ndash;");
+        return;
+    }
+    double size = fabs(v);
+    const char *fmt = size >= 1e9 || (v != 0 && size < 1e-3) ? "%.3e"
+                      : size >= 100                          ? "%.2f"
+                                                             : "%.4f";
+    am_buf_printf(o, fmt, v);
 }
 
-static void heading(struct am_buf *o, const char *s) { am_buf_printf(o, "<h2>%s</h2>\n", am_tr(s)); }
+/* NULL unless the value is a list with something in it. */
+static const struct am_node *items(const struct am_node *m, const char *key)
+{
+    const struct am_node *n = am_node_get(m, key);
+    return n && n->kind == AM_NODE_LIST && n->list.n ? n : NULL;
+}
+
+static void heading(struct am_buf *o, const char *s)
+{
+    am_buf_printf(o, "<h2>%s</h2>\n", am_tr(s));
+}
+
+/* The rows that the plots and tables are of. */
+static const char *held_out(const struct am_node *r)
+{
+    const struct am_node *rows = am_node_get(r, "rows");
+    return rows && am_node_i64(rows, "test", 0) == 0 ? am_tr("validation") : am_tr("test");
+}
+
+/* ---- head ---- */
+
+static void fact(struct am_buf *o, const struct am_node *r, const char *key, const char *label)
+{
+    struct am_str s = am_node_str(r, key, "");
+    if (s.len == 0)
+        return;
+    am_buf_printf(o, "<span class='mute'>%s</span> <b>", am_tr(label));
+    am_html_text(o, s);
+    am_buf_cstr(o, "</b> &emsp;");
+}
+
+static void count(struct am_buf *o, const struct am_node *m, const char *key, const char *label)
+{
+    int64_t n;
+    if (am_node_as_i64(am_node_get(m, key), &n) && n >= 0)
+        am_buf_printf(o, "<span class='mute'>%s</span> %lld &emsp;", am_tr(label), (long long)n);
+}
 
 static void head(struct am_buf *o, const struct am_node *r)
 {
     const struct am_node *rows = am_node_get(r, "rows");
-    am_buf_printf(o, "<!doctype html>\n<html lang='%s'><head><meta charset='utf-8'><meta name='viewport' "
-                     "content='width=device-width,initial-scale=1'><title>", am_tr("en"));
+    am_buf_printf(o,
+                  "<!doctype html>\n<html lang='%s'><head><meta charset='utf-8'><meta "
+                  "name='viewport' content='width=device-width,initial-scale=1'><title>",
+                  am_tr("en"));
     text(o, r, "title");
     am_buf_printf(o, "</title><style>%s</style></head><body>\n<h1>", style);
     text(o, r, "title");
-    am_buf_cstr(o, "</h1><p class='mute'>");
-    am_buf_printf(o, "%s <b>", am_tr("Task:"));
-    text(o, r, "task");
-    am_buf_printf(o, "</b> &middot; %s <b>", am_tr("learner:"));
-    text(o, r, "learner");
-    am_buf_printf(o, "</b> &middot; %s <b>", am_tr("target:"));
-    text(o, r, "target");
-    am_buf_printf(o, "</b> &middot; %s ", am_tr("run"));
-    text(o, r, "run");
-    am_buf_cstr(o, " &middot; ");
-    text(o, r, "created");
-    am_buf_printf(o, "<br>%s %lld, %s %lld, %s %lld &middot; %lld %s &middot; %lld %s</p>\n",
-                  am_tr("rows: training"), (long long)am_node_i64(rows, "train", 0), am_tr("validation"),
-                  (long long)am_node_i64(rows, "validation", 0), am_tr("test"),
-                  (long long)am_node_i64(rows, "test", 0), (long long)am_node_i64(r, "features", 0),
-                  am_tr("features"), (long long)am_node_i64(r, "parameters", 0), am_tr("parameters"));
+    am_buf_cstr(o, "</h1>\n<p>");
+    fact(o, r, "task", "task");
+    fact(o, r, "learner", "learner");
+    fact(o, r, "target", "target");
+    fact(o, r, "model", "model");
+    am_buf_cstr(o, "<br>");
+    count(o, rows, "train", "training rows");
+    count(o, rows, "validation", "validation rows");
+    count(o, rows, "test", "test rows");
+    count(o, rows, "dropped", "dropped rows");
+    count(o, r, "features", "features");
+    count(o, r, "parameters", "parameters");
+    am_buf_cstr(o, "<br>");
+    fact(o, r, "created", "created");
+    fact(o, r, "run", "run");
+    fact(o, r, "dataset", "dataset");
+    am_buf_cstr(o, "</p>\n");
+}
+
+/* ---- figures ---- */
+
+static void interval(struct am_buf *o, const struct am_node *band)
+{
+    am_buf_cstr(o, "<td>");
+    if (band) {
+        number(o, am_node_get(band, "low"));
+        am_buf_cstr(o, " &hellip; ");
+        number(o, am_node_get(band, "high"));
+    }
+    am_buf_cstr(o, "</td>");
 }
 
 static void metrics(struct am_buf *o, const struct am_node *r)
 {
     static const char *const parts[] = {"train", "validation", "test", "baseline"};
     static const char *const names[] = {"training", "validation", "test", "baseline"};
-    const struct am_node *m = am_node_get(r, "metrics"), *ci = am_node_get(r, "intervals"), *all = NULL;
+    const struct am_node *m = am_node_get(r, "metrics"), *ci = am_node_get(r, "intervals");
+    const struct am_node *all = NULL;
     for (size_t k = 0; k < 4; k++) {
         const struct am_node *p = am_node_get(m, parts[k]);
         if (p && p->kind == AM_NODE_MAP && (!all || p->map.n > all->map.n))
@@ -75,38 +179,85 @@ static void metrics(struct am_buf *o, const struct am_node *r)
     if (!all)
         return;
     heading(o, "How good is it?");
-    am_buf_printf(o, "<table><tr><th>%s</th>", am_tr("metric"));
+    am_buf_printf(o, "<div class='wide'><table><tr><th>%s</th>", am_tr("metric"));
     for (size_t k = 0; k < 4; k++)
-        am_buf_printf(o, "<th>%s</th>", am_tr(names[k]));
-    am_buf_printf(o, "<th>%s</th></tr>\n", am_tr("95 % interval (test)"));
+        if (am_node_get(m, parts[k]))
+            am_buf_printf(o, "<th>%s</th>", am_tr(names[k]));
+    if (ci)
+        am_buf_printf(o, "<th>%s (%s)</th>", am_tr("95 % interval"), held_out(r));
+    am_buf_cstr(o, "</tr>\n");
     for (size_t i = 0; i < all->map.n; i++) {
         struct am_str key = all->map.pairs[i].key;
-        const struct am_node *band = am_node_get_str(ci, key);
         am_buf_cstr(o, "<tr><td>");
         am_html_text(o, key);
         am_buf_cstr(o, "</td>");
         for (size_t k = 0; k < 4; k++) {
+            const struct am_node *p = am_node_get(m, parts[k]);
+            if (!p)
+                continue;
             am_buf_cstr(o, "<td>");
-            number(o, am_node_get_str(am_node_get(m, parts[k]), key));
+            number(o, am_node_get_str(p, key));
             am_buf_cstr(o, "</td>");
         }
-        am_buf_cstr(o, "<td>");
-        if (band) {
-            number(o, am_node_get(band, "low"));
-            am_buf_cstr(o, " &hellip; ");
-            number(o, am_node_get(band, "high"));
-        }
+        if (ci)
+            interval(o, am_node_get_str(ci, key));
+        am_buf_cstr(o, "</tr>\n");
+    }
+    am_buf_printf(o, "</table></div><p class='mute'>%s</p>\n",
+                  am_tr("The baseline always guesses the most frequent class, or the mean. Test "
+                        "rows were seen by nothing that was fitted."));
+}
+
+static void mean_and_deviation(struct am_buf *o, const struct am_node *m)
+{
+    number(o, am_node_get(m, "mean"));
+    am_buf_cstr(o, " &plusmn; ");
+    number(o, am_node_get(m, "deviation"));
+}
+
+static void folds(struct am_buf *o, const struct am_node *r)
+{
+    const struct am_node *f = am_node_get(r, "folds"), *m = am_node_get(f, "metrics");
+    const struct am_node *each = items(f, "each");
+    if (!m || m->kind != AM_NODE_MAP)
+        return;
+    heading(o, "Cross-validation");
+    am_buf_printf(o, "<table><tr><th>%s</th><th>%s (%zu %s)</th></tr>\n", am_tr("metric"),
+                  am_tr("mean &plusmn; deviation"), each ? each->list.n : 0, am_tr("folds"));
+    for (size_t i = 0; i < m->map.n; i++) {
+        am_buf_cstr(o, "<tr><td>");
+        am_html_text(o, m->map.pairs[i].key);
+        am_buf_cstr(o, "</td><td>");
+        mean_and_deviation(o, m->map.pairs[i].value);
         am_buf_cstr(o, "</td></tr>\n");
     }
-    am_buf_printf(o, "</table><p class='mute'>%s</p>\n",
-                  am_tr("The baseline always guesses the most frequent class, or the mean. Test rows were seen by "
-                        "nothing that was fitted."));
+    am_buf_cstr(o, "</table>\n");
+}
+
+static void summary(struct am_buf *o, const struct am_node *r)
+{
+    static const char *const keys[] = {"mean", "median", "mode", "variance"};
+    const struct am_node *m = am_node_get(r, "predictions"), *t = am_node_get(r, "threshold");
+    if (!m)
+        return;
+    am_buf_printf(o, "<p class='mute'>%s (%s): ", am_tr("Predictions"), held_out(r));
+    for (size_t i = 0; i < 4; i++) {
+        am_buf_printf(o, "%s%s ", i ? ", " : "", am_tr(keys[i]));
+        number(o, am_node_get(m, keys[i]));
+    }
+    if (am_node_get(r, "classes"))
+        am_buf_printf(o, " %s", am_tr("(classes counted from 0)"));
+    if (t) {
+        am_buf_printf(o, "; %s ", am_tr("decision threshold"));
+        number(o, t);
+    }
+    am_buf_cstr(o, "</p>\n");
 }
 
 static void advice(struct am_buf *o, const struct am_node *r)
 {
     const struct am_node *list = am_node_get(r, "advice");
-    if (!list)
+    if (!list || list->kind != AM_NODE_LIST)
         return;
     heading(o, "Advice");
     for (size_t i = 0; i < list->list.n; i++) {
@@ -120,69 +271,94 @@ static void advice(struct am_buf *o, const struct am_node *r)
         am_buf_printf(o, "<div class='advice good'>%s</div>\n", am_tr("Nothing stands out."));
 }
 
+static void confusion_row(struct am_buf *o, const struct am_node *row, size_t i)
+{
+    if (!row || row->kind != AM_NODE_LIST)
+        return;
+    for (size_t j = 0; j < row->list.n; j++) {
+        int64_t n = 0;
+        (void)am_node_as_i64(row->list.items[j], &n);
+        am_buf_printf(o, "<td%s>%lld</td>",
+                      i == j ? " class='hit'"
+                      : n    ? " class='miss'"
+                             : "",
+                      (long long)n);
+    }
+}
+
 static void confusion(struct am_buf *o, const struct am_node *r)
 {
-    const struct am_node *c = am_node_get(r, "confusion"), *names = am_node_get(r, "classes");
-    struct am_str s;
-    if (!c || !names || c->list.n > 30)
+    const struct am_node *c = items(r, "confusion"), *names = items(r, "classes");
+    if (!c || !names)
         return;
-    heading(o, "Confusion matrix (test rows)");
-    am_buf_printf(o, "<table><tr><th>%s</th>", am_tr("truth \\ predicted"));
+    am_buf_printf(o, "<h2>%s (%s)</h2>\n", am_tr("Confusion matrix"), held_out(r));
+    if (c->list.n > CLASSES_SHOWN) {
+        am_buf_printf(o, "<p class='mute'>%zu %s</p>\n", c->list.n,
+                      am_tr("classes are too many for a table; report.json has it."));
+        return;
+    }
+    am_buf_printf(o, "<div class='wide'><table><tr><th>%s</th>", am_tr("truth \\ predicted"));
     for (size_t j = 0; j < names->list.n; j++) {
         am_buf_cstr(o, "<th>");
-        if (am_node_as_str(names->list.items[j], &s))
-            am_html_text(o, s);
+        node_text(o, names->list.items[j]);
         am_buf_cstr(o, "</th>");
     }
     am_buf_cstr(o, "</tr>\n");
     for (size_t i = 0; i < c->list.n; i++) {
         am_buf_cstr(o, "<tr><td>");
-        if (i < names->list.n && am_node_as_str(names->list.items[i], &s))
-            am_html_text(o, s);
+        if (i < names->list.n)
+            node_text(o, names->list.items[i]);
         am_buf_cstr(o, "</td>");
-        for (size_t j = 0; j < c->list.items[i]->list.n; j++) {
-            int64_t n = 0;
-            (void)am_node_as_i64(c->list.items[i]->list.items[j], &n);
-            am_buf_printf(o, "<td%s>%lld</td>", i == j ? " class='hit'" : "", (long long)n);
-        }
+        confusion_row(o, c->list.items[i], i);
         am_buf_cstr(o, "</tr>\n");
     }
-    am_buf_cstr(o, "</table>\n");
+    am_buf_cstr(o, "</table></div>\n");
 }
 
 /* ---- plots ---- */
 
-static double *doubles(const struct am_node *list, size_t *n)
+#define SERIES 12
+#define NAME_BYTES 128
+
+struct drawing {
+    struct am_svg_series series[SERIES];
+    char names[SERIES][NAME_BYTES];
+    double *owned[2 * SERIES];
+    size_t n, n_owned;
+};
+
+/* NULL and a failed buffer when memory is out. The caller frees. */
+static double *doubles(struct am_buf *o, const struct am_node *list, size_t *n)
 {
     *n = list && list->kind == AM_NODE_LIST ? list->list.n : 0;
     double *v = am_alloc_array(*n + 1, sizeof *v);
-    if (!v)
+    if (!v) {
         *n = 0;
+        o->failed = o->failed == AM_OK ? AM_ENOMEM : o->failed;
+        return NULL;
+    }
     for (size_t i = 0; i < *n; i++)
         if (!am_node_as_f64(list->list.items[i], &v[i]))
             v[i] = NAN;
     return v;
 }
 
-#define SERIES 12
-
-struct drawing {
-    struct am_svg_series series[SERIES];
-    double *owned[2 * SERIES];
-    size_t n, n_owned;
-};
-
-static void add_series(struct drawing *d, const struct am_node *x, const struct am_node *y, const char *name,
-                       int kind)
+static void add_series(struct am_buf *o, struct drawing *d, const struct am_node *x,
+                       const struct am_node *y, const char *name, int kind)
 {
     size_t nx, ny;
     if (d->n == SERIES)
         return;
-    double *vx = doubles(x, &nx), *vy = doubles(y, &ny);
+    double *vx = doubles(o, x, &nx), *vy = doubles(o, y, &ny);
     d->owned[d->n_owned++] = vx;
     d->owned[d->n_owned++] = vy;
-    if (vx && vy && nx && ny)
-        d->series[d->n++] = (struct am_svg_series){vx, vy, nx < ny ? nx : ny, name, kind};
+    if (!nx || !ny)
+        return;
+    struct am_svg_series *s = &d->series[d->n];
+    *s = (struct am_svg_series){.x = vx, .y = vy, .n = nx < ny ? nx : ny, .kind = kind};
+    if (name)
+        s->name = name;
+    d->n++;
 }
 
 static void draw(struct am_buf *o, struct drawing *d, struct am_svg_plot plot)
@@ -195,36 +371,59 @@ static void draw(struct am_buf *o, struct drawing *d, struct am_svg_plot plot)
         am_free(d->owned[i]);
 }
 
-static const char *class_name(const struct am_node *r, const struct am_node *curve)
+/* "name 0.991": the class cut at a whole character, then the area when there is one. */
+static const char *curve_name(const struct am_node *r, const struct am_node *curve,
+                              const char *area, char out[NAME_BYTES])
 {
-    const struct am_node *names = am_node_get(r, "classes");
+    const struct am_node *names = items(r, "classes");
     int64_t k = am_node_i64(curve, "class", -1);
-    struct am_str s;
-    if (!names || k < 0 || (size_t)k >= names->list.n || !am_node_as_str(names->list.items[k], &s))
+    double v = area ? am_node_f64(curve, area, NAN) : NAN;
+    struct am_str s = {"", 0};
+    size_t n = 0, chars = 0;
+    if (names && k >= 0 && (size_t)k < names->list.n)
+        (void)am_node_as_str(names->list.items[k], &s);
+    while (n < s.len && chars < 14) {
+        size_t step = am_utf8_char(s.ptr + n, s.len - n);
+        n += step ? step : 1;
+        chars++;
+    }
+    if (s.len == 0 && isnan(v))
         return NULL;
-    return s.ptr; /* arena strings end with NUL */
+    int w = snprintf(out, NAME_BYTES, "%.*s%s", (int)n, s.ptr, n < s.len ? "\xe2\x80\xa6" : "");
+    if (w >= 0 && w < NAME_BYTES && !isnan(v))
+        (void)snprintf(out + w, NAME_BYTES - (size_t)w, " %s %.3f", area[1] == 'u' ? "AUC" : "AP",
+                       v);
+    return out;
 }
 
-static void curves(struct am_buf *o, const struct am_node *r, const char *key, const char *title, const char *x,
-                   const char *y, int diagonal)
+struct curve_plot {
+    const char *key, *area; /* area NULL = none */
+    struct am_svg_plot plot;
+};
+
+static void curves(struct am_buf *o, const struct am_node *r, struct curve_plot c)
 {
-    const struct am_node *list = am_node_get(r, key);
+    const struct am_node *list = items(r, c.key);
     struct drawing d = {.n = 0};
-    for (size_t i = 0; list && i < list->list.n && i < SERIES; i++)
-        add_series(&d, am_node_get(list->list.items[i], "x"), am_node_get(list->list.items[i], "y"),
-                   class_name(r, list->list.items[i]), AM_SVG_LINE);
-    draw(o, &d, (struct am_svg_plot){.title = am_tr(title), .x_label = am_tr(x), .y_label = am_tr(y),
-                                     .x_min = 0, .x_max = 1, .y_min = 0, .y_max = 1, .diagonal = diagonal});
+    for (size_t i = 0; list && i < list->list.n && i < SERIES; i++) {
+        const struct am_node *one = list->list.items[i];
+        add_series(o, &d, am_node_get(one, "x"), am_node_get(one, "y"),
+                   curve_name(r, one, c.area, d.names[d.n]), AM_SVG_LINE);
+    }
+    c.plot.x_max = c.plot.y_max = 1;
+    draw(o, &d, c.plot);
 }
 
 static void history(struct am_buf *o, const struct am_node *r)
 {
-    const struct am_node *h = am_node_get(r, "history");
+    const struct am_node *h = am_node_get(r, "history"), *epoch = am_node_get(h, "epoch");
     struct drawing d = {.n = 0};
-    add_series(&d, am_node_get(h, "epoch"), am_node_get(h, "train_loss"), am_tr("training"), AM_SVG_LINE);
-    add_series(&d, am_node_get(h, "epoch"), am_node_get(h, "validation_loss"), am_tr("validation"), AM_SVG_LINE);
-    draw(o, &d, (struct am_svg_plot){.title = am_tr("Learning curve"), .x_label = am_tr("epoch"),
-                                     .y_label = am_tr("loss")});
+    add_series(o, &d, epoch, am_node_get(h, "train_loss"), am_tr("training"), AM_SVG_LINE);
+    add_series(o, &d, epoch, am_node_get(h, "validation_loss"), am_tr("validation"), AM_SVG_LINE);
+    draw(o, &d,
+         (struct am_svg_plot){.title = am_tr("Learning curve"),
+                              .x_label = am_tr("epoch"),
+                              .y_label = am_tr("loss")});
 }
 
 static void residuals(struct am_buf *o, const struct am_node *r)
@@ -234,50 +433,93 @@ static void residuals(struct am_buf *o, const struct am_node *r)
     struct drawing d = {.n = 0}, e = {.n = 0};
     if (!m)
         return;
-    add_series(&d, am_node_get(m, "predicted"), am_node_get(m, "residual"), NULL, AM_SVG_DOTS);
-    draw(o, &d, (struct am_svg_plot){.title = am_tr("Residuals"), .x_label = am_tr("predicted"),
-                                     .y_label = am_tr("truth minus predicted")});
-    add_series(&e, counts, counts, NULL, AM_SVG_BARS);
-    for (size_t i = 0; e.n && i < e.series[0].n; i++)
+    add_series(o, &d, am_node_get(m, "predicted"), am_node_get(m, "residual"), NULL, AM_SVG_DOTS);
+    draw(o, &d,
+         (struct am_svg_plot){.title = am_tr("Residuals"),
+                              .x_label = am_tr("predicted"),
+                              .y_label = am_tr("truth minus predicted")});
+    add_series(o, &e, counts, counts, NULL, AM_SVG_BARS);
+    for (size_t i = 0; e.n && i < e.series[0].n; i++) /* owned[0] is the x of the one series */
         e.owned[0][i] = am_node_f64(bins, "low", 0) + (double)i * am_node_f64(bins, "width", 1);
-    draw(o, &e, (struct am_svg_plot){.title = am_tr("Distribution of residuals"),
-                                     .x_label = am_tr("truth minus predicted"), .y_label = am_tr("rows")});
+    draw(o, &e,
+         (struct am_svg_plot){.title = am_tr("Distribution of residuals"),
+                              .x_label = am_tr("truth minus predicted"),
+                              .y_label = am_tr("rows")});
 }
+
+static void plots(struct am_buf *o, const struct am_node *r)
+{
+    if (!items(am_node_get(r, "history"), "epoch") && !items(r, "roc") && !items(r, "pr") &&
+        !items(r, "calibration") && !am_node_get(r, "residuals"))
+        return;
+    heading(o, "Curves");
+    am_buf_cstr(o, "<div class='plots'>\n");
+    history(o, r);
+    curves(o, r,
+           (struct curve_plot){"roc",
+                               "auc",
+                               {.title = am_tr("ROC curve"),
+                                .x_label = am_tr("false positive rate"),
+                                .y_label = am_tr("true positive rate"),
+                                .diagonal = 1}});
+    curves(o, r,
+           (struct curve_plot){"pr",
+                               "ap",
+                               {.title = am_tr("Precision and recall"),
+                                .x_label = am_tr("recall"),
+                                .y_label = am_tr("precision")}});
+    curves(o, r,
+           (struct curve_plot){"calibration",
+                               NULL,
+                               {.title = am_tr("Calibration"),
+                                .x_label = am_tr("predicted probability"),
+                                .y_label = am_tr("observed share"),
+                                .diagonal = 1}});
+    residuals(o, r);
+    am_buf_cstr(o, "</div>\n");
+}
+
+/* ---- columns ---- */
 
 static void importance(struct am_buf *o, const struct am_node *r)
 {
-    const struct am_node *list = am_node_get(r, "importance");
+    const struct am_node *list = items(r, "importance");
     double top = 0;
-    if (!list || list->list.n == 0)
+    if (!list)
         return;
     heading(o, "Which columns matter?");
-    am_buf_printf(o, "<p class='mute'>%s ", am_tr("What is lost when a column is shuffled, measured by"));
+    am_buf_printf(o, "<p class='mute'>%s ",
+                  am_tr("What is lost when a column is shuffled, measured by"));
     text(o, r, "importance_metric");
     am_buf_cstr(o, ".</p><table>\n");
-    top = am_node_f64(list->list.items[0], "mean", 0);
-    for (size_t i = 0; i < list->list.n && i < 30; i++) {
+    for (size_t i = 0; i < list->list.n; i++)
+        top = fmax(top, am_node_f64(list->list.items[i], "mean", 0));
+    for (size_t i = 0; i < list->list.n && i < IMPORTANCE_SHOWN; i++) {
         double v = am_node_f64(list->list.items[i], "mean", 0);
         am_buf_cstr(o, "<tr><td>");
         text(o, list->list.items[i], "column");
         am_buf_cstr(o, "</td><td>");
-        number(o, am_node_get(list->list.items[i], "mean"));
-        am_buf_cstr(o, " &plusmn; ");
-        number(o, am_node_get(list->list.items[i], "deviation"));
-        am_buf_printf(o, "</td><td style='text-align:left'><span class='bar' style='width:%.0fpx'></span></td></tr>\n",
-                      top > 0 && v > 0 ? 200 * v / top : 0);
+        mean_and_deviation(o, list->list.items[i]);
+        am_buf_printf(o,
+                      "</td><td style='text-align:left'><span class='bar' "
+                      "style='width:%.0fpx'></span></td></tr>\n",
+                      isfinite(top) && v > 0 ? 200 * v / top : 0);
     }
     am_buf_cstr(o, "</table>\n");
+    if (list->list.n > IMPORTANCE_SHOWN)
+        am_buf_printf(o, "<p class='mute'>%s %zu</p>\n", am_tr("further columns, less important:"),
+                      list->list.n - IMPORTANCE_SHOWN);
 }
 
 static void columns(struct am_buf *o, const struct am_node *r)
 {
-    const struct am_node *list = am_node_get(r, "columns");
+    const struct am_node *list = items(r, "columns");
     if (!list)
         return;
     heading(o, "Columns as they were understood");
-    am_buf_printf(o, "<table><tr><th>%s</th><th>%s</th><th>%s</th></tr>\n", am_tr("column"), am_tr("type"),
-                  am_tr("why"));
-    for (size_t i = 0; i < list->list.n && i < 200; i++) {
+    am_buf_printf(o, "<table class='texts'><tr><th>%s</th><th>%s</th><th>%s</th></tr>\n",
+                  am_tr("column"), am_tr("type"), am_tr("why"));
+    for (size_t i = 0; i < list->list.n && i < COLUMNS_SHOWN; i++) {
         am_buf_cstr(o, "<tr><td>");
         text(o, list->list.items[i], "name");
         am_buf_cstr(o, "</td><td>");
@@ -287,45 +529,32 @@ static void columns(struct am_buf *o, const struct am_node *r)
         am_buf_cstr(o, "</td></tr>\n");
     }
     am_buf_cstr(o, "</table>\n");
+    if (list->list.n > COLUMNS_SHOWN)
+        am_buf_printf(o, "<p class='mute'>%s %zu</p>\n", am_tr("further columns:"),
+                      list->list.n - COLUMNS_SHOWN);
 }
 
-static void summary(struct am_buf *o, const struct am_node *r)
+static void recipe(struct am_buf *o, const struct am_node *r)
 {
-    static const char *const keys[] = {"mean", "median", "mode", "variance"};
-    const struct am_node *m = am_node_get(r, "predictions");
-    if (!m)
+    if (am_node_str(r, "recipe", "").len == 0)
         return;
-    am_buf_printf(o, "<p class='mute'>%s: ", am_tr("Predictions on the test rows"));
-    for (size_t i = 0; i < 4; i++) {
-        am_buf_printf(o, "%s%s ", i ? ", " : "", am_tr(keys[i]));
-        number(o, am_node_get(m, keys[i]));
-    }
-    if (am_node_get(r, "threshold")) {
-        am_buf_printf(o, "; %s ", am_tr("decision threshold"));
-        number(o, am_node_get(r, "threshold"));
-    }
-    am_buf_cstr(o, "</p>\n");
+    heading(o, "Recipe");
+    am_buf_cstr(o, "<pre>");
+    text(o, r, "recipe");
+    am_buf_cstr(o, "</pre>\n");
 }
 
 void am_report_html(const struct am_node *report, struct am_buf *out)
 {
     head(out, report);
     metrics(out, report);
+    folds(out, report);
     summary(out, report);
     advice(out, report);
-    heading(out, "Curves");
-    am_buf_cstr(out, "<div class='plots'>\n");
-    history(out, report);
-    curves(out, report, "roc", "ROC curve", "false positive rate", "true positive rate", 1);
-    curves(out, report, "pr", "Precision and recall", "recall", "precision", 0);
-    curves(out, report, "calibration", "Calibration", "predicted probability", "observed share", 1);
-    residuals(out, report);
-    am_buf_cstr(out, "</div>\n");
+    plots(out, report);
     confusion(out, report);
     importance(out, report);
     columns(out, report);
-    heading(out, "Recipe");
-    am_buf_cstr(out, "<pre>");
-    text(out, report, "recipe");
-    am_buf_cstr(out, "</pre>\n</body></html>\n");
+    recipe(out, report);
+    am_buf_cstr(out, "</body></html>\n");
 }

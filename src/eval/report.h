@@ -1,21 +1,24 @@
-/* The report as one self-contained HTML file: plain words, tables, SVG plots; no script, no outside file.
+/* The report as one self-contained HTML file: plain words, tables, SVG plots; no script, no outside
+ * file. Every text is escaped. Pure; any thread.
  *
- * Input is the report tree (report.json) that pipeline/ builds:
- *   {title, task, created, model, run, dataset, rows: {train, validation, test, dropped}, features,
- *    parameters, metrics: {train, validation, test, baseline: {name: value}}, intervals: {name: {value, low,
- *    high}}, folds, threshold, classes: [text], confusion: [[n]], roc, pr, calibration, residuals,
- *    history: {epoch, train_loss, validation_loss: [..]}, importance: [{column, mean, deviation}],
- *    predictions: {mean, median, mode, variance}, advice: [{kind, text, remedy}], columns: [{name, type, why}],
- *    recipe: YAML text}
- * Keys that are missing leave their section out. Every text is escaped. Pure; any thread. */
+ * Input is the report tree (report.json) that pipeline/ builds; keys that are missing leave their
+ * section out: title, task, learner, target, model, run, dataset, created, recipe: texts rows:
+ * {train, validation, test, dropped}, features, parameters: counts metrics: {train, validation,
+ * test, baseline: {name: value}}, intervals: {name: {value, low, high}} folds: {each: [{name:
+ * value}], metrics: {name: {mean, deviation}}} threshold, predictions: {mean, median, mode,
+ * variance} classes: [text], confusion: [[n]], roc, pr, calibration, residuals: as eval.h makes
+ * them history: {epoch, train_loss, validation_loss: [..]} importance: [{column, mean, deviation}],
+ * importance_metric: text advice: [{kind, text, remedy}], columns: [{name, type, why}] */
 #ifndef AM_EVAL_REPORT_H
 #define AM_EVAL_REPORT_H
 
 #include "base/tree.h"
 
+/* Appends; am_buf_check() says whether it is whole. */
 void am_report_html(const struct am_node *report, struct am_buf *out);
 
-/* One line, scatter or step plot as inline SVG. */
+/* One plot of lines, dots or bars as inline SVG. Values that are not finite are left out. Bars
+ * stand right of x, as wide as x[1] - x[0]. Colours are classes of the report's style sheet. */
 struct am_svg_series {
     const double *x, *y; /* [n] */
     size_t n;
@@ -30,7 +33,7 @@ struct am_svg_plot {
     size_t n_series; /* at most 12 */
 };
 void am_svg_draw(const struct am_svg_plot *p, struct am_buf *out);
-/* Text for HTML: & < > " ' escaped. */
+/* Text for HTML: & < > " ' escaped, control characters replaced. */
 void am_html_text(struct am_buf *out, struct am_str s);
 
 #endif

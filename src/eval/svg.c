@@ -1,23 +1,28 @@
-/* Small plots as inline SVG: axes with round ticks, lines, dots, bars, a legend. */
+/* Small plots as inline SVG: axes with round ticks, lines, dots, bars, a legend below.
+ *
+ * Colours are classes s0..s11 of the report's style sheet, so that dark pages get their own. Values
+ * that are not finite are left out: every coordinate that is printed is a number. Pure; any thread.
+ */
 #include <math.h>
 
-#include "base/num.h"
 #include "eval/report.h"
 
 #define W 360.0
 #define H 260.0
-#define LEFT 52.0
-#define RIGHT 12.0
+#define LEFT 56.0
+#define RIGHT 14.0
 #define TOP 28.0
 #define BOTTOM 40.0
-
-static const char *const colors[] = {"#2563eb", "#dc2626", "#16a34a", "#d97706", "#7c3aed", "#0891b2",
-                                     "#be185d", "#4d7c0f", "#475569", "#b45309", "#0f766e", "#6d28d9"};
+#define SERIES_MAX 12
+#define TICKS_MAX 12
+#define LEGEND_ROW 15.0
+#define LEGEND_CHARS 24 /* what half a plot's width holds */
 
 void am_html_text(struct am_buf *out, struct am_str s)
 {
     for (size_t i = 0; i < s.len; i++) {
-        switch (s.ptr[i]) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        switch (c) {
         case '&':
             am_buf_cstr(out, "&amp;");
             break;
@@ -34,7 +39,10 @@ void am_html_text(struct am_buf *out, struct am_str s)
             am_buf_cstr(out, "&#39;");
             break;
         default:
-            am_buf_char(out, s.ptr[i]);
+            if (c < ' ' && c != '\n' && c != '\t')
+                am_buf_cstr(out, "&#xfffd;"); /* no control character is text in HTML */
+            else
+                am_buf_char(out, (char)c);
         }
     }
 }
@@ -43,34 +51,63 @@ struct axes {
     double x0, x1, y0, y1;
 };
 
+/* Small enough that no span overflows. */
+static bool drawable(double v)
+{
+    return fabs(v) <= 1e300;
+}
+
+static bool point_drawable(const struct am_svg_series *s, size_t i)
+{
+    return drawable(s->x[i]) && drawable(s->y[i]);
+}
+
+/* A range in which steps of a tenth still change a double. */
 static void widen(double *low, double *high)
 {
     if (!(*low <= *high)) {
         *low = 0;
         *high = 1;
     }
-    if (*low == *high) {
-        *low -= 0.5;
-        *high += 0.5;
+    double size = fmax(fabs(*low), fabs(*high));
+    if (*high - *low <= size * 1e-9 || *high - *low < 1e-300) {
+        double pad = size > 0 ? size / 2 : 0.5;
+        *low -= pad;
+        *high += pad;
+    }
+}
+
+static double bar_span(const struct am_svg_series *s)
+{
+    return s->n > 1 ? s->x[1] - s->x[0] : 1;
+}
+
+static void range_of(const struct am_svg_series *s, struct axes *a)
+{
+    bool bars = s->kind == AM_SVG_BARS;
+    for (size_t i = 0; i < s->n; i++) {
+        if (!point_drawable(s, i))
+            continue;
+        a->x0 = fmin(a->x0, s->x[i]);
+        a->x1 = fmax(a->x1, s->x[i] + (bars ? bar_span(s) : 0));
+        a->y0 = fmin(a->y0, bars ? fmin(0, s->y[i]) : s->y[i]);
+        a->y1 = fmax(a->y1, s->y[i]);
     }
 }
 
 static struct axes ranges(const struct am_svg_plot *p)
 {
-    struct axes a = {p->x_min, p->x_max, p->y_min, p->y_max};
-    bool auto_x = p->x_min == p->x_max, auto_y = p->y_min == p->y_max;
-    if (auto_x)
-        a.x0 = INFINITY, a.x1 = -INFINITY;
-    if (auto_y)
-        a.y0 = INFINITY, a.y1 = -INFINITY;
-    for (size_t s = 0; s < p->n_series; s++)
-        for (size_t i = 0; i < p->series[s].n; i++) {
-            double x = p->series[s].x[i], y = p->series[s].y[i];
-            if (auto_x && isfinite(x))
-                a.x0 = fmin(a.x0, x), a.x1 = fmax(a.x1, x);
-            if (auto_y && isfinite(y))
-                a.y0 = fmin(a.y0, p->series[s].kind == AM_SVG_BARS ? fmin(0, y) : y), a.y1 = fmax(a.y1, y);
-        }
+    struct axes a = {INFINITY, -INFINITY, INFINITY, -INFINITY};
+    for (size_t i = 0; i < p->n_series && i < SERIES_MAX; i++)
+        range_of(&p->series[i], &a);
+    if (p->x_min < p->x_max) {
+        a.x0 = p->x_min;
+        a.x1 = p->x_max;
+    }
+    if (p->y_min < p->y_max) {
+        a.y0 = p->y_min;
+        a.y1 = p->y_max;
+    }
     widen(&a.x0, &a.x1);
     widen(&a.y0, &a.y1);
     return a;
@@ -91,75 +128,131 @@ static double round_step(double span)
     return (f < 1.5 ? 1 : f < 3.5 ? 2 : f < 7.5 ? 5 : 10) * mag;
 }
 
-static void draw_axes(const struct am_svg_plot *p, const struct axes *a, struct am_buf *out)
+/* The k-th tick at or above low, exact zero included; NaN past high. */
+static double tick(double low, double high, double step, int k)
 {
-    double sx = round_step(a->x1 - a->x0), sy = round_step(a->y1 - a->y0);
-    for (double v = ceil(a->x0 / sx) * sx; v <= a->x1 + sx * 1e-9; v += sx)
-        am_buf_printf(out,
-                      "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='grid'/><text x='%.1f' y='%.1f' "
-                      "class='tick' text-anchor='middle'>%.4g</text>",
-                      px(a, v), TOP, px(a, v), H - BOTTOM, px(a, v), H - BOTTOM + 14, fabs(v) < sx * 1e-9 ? 0 : v);
-    for (double v = ceil(a->y0 / sy) * sy; v <= a->y1 + sy * 1e-9; v += sy)
-        am_buf_printf(out,
-                      "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='grid'/><text x='%.1f' y='%.1f' "
-                      "class='tick' text-anchor='end'>%.4g</text>",
-                      LEFT, py(a, v), W - RIGHT, py(a, v), LEFT - 4, py(a, v) + 4, fabs(v) < sy * 1e-9 ? 0 : v);
-    if (p->diagonal)
-        am_buf_printf(out, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='diagonal'/>", px(a, a->x0),
-                      py(a, a->y0), px(a, a->x1), py(a, a->y1));
+    double v = (ceil(low / step - 1e-9) + k) * step;
+    return v > high + step * 1e-9 ? NAN : fabs(v) < step * 1e-9 ? 0 : v;
 }
 
-static void draw_series(const struct am_svg_series *s, const struct axes *a, const char *color,
+static void draw_axes(const struct am_svg_plot *p, const struct axes *a, struct am_buf *out)
+{
+    double sx = round_step(a->x1 - a->x0), sy = round_step(a->y1 - a->y0), v;
+    for (int k = 0; k < TICKS_MAX && !isnan(v = tick(a->x0, a->x1, sx, k)); k++)
+        am_buf_printf(out,
+                      "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='grid'/><text x='%.1f' "
+                      "y='%.1f' class='tick' text-anchor='middle'>%.5g</text>",
+                      px(a, v), TOP, px(a, v), H - BOTTOM, px(a, v), H - BOTTOM + 14, v);
+    for (int k = 0; k < TICKS_MAX && !isnan(v = tick(a->y0, a->y1, sy, k)); k++)
+        am_buf_printf(out,
+                      "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='grid'/><text x='%.1f' "
+                      "y='%.1f' class='tick' text-anchor='end'>%.5g</text>",
+                      LEFT, py(a, v), W - RIGHT, py(a, v), LEFT - 5, py(a, v) + 3.5, v);
+    if (p->diagonal)
+        am_buf_printf(out, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='diagonal'/>",
+                      px(a, a->x0), py(a, a->y0), px(a, a->x1), py(a, a->y1));
+}
+
+static void draw_line(const struct am_svg_series *s, const struct axes *a, size_t color,
+                      struct am_buf *out)
+{
+    size_t n = 0, only = 0;
+    am_buf_printf(out, "<polyline class='s%zu line' points='", color);
+    for (size_t i = 0; i < s->n; i++) {
+        if (!point_drawable(s, i))
+            continue;
+        am_buf_printf(out, "%s%.1f,%.1f", n ? " " : "", px(a, s->x[i]), py(a, s->y[i]));
+        only = i;
+        n++;
+    }
+    am_buf_cstr(out, "'/>");
+    if (n == 1)
+        am_buf_printf(out, "<circle cx='%.1f' cy='%.1f' r='2.5' class='s%zu fill'/>",
+                      px(a, s->x[only]), py(a, s->y[only]), color);
+}
+
+static void draw_series(const struct am_svg_series *s, const struct axes *a, size_t color,
                         struct am_buf *out)
 {
     if (s->kind == AM_SVG_LINE) {
-        am_buf_printf(out, "<polyline fill='none' stroke='%s' stroke-width='1.6' points='", color);
-        for (size_t i = 0; i < s->n; i++)
-            if (isfinite(s->x[i]) && isfinite(s->y[i]))
-                am_buf_printf(out, "%.1f,%.1f ", px(a, s->x[i]), py(a, s->y[i]));
-        am_buf_cstr(out, "'/>");
-        if (s->n == 1)
-            am_buf_printf(out, "<circle cx='%.1f' cy='%.1f' r='2.5' fill='%s'/>", px(a, s->x[0]),
-                          py(a, s->y[0]), color);
+        draw_line(s, a, color, out);
         return;
     }
-    double width = s->n > 1 ? (px(a, s->x[1]) - px(a, s->x[0])) * 0.9 : 20;
+    double width = bar_span(s) / (a->x1 - a->x0) * (W - LEFT - RIGHT) * 0.9;
+    bool wide = drawable(width) && width > 0;
     for (size_t i = 0; i < s->n; i++) {
-        if (!isfinite(s->x[i]) || !isfinite(s->y[i]))
+        if (!point_drawable(s, i))
             continue;
         if (s->kind == AM_SVG_DOTS)
-            am_buf_printf(out, "<circle cx='%.1f' cy='%.1f' r='2' fill='%s' fill-opacity='.5'/>",
+            am_buf_printf(out, "<circle cx='%.1f' cy='%.1f' r='2' class='s%zu dot'/>",
                           px(a, s->x[i]), py(a, s->y[i]), color);
-        else
-            am_buf_printf(out, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' fill='%s'/>",
-                          px(a, s->x[i]), py(a, s->y[i]), width, fmax(0, py(a, a->y0) - py(a, s->y[i])), color);
+        else if (s->y[i] > a->y0)
+            am_buf_printf(out,
+                          "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' class='s%zu fill'/>",
+                          px(a, s->x[i]), py(a, s->y[i]), wide ? width : 1.0,
+                          py(a, a->y0) - py(a, s->y[i]), color);
+    }
+}
+
+/* At most LEGEND_CHARS characters, an ellipsis for the rest. */
+static void legend_text(const char *name, struct am_buf *out)
+{
+    struct am_str s = am_str(name);
+    size_t at = 0, n = 0;
+    while (at < s.len && n < LEGEND_CHARS) {
+        size_t step = am_utf8_char(s.ptr + at, s.len - at);
+        at += step ? step : 1;
+        n++;
+    }
+    am_html_text(out, (struct am_str){s.ptr, at});
+    if (at < s.len)
+        am_buf_cstr(out, "&hellip;");
+}
+
+static size_t n_names(const struct am_svg_plot *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_series && i < SERIES_MAX; i++)
+        n += p->series[i].name != NULL;
+    return n;
+}
+
+static void draw_legend(const struct am_svg_plot *p, struct am_buf *out)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < p->n_series && i < SERIES_MAX; i++) {
+        if (!p->series[i].name)
+            continue;
+        double x = at % 2 ? W / 2 + 12 : 16, y = H + 10 + LEGEND_ROW * (double)(at / 2);
+        at++;
+        am_buf_printf(out,
+                      "<rect x='%.1f' y='%.1f' width='12' height='4' class='s%zu fill'/><text "
+                      "x='%.1f' y='%.1f' class='label'>",
+                      x, y - 6, i, x + 18, y);
+        legend_text(p->series[i].name, out);
+        am_buf_cstr(out, "</text>");
     }
 }
 
 void am_svg_draw(const struct am_svg_plot *p, struct am_buf *out)
 {
     struct axes a = ranges(p);
-    double y = TOP + 8;
-    am_buf_printf(out, "<svg viewBox='0 0 %.0f %.0f' role='img' aria-label=\"", W, H);
+    double legend = LEGEND_ROW * (double)((n_names(p) + 1) / 2);
+    am_buf_printf(out, "<svg viewBox='0 0 %.0f %.0f' role='img' aria-label=\"", W, H + legend);
     am_html_text(out, am_str(p->title));
-    am_buf_printf(out, "\"><text x='%.1f' y='16' class='title'>", LEFT);
+    am_buf_printf(out, "\"><text x='%.1f' y='17' class='title'>", LEFT);
     am_html_text(out, am_str(p->title));
     am_buf_cstr(out, "</text>");
     draw_axes(p, &a, out);
-    for (size_t i = 0; i < p->n_series && i < 12; i++)
-        draw_series(&p->series[i], &a, colors[i], out);
-    for (size_t i = 0; i < p->n_series && i < 12; i++) {
-        if (!p->series[i].name)
-            continue;
-        am_buf_printf(out, "<rect x='%.1f' y='%.1f' width='10' height='3' fill='%s'/><text x='%.1f' y='%.1f' class='tick'>",
-                      W - 118, y, colors[i], W - 104, y + 5);
-        am_html_text(out, am_str(p->series[i].name));
-        am_buf_cstr(out, "</text>");
-        y += 13;
-    }
-    am_buf_printf(out, "<text x='%.1f' y='%.1f' class='label' text-anchor='middle'>", (LEFT + W - RIGHT) / 2, H - 8);
+    for (size_t i = 0; i < p->n_series && i < SERIES_MAX; i++)
+        draw_series(&p->series[i], &a, i, out);
+    draw_legend(p, out);
+    am_buf_printf(out, "<text x='%.1f' y='%.1f' class='label' text-anchor='middle'>",
+                  (LEFT + W - RIGHT) / 2, H - 9);
     am_html_text(out, am_str(p->x_label));
-    am_buf_printf(out, "</text><text transform='translate(12 %.1f) rotate(-90)' class='label' text-anchor='middle'>",
+    am_buf_printf(out,
+                  "</text><text transform='translate(13 %.1f) rotate(-90)' class='label' "
+                  "text-anchor='middle'>",
                   (TOP + H - BOTTOM) / 2);
     am_html_text(out, am_str(p->y_label));
     am_buf_cstr(out, "</text></svg>\n");
