@@ -18,6 +18,25 @@ static void on_signal(int sig)
         _exit(130);
 }
 
+/* The person's language, also where the system has no such locale installed (glibc then needs any UTF-8
+ * locale and LANGUAGE). Numbers stay as in C. */
+static void choose_language(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    char language[32];
+    const char *asked = NULL;
+    for (size_t i = 0; i < 3 && !(asked && *asked); i++)
+        asked = getenv(names[i]);
+    if (setlocale(LC_CTYPE, "") && setlocale(LC_MESSAGES, ""))
+        return;
+    setlocale(LC_CTYPE, "C.UTF-8");
+    setlocale(LC_MESSAGES, "C.UTF-8");
+    if (asked && *asked && !getenv("LANGUAGE")) {
+        snprintf(language, sizeof language, "%.*s", (int)strcspn(asked, ".@"), asked);
+        setenv("LANGUAGE", language, 1);
+    }
+}
+
 /* Catalogues lie beside the build or in the install folder. */
 static void open_catalogue(void)
 {
@@ -42,8 +61,7 @@ int main(int argc, char **argv)
 {
     struct am_cli c = {.program = argv[0]};
     struct sigaction sa = {.sa_handler = on_signal};
-    setlocale(LC_CTYPE, "");
-    setlocale(LC_MESSAGES, "");
+    choose_language();
     open_catalogue();
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
