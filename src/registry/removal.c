@@ -219,21 +219,36 @@ static enum am_rc rm_model(struct am_registry *r, const struct am_snapshot *s, s
     return removed(a, model, "model", n, out, err);
 }
 
+/* The name does not fit this noun: try the next one. Other errors count. */
+static bool is_absent(enum am_rc rc)
+{
+    return rc == AM_ENOTFOUND || rc == AM_EUSAGE;
+}
+
 static enum am_rc rm_any(struct am_registry *r, const struct am_snapshot *s, struct am_arena *a,
                          const char *what, struct am_node **out, struct am_err *err)
 {
     struct reg_version v;
-    const char *id = NULL, *model = NULL;
-    if (strchr(what, '@') && reg_find_version(s, a, what, &v, NULL) == AM_OK)
+    const char *id = NULL;
+    enum am_rc rc = AM_ENOTFOUND;
+    if (strchr(what, '@'))
+        rc = reg_find_version(s, a, what, &v, err);
+    if (rc == AM_OK)
         return rm_version(r, s, a, &v, out, err);
-    if (am_name_valid(am_str(what)) &&
-        reg_find(r, a, s, AM_KIND_MODEL, what, &model, NULL) == AM_OK)
-        return rm_model(r, s, a, model, out, err);
-    if (reg_find_run(s, a, what, &id, NULL) == AM_OK)
+    if (is_absent(rc) && am_name_valid(am_str(what)))
+        rc = reg_find(r, a, s, AM_KIND_MODEL, what, &id, err);
+    if (rc == AM_OK)
+        return rm_model(r, s, a, id, out, err);
+    if (is_absent(rc))
+        rc = reg_find_run(s, a, what, &id, err);
+    if (rc == AM_OK)
         return rm_run(r, s, a, id, out, err);
-    if (reg_find_dataset(s, a, what, &id, NULL) == AM_OK)
+    if (is_absent(rc))
+        rc = reg_find_dataset(s, a, what, &id, err);
+    if (rc == AM_OK)
         return rm_dataset(r, s, a, id, what, out, err);
-    AM_TRY(am_arena_check(a, err));
+    if (!is_absent(rc))
+        return rc;
     am_fail(err, AM_ENOTFOUND, "there is no model, version, run or dataset \"%.160s\"", what);
     am_hint(err, "`aimass models`, `aimass runs` and `aimass datasets` list what there is.");
     return AM_ENOTFOUND;

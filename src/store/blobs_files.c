@@ -7,7 +7,9 @@
  * one thread. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,10 +26,11 @@
 struct files {
     char root[PATH_CAP - 256]; /* DIR/PROJECT */
     char tmp[PATH_CAP - 240];
+    atomic_uchar synced[256]; /* folder ab is known to be durable in root */
 };
 
 struct writer {
-    const struct files *f; /* borrowed */
+    struct files *f;       /* borrowed */
     struct am_sha256 *sha; /* owned */
     int fd;
     uint64_t n_bytes;
@@ -152,9 +155,13 @@ static enum am_rc publish(struct writer *w, const struct am_blob_id *id, struct 
         return am_fail(err, AM_EINVAL, "path of the blobs is too long");
     if (fchmod(w->fd, 0400) != 0 || am_fs()->fsync(w->fd) != 0)
         return am_fail_errno(err, errno, "cannot sync \"%s\"", w->path);
-    if (am_fs()->mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return am_fail_errno(err, errno, "cannot make \"%s\"", dir);
-    AM_TRY(am_fs_sync_dir(w->f->root, err));
+    atomic_uchar *synced = &w->f->synced[strtoul((char[]){id->hex[0], id->hex[1], '\0'}, NULL, 16)];
+    if (!atomic_load(synced)) {
+        if (am_fs()->mkdir(dir, 0700) != 0 && errno != EEXIST)
+            return am_fail_errno(err, errno, "cannot make \"%s\"", dir);
+        AM_TRY(am_fs_sync_dir(w->f->root, err));
+        atomic_store(synced, 1);
+    }
     return am_fs_publish(w->path, path, err);
 }
 

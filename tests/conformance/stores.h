@@ -7,11 +7,24 @@
 #ifndef AM_TESTS_CONFORMANCE_STORES_H
 #define AM_TESTS_CONFORMANCE_STORES_H
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "store/blobs.h"
 #include "store/records.h"
 
 const char *am_conformance_records(const struct am_records_ops *ops, const char *dir);
 const char *am_conformance_blobs(const struct am_blobs_ops *ops, const char *dir);
+
+/* Where the tests of stores put their folders: $TMPDIR, else memory when there is a place for it
+ * (their thousands of syncs need no disk: a killed process loses no page), else /tmp. */
+static inline const char *am_test_dir(void)
+{
+    const char *dir = getenv("TMPDIR");
+    if (dir)
+        return dir;
+    return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+}
 
 enum am_misbehaviour {
     AM_BEHAVE,
