@@ -5,6 +5,7 @@
 Makes a package with the probe, reads it with zipfile, with unzip and with libzip (each where it is
 installed; zipfile always is), then makes some seventy hostile files from it and lets the probe open
 them: each must be refused with a typed code and a message. Standard library only."""
+import binascii
 import ctypes
 import ctypes.util
 import io
@@ -83,6 +84,30 @@ def stock_tools(path, data):
         lib.zip_discard(z)
         tools.append("libzip")
     return tools
+
+
+def by_the_book(path):
+    """the archive built again from the tables of docs/PACKAGE.md"""
+    out, entries = b"", []
+    with zipfile.ZipFile(path) as z:
+        for name in z.namelist():
+            body, n, at, p = z.read(name), len(name), len(out), 6
+            while (at + 50 + n + p) % 64:
+                p += 1
+            head = b"PK\3\4" + struct.pack("<HHHHHI", 45, 0, 0, 0, 0x21, binascii.crc32(body)) + b"\xff" * 8
+            head += struct.pack("<HH", n, 20 + p) + name.encode()
+            head += struct.pack("<HHQQHHH", 1, 16, len(body), len(body), 0xd935, p - 4, 64) + bytes(p - 6)
+            out += head + body
+            entries.append((name.encode(), head[4:22], len(body), at))
+    cd = len(out)
+    for name, common, size, at in entries:
+        out += b"PK\1\2" + struct.pack("<H", 0x32d) + common + b"\xff" * 4 + struct.pack("<HH", len(name), 28)
+        out += struct.pack("<HHHI", 0, 0, 0, 0o100644 << 16) + b"\xff" * 4 + name
+        out += struct.pack("<HHQQQ", 1, 24, size, size, at)
+    end, n = len(out), len(entries)
+    out += b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 0x32d, 45, 0, 0, n, n, end - cd, cd)
+    out += b"PK\6\7" + struct.pack("<IQI", 0, end, 1)
+    return out + b"PK\5\6" + struct.pack("<HH", 0, 0) + b"\xff" * 12 + struct.pack("<H", 0)
 
 
 def rezip(data, change=lambda name, body: [(name, body)], **kw):
@@ -206,6 +231,7 @@ def main():
         subprocess.run([probe, "numbers", good], check=True)
         data = open(good, "rb").read()
         tools = stock_tools(good, data)
+        assert by_the_book(good) == data
         cases = hostile(data)
         paths = [good]
         for i, body in enumerate(cases.values()):
