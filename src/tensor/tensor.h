@@ -51,7 +51,7 @@ size_t am_dims_count(const struct am_dims *a);
 size_t am_dims_cols(const struct am_dims *a); /* the last dimension; 1 when that is the batch */
 size_t am_dims_rows(const struct am_dims *a); /* count / cols */
 
-#define AM_DIMS_CHARS 160
+#define AM_DIMS_CHARS 192 /* 8 numbers of 20 characters, commas, brackets */
 /* "[B,30]" into out; returns out. */
 const char *am_dims_print(const struct am_dims *a, char out[AM_DIMS_CHARS]);
 
