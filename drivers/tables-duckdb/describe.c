@@ -143,7 +143,7 @@ static enum am_rc sniff(const struct duck *d, const struct am_tables_source *src
                  "TimestampFormat, c.name, c.type "
                  "FROM (SELECT *, unnest(Columns) AS c FROM sniff_csv(");
     sql_literal(&s, src->paths[0]);
-    sql_csv_options(&s, &src->csv);
+    sql_csv_options(&s, &src->csv, NULL);
     sql_names(&s, &src->csv);
     sql_text(&s, "))");
     enum am_rc rc = sql_check(&s, err);

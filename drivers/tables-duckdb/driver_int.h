@@ -44,7 +44,9 @@ enum am_rc sql_check(const struct sql *s, struct am_err *err);
  * leave types, and what is not given, to the engine. */
 void sql_source(struct sql *s, const struct am_tables_source *src, const struct duck_info *info,
                 const struct am_tables_column *columns, size_t n_columns);
-void sql_csv_options(struct sql *s, const struct am_csv_options *o);
+/* sniffed: for what is not given; NULL = leave it to the engine */
+void sql_csv_options(struct sql *s, const struct am_csv_options *given,
+                     const struct am_tables_info *sniffed);
 /* One column of a SELECT list, with its AS. */
 enum sql_as { SQL_AS_STORED, SQL_AS_TYPE };
 void sql_column(struct sql *s, const struct am_tables_source *src, const struct duck_info *info,

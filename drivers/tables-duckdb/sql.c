@@ -127,8 +127,17 @@ enum am_stored_type stored_of_engine_type(struct am_str t)
     return is_one_of(t, texts) ? AM_STORED_TEXT : AM_STORED_OTHER;
 }
 
-void sql_csv_options(struct sql *s, const struct am_csv_options *o)
+void sql_csv_options(struct sql *s, const struct am_csv_options *given,
+                     const struct am_tables_info *sniffed)
 {
+    struct am_csv_options full = *given;
+    if (sniffed && !full.delimiter)
+        full.delimiter = sniffed->delimiter;
+    if (sniffed && !full.quote)
+        full.quote = sniffed->quote;
+    if (sniffed && full.header == AM_CSV_HEADER_SNIFF)
+        full.header = sniffed->has_header ? AM_CSV_HEADER_YES : AM_CSV_HEADER_NO;
+    const struct am_csv_options *o = &full;
     if (o->delimiter) {
         sql_text(s, ", delim=");
         sql_literal(s, (struct am_str){&o->delimiter, 1});
@@ -214,7 +223,7 @@ void sql_source(struct sql *s, const struct am_tables_source *src, const struct 
     case AM_TABLES_CSV:
         sql_text(s, "read_csv(");
         sql_paths(s, src);
-        sql_csv_options(s, &src->csv);
+        sql_csv_options(s, &src->csv, info ? &info->pub : NULL);
         if (info)
             sql_csv_columns(s, info, columns, n_columns);
         sql_text(s, ")");
