@@ -51,11 +51,11 @@ enum am_rc am_model_check_shapes(const struct am_graph *g, const struct am_featu
 
 /* ---- model_sample.c ---- */
 struct am_node *am_model_sample_to_node(const struct am_batch *batch, const float *expected,
-                                  size_t n_outputs, const char *profile, struct am_arena *a);
+                                        size_t n_outputs, const char *profile, struct am_arena *a);
 /* AM_ECORRUPT when it is not of the features' inputs. batch and expected live in a. */
 enum am_rc am_model_sample_from_node(const struct am_node *n, const struct am_features *f,
-                               size_t n_outputs, struct am_arena *a, struct am_batch *batch,
-                               const float **expected, struct am_err *err) AM_MUST_CHECK;
+                                     size_t n_outputs, struct am_arena *a, struct am_batch *batch,
+                                     const float **expected, struct am_err *err) AM_MUST_CHECK;
 /* Runs the sample and compares; sets info.same_profile. */
 enum am_rc am_sample_check(struct am_model *m, const char *profile,
                            struct am_err *err) AM_MUST_CHECK;

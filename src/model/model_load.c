@@ -184,8 +184,8 @@ static enum am_rc load_sample(struct loader *l, struct am_err *err)
     struct am_node *n;
     struct am_str profile;
     AM_TRY(parse_part(l, AM_PART_SAMPLE, m->arena, &n, err));
-    AM_TRY(
-        am_model_sample_from_node(n, m->features, m->n_outputs, m->arena, &m->sample, &m->expected, err));
+    AM_TRY(am_model_sample_from_node(n, m->features, m->n_outputs, m->arena, &m->sample,
+                                     &m->expected, err));
     profile = am_node_str(n, "profile", ""); /* NUL-terminated: tree texts are */
     return am_sample_check(m, profile.ptr, err);
 }

@@ -29,7 +29,7 @@ static struct am_node *cell_node(const struct am_column *c, size_t row, struct a
 }
 
 struct am_node *am_model_sample_to_node(const struct am_batch *batch, const float *expected,
-                                  size_t n_outputs, const char *profile, struct am_arena *a)
+                                        size_t n_outputs, const char *profile, struct am_arena *a)
 {
     struct am_node *root = am_new_map(a), *rows = am_new_list(a), *ys = am_new_list(a);
     for (size_t i = 0; i < batch->n_rows; i++) {
@@ -111,8 +111,8 @@ static enum am_rc read_rows(const struct am_node *rows, const struct am_schema *
 }
 
 enum am_rc am_model_sample_from_node(const struct am_node *n, const struct am_features *f,
-                               size_t n_outputs, struct am_arena *a, struct am_batch *batch,
-                               const float **expected, struct am_err *err)
+                                     size_t n_outputs, struct am_arena *a, struct am_batch *batch,
+                                     const float **expected, struct am_err *err)
 {
     const struct am_node *rows = am_node_get(n, "rows"), *ys = am_node_get(n, "expected");
     float *y;
