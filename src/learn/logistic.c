@@ -368,6 +368,20 @@ static enum am_rc prepare(struct problem *p, double *counts, struct am_err *err)
     return condition(p, err);
 }
 
+/* What does not change any probability is settled: intercepts sum to 0 over the classes, and so
+ * does every coefficient where no penalty settles it. */
+static void centre_classes(struct problem *p)
+{
+    size_t m = p->f + 1;
+    for (size_t j = p->l1 > 0 || p->l2 > 0 ? p->f : 0; p->k > 1 && j < m; j++) {
+        double mean = 0;
+        for (size_t q = 0; q < p->k; q++)
+            mean += p->coef[q * m + j] / (double)p->k;
+        for (size_t q = 0; q < p->k; q++)
+            p->coef[q * m + j] -= mean;
+    }
+}
+
 static enum am_rc search(struct problem *p, double *v, struct am_learned *out, struct am_arena *a,
                          struct am_err *err)
 {
@@ -381,6 +395,7 @@ static enum am_rc search(struct problem *p, double *v, struct am_learned *out, s
     if (rc != AM_OK)
         return rc;
     unscale(p, v, p->coef);
+    centre_classes(p);
     AM_TRY(am_learn_linear_model(t, p->coef, out, err));
     am_learn_info(t, out, a, "logistic", "exact");
     am_node_set(a, out->info, "iterations", am_new_i64(a, (int64_t)r.iterations));

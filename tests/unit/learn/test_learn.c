@@ -119,7 +119,7 @@ static void test_bits(void **state)
         size_t times;
     } cases[] = {
         {2, "{type: logistic}", "", 30},
-        {3, "{type: logistic, penalty: l1}", "", 30},
+        {3, "{type: logistic, penalty: l1}", "", 10},
         {0, "{type: linear}", "", 30},
         {0, "{type: linear, penalty: l1, alpha: 0.1}", "", 30},
         {2, "{type: logistic, solver: stochastic}", "{epochs: 2, batch_size: 256}", 10},
