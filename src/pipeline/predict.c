@@ -272,7 +272,7 @@ enum am_rc am_pipeline_predict(struct am_pipeline *pl, struct am_arena *a,
     AM_GO(rc, stream(&w, p, &t, a, pl->progress, err));
     *out = am_new_map(a);
     am_node_set(a, *out, "model", am_new_str(a, m.name));
-    am_node_set(a, *out, "version", am_new_i64(a, m.version));
+    am_node_set(a, *out, "version", m.version ? am_new_i64(a, m.version) : am_new_null(a));
     am_node_set(a, *out, "rows", am_new_i64(a, (int64_t)w.n_rows));
     rc = am_arena_check(a, err);
 out:

@@ -114,6 +114,9 @@ enum am_rc am_recipe_check_rules(const struct am_node *resolved, const char *wha
         am_hint(err, "Use 1 to 128 letters, digits, dots, dashes and underscores, not starting with a dot or dash.");
         return AM_EUSAGE;
     }
+    if (am_node_i64(resolved, "version", 1) != 1)
+        return contradiction(&r, "version", "this program reads recipes of \"version\" 1 only",
+                             "Update AI Mass, or write version: 1.");
     AM_TRY(check_split(&r));
     AM_TRY(check_roles(&r));
     if (truthy_map(am_node_path(resolved, "train.early_stopping")) && validation_share(resolved) <= 0)

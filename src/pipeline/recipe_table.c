@@ -21,7 +21,7 @@
 #define NUL AM_KEY_NULL
 
 static const struct am_recipe_key general[] = {
-    {"version", INT, NULL, 1, 1, "1", "Version of the recipe's syntax."},
+    {"version", INT, NULL, 0, 0, "1", "Version of the recipe's syntax."},
     {"name", TEXT, NULL, 0, 0, NULL, "Name of the model; the default is the source's file name."},
     {"experiment", TEXT, NULL, 0, 0, NULL, "Experiment that the run belongs to; the default is the name."},
 
