@@ -281,12 +281,13 @@ static void predict_ready(struct am_call *call);
 
 static void count(struct am_call *call, enum am_serve_outcome outcome)
 {
-    struct am_loop *l = call->loop;
-    uint64_t now = am_mono_ns();
-    uint64_t start = call->rq ? call->rq->start_ns : now;
+    uint64_t now = am_mono_ns(), start = call->rq ? call->rq->start_ns : now;
+    struct am_serve_times t = {.now_ns = now,
+                               .request_ns = now > start ? now - start : 0,
+                               .queue_ns = call->job.queue_ns,
+                               .compute_ns = call->result.compute_ns};
     if (call->served)
-        am_serve_count(call->served, l->slot, outcome, call->columns.n_rows,
-                       now > start ? now - start : 0, call->job.queue_ns, call->result.compute_ns);
+        am_serve_count(call->served, call->loop->slot, outcome, call->columns.n_rows, &t);
 }
 
 static void predict_fail(struct am_call *call, const struct am_err *err)

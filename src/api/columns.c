@@ -38,7 +38,7 @@ static size_t row_bytes(const struct am_schema *s)
     return n ? n : 1;
 }
 
-enum am_rc am_columns_begin(struct am_columns *c, const struct am_schema *schema,
+enum am_rc am_columns_begin(struct am_columns *c, const struct am_schema *schema, uint64_t id,
                             struct am_err *err)
 {
     size_t n = schema->n;
@@ -55,12 +55,15 @@ enum am_rc am_columns_begin(struct am_columns *c, const struct am_schema *schema
         c->columns = columns;
         c->seen = seen;
         c->cap_columns = n;
+        c->schema_id = 0;
     }
     if (n)
         memset(c->seen, 0, n * sizeof *c->seen);
     c->n_rows = 0;
     c->schema = schema;
-    lay_out(c, c->block_bytes / row_bytes(schema));
+    if (id == 0 || id != c->schema_id)
+        lay_out(c, c->block_bytes / row_bytes(schema));
+    c->schema_id = id;
     return AM_OK;
 }
 

@@ -10,6 +10,7 @@
 
 struct am_columns {
     const struct am_schema *schema; /* borrowed */
+    uint64_t schema_id;             /* of the layout in place; 0 = none */
     size_t n_rows;
     size_t cap_rows; /* of every column of this schema */
     char *block;     /* owned: the cells */
@@ -20,8 +21,9 @@ struct am_columns {
     struct am_batch batch; /* what a prediction reads */
 };
 
-/* Start a request: no rows yet. */
-enum am_rc am_columns_begin(struct am_columns *c, const struct am_schema *schema,
+/* Start a request: no rows yet. id: tells schemas apart over time (an address may come again); the
+ * same as last time keeps the layout. 0 = lay out anew. */
+enum am_rc am_columns_begin(struct am_columns *c, const struct am_schema *schema, uint64_t id,
                             struct am_err *err) AM_MUST_CHECK;
 /* Room for at least n_rows; cells already set stay. AM_ELIMIT over AM_LIMIT_PREDICT_CELLS. */
 enum am_rc am_columns_reserve(struct am_columns *c, size_t n_rows,

@@ -19,6 +19,7 @@
 
 #define READ_BYTES 65536
 #define KEEP_BYTES 65536 /* buffers above this are freed when idle */
+#define ONE_WRITE_BYTES 16384
 #define MAX_SPARE 256
 #define LINGER_NS 2000000000ull
 
@@ -925,25 +926,27 @@ static void add_number(struct am_buf *b, uint64_t v)
     am_buf_add(b, digits + n, sizeof digits - n);
 }
 
-static void make_head(struct am_conn *c, const struct am_reply *r, struct am_buf *b)
+static void other_head(struct am_conn *c, const struct am_reply *r, struct am_buf *b)
 {
-    if (r->status == 200) {
-        am_buf_str(b, AM_STR("HTTP/1.1 200 OK\r\nDate: "));
-    } else {
-        am_buf_str(b, AM_STR("HTTP/1.1 "));
-        add_number(b, (uint64_t)r->status);
-        am_buf_char(b, ' ');
-        am_buf_cstr(b, am_http_status_text(r->status));
-        am_buf_str(b, AM_STR("\r\nDate: "));
-    }
+    am_buf_str(b, AM_STR("HTTP/1.1 "));
+    add_number(b, (uint64_t)r->status);
+    am_buf_char(b, ' ');
+    am_buf_cstr(b, am_http_status_text(r->status));
+    am_buf_str(b, AM_STR("\r\nDate: "));
     am_buf_add(b, c->http->date, 29);
-    if (!r->type)
-        am_buf_str(b, AM_STR("\r\nContent-Type: application/json"));
-    else if (*r->type) {
+    if (!r->type || *r->type) {
         am_buf_str(b, AM_STR("\r\nContent-Type: "));
-        am_buf_cstr(b, r->type);
+        am_buf_cstr(b, r->type ? r->type : "application/json");
     }
     am_buf_str(b, AM_STR("\r\nX-Content-Type-Options: nosniff\r\nContent-Length: "));
+}
+
+static void make_head(struct am_conn *c, const struct am_reply *r, struct am_buf *b)
+{
+    if (r->status == 200 && !r->type)
+        am_buf_add(b, c->http->head_ok, c->http->head_ok_len);
+    else
+        other_head(c, r, b);
     add_number(b, r->body.len);
     am_buf_str(b, AM_STR("\r\n"));
     if (c->close_after)
@@ -988,6 +991,10 @@ void am_http_reply(struct am_conn *c, const struct am_reply *r)
     }
     am_buf_reset(&h->head);
     make_head(c, r, &h->head);
+    if (body.len <= ONE_WRITE_BYTES) { /* copying is cheaper than a vector for the kernel */
+        am_buf_str(&h->head, body);
+        body.len = 0;
+    }
     if (h->head.failed != AM_OK) {
         close_conn(c);
         return;
@@ -1011,6 +1018,11 @@ static void refresh_date(struct am_http *h)
     (void)snprintf(h->date, sizeof h->date, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
                    days + 3 * (tm.tm_wday % 7), tm.tm_mday % 100, months + 3 * (tm.tm_mon % 12),
                    (tm.tm_year + 1900) % 10000, tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
+    int n = snprintf(h->head_ok, sizeof h->head_ok,
+                     "HTTP/1.1 200 OK\r\nDate: %.29s\r\nContent-Type: application/json\r\n"
+                     "X-Content-Type-Options: nosniff\r\nContent-Length: ",
+                     h->date);
+    h->head_ok_len = (size_t)n;
 }
 
 enum am_rc am_http_init(struct am_http *h, uv_loop_t *loop, struct am_err *err)

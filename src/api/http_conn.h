@@ -79,7 +79,9 @@ struct am_http {
     struct am_buf out;  /* answers of one read, sent together */
     struct am_buf head; /* of the answer being made */
     char date[40];      /* "Sat, 21 Nov 2026 13:17:04 GMT" */
-    uint64_t now_ns;    /* of the running read */
+    char head_ok[200];  /* of a 200 in JSON, up to the length */
+    size_t head_ok_len;
+    uint64_t now_ns; /* of the running read */
     _Atomic uint64_t events[AM_HTTP_EVENTS];
 };
 

@@ -116,6 +116,26 @@ bool am_js_member(struct am_js *js, bool *first, struct am_str *key)
     return true;
 }
 
+bool am_js_member_is(struct am_js *js, bool *first, struct am_str key)
+{
+    char *p = js->p, *end = js->end;
+    if (js->failed != AM_OK)
+        return false;
+    if (!*first) {
+        if (p == end || *p != ',')
+            return false;
+        p++;
+        if (p < end && *p == ' ')
+            p++;
+    }
+    if ((size_t)(end - p) < key.len + 3 || *p != '"' || p[key.len + 1] != '"' ||
+        p[key.len + 2] != ':' || memcmp(p + 1, key.ptr, key.len) != 0)
+        return false;
+    js->p = p + key.len + 3;
+    *first = false;
+    return true;
+}
+
 bool am_js_element(struct am_js *js, bool *first)
 {
     if (!next_in(js, first, ']'))

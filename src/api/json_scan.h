@@ -44,6 +44,16 @@ enum am_js_kind am_js_peek(struct am_js *js);
 bool am_js_enter(struct am_js *js, char open); /* '{' or '[' */
 bool am_js_member(struct am_js *js, bool *first, struct am_str *key);
 bool am_js_element(struct am_js *js, bool *first);
+/* Is the next member this one, written plainly? Then it is read as by am_js_member; else nothing
+ * is. */
+bool am_js_member_is(struct am_js *js, bool *first, struct am_str key);
+/* Is a plain number next, white space skipped? */
+static inline bool am_js_digit_next(struct am_js *js)
+{
+    while (js->p < js->end && (*js->p == ' ' || *js->p == '\n' || *js->p == '\r' || *js->p == '\t'))
+        js->p++;
+    return js->p < js->end && (unsigned char)(*js->p - '0') <= 9;
+}
 
 bool am_js_string(struct am_js *js, struct am_str *out);
 /* Correctly rounded; out of the range of double is a failure. */

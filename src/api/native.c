@@ -27,7 +27,7 @@ static enum am_rc native_parse(struct am_call *call, struct am_err *err)
     struct am_js js;
     struct am_str key;
     bool first = true, seen = false;
-    AM_TRY(am_columns_begin(&call->columns, &info->inputs, err));
+    AM_TRY(am_columns_begin(&call->columns, &info->inputs, info->uid, err));
     am_js_init(&js, call->rq->body, call->rq->body_len, AM_JS_STRICT, err);
     if (am_js_enter(&js, '{'))
         while (am_js_member(&js, &first, &key)) {
@@ -66,7 +66,7 @@ static void print_prediction(struct am_buf *b, const struct am_serve_info *info,
     for (size_t i = 0; i < info->n_classes; i++) {
         if (i)
             am_buf_char(b, ',');
-        am_json_quote(b, info->classes[i]);
+        am_buf_str(b, info->quoted[i]);
         am_buf_char(b, ':');
         am_print_f32(b, r->probability[row * info->n_classes + i]);
     }

@@ -149,6 +149,8 @@ static bool date_cell(struct am_js *js, struct am_columns *c, size_t column, siz
 bool am_js_cell(struct am_js *js, struct am_columns *c, size_t column, size_t row,
                 enum am_unwrap unwrap)
 {
+    if (c->columns[column].type == AM_COL_NUMBER && am_js_digit_next(js))
+        return am_js_number(js, am_columns_numbers(c, column) + row);
     enum am_js_kind k = am_js_peek(js);
     if (k == AM_JS_NULL) {
         am_columns_set_missing(c, column, row);
@@ -244,16 +246,20 @@ bool am_js_row_object(struct am_js *js, const struct am_serve_info *info, struct
 {
     const struct am_column_desc *d = c->schema->columns;
     size_t n = c->schema->n, expected = 0, found = 0, row = c->n_rows;
+    size_t plain = info->plain_names ? n : 0;
     uint32_t stamp = (uint32_t)row + 1;
     struct am_str key;
     bool first = true;
     if (!am_js_enter(js, '{'))
         return false;
-    while (am_js_member(js, &first, &key)) {
+    for (;;) {
         /* rows usually keep the model's order */
-        size_t i = expected < n && am_str_eq(d[expected].name, key)
-                       ? expected
-                       : am_schema_find(c->schema, key);
+        size_t i = expected;
+        if (expected >= plain || !am_js_member_is(js, &first, d[expected].name)) {
+            if (!am_js_member(js, &first, &key))
+                break;
+            i = am_schema_find(c->schema, key);
+        }
         if (i == SIZE_MAX) {
             if (!is_id(info, key))
                 return unknown_column(js, info, row, key);
@@ -263,7 +269,7 @@ bool am_js_row_object(struct am_js *js, const struct am_serve_info *info, struct
         }
         if (c->seen[i] == stamp)
             return am_js_fail(js, AM_EINVAL, "row %zu: column \"%.*s\" is given twice", row,
-                              AM_FMT(key));
+                              AM_FMT(d[i].name));
         c->seen[i] = stamp;
         expected = i + 1;
         found++;
@@ -328,5 +334,5 @@ void am_print_label(struct am_buf *b, const struct am_serve_info *info, int32_t 
     if (label < 0 || (size_t)label >= info->n_classes)
         am_buf_cstr(b, "null");
     else
-        am_json_quote(b, info->classes[label]);
+        am_buf_str(b, info->quoted[label]);
 }

@@ -139,7 +139,7 @@ static enum am_rc tfs_parse(struct am_call *call, struct am_err *err)
     struct am_js js;
     struct am_str key;
     bool first = true, seen = false, signature = false;
-    AM_TRY(am_columns_begin(&call->columns, &info->inputs, err));
+    AM_TRY(am_columns_begin(&call->columns, &info->inputs, info->uid, err));
     am_js_init(&js, call->rq->body, call->rq->body_len, AM_JS_SPECIAL, err);
     if (am_js_enter(&js, '{'))
         while (am_js_member(&js, &first, &key)) {
@@ -186,7 +186,7 @@ static enum am_rc examples_parse(struct am_call *call, struct am_err *err)
     struct am_js js;
     struct am_str key;
     bool first = true, seen = false, signature = false;
-    AM_TRY(am_columns_begin(&call->columns, &info->inputs, err));
+    AM_TRY(am_columns_begin(&call->columns, &info->inputs, info->uid, err));
     am_js_init(&js, call->rq->body, call->rq->body_len, AM_JS_SPECIAL, err);
     if (am_js_enter(&js, '{'))
         while (am_js_member(&js, &first, &key)) {

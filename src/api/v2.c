@@ -655,7 +655,7 @@ static enum am_rc v2_parse(struct am_call *call, struct am_err *err)
     uint64_t json = rq->body_len;
     struct am_str key;
     bool first = true;
-    AM_TRY(am_columns_begin(&call->columns, &v.info->inputs, err));
+    AM_TRY(am_columns_begin(&call->columns, &v.info->inputs, v.info->uid, err));
     if (rq->inference_length.ptr && !am_parse_u64(rq->inference_length, rq->body_len, &json))
         return am_fail(err, AM_EINVAL,
                        "Inference-Header-Content-Length \"%.*s\" does not suit a body of %zu bytes",

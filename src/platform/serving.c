@@ -104,8 +104,8 @@ static enum am_rc become(uid_t uid, gid_t gid, struct am_err *err)
 static enum am_rc open_split(struct am_serving *s, const struct am_serving_options *o,
                              struct am_serve_source *source, struct am_err *err)
 {
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = 0;
+    gid_t gid = 0;
     int pair[2];
     AM_TRY(find_user(o->user ? o->user : "nobody", &uid, &gid, err));
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)

@@ -22,13 +22,16 @@ struct am_serve_info {
     struct am_str model;
     int64_t version;
     struct am_str version_text; /* "3" */
+    uint64_t uid;               /* never the same for two loads */
     enum am_task task;
     struct am_schema inputs;  /* columns that a request brings, in order */
     bool all_numbers;         /* every input is a number or a boolean */
+    bool plain_names;         /* no name of an input needs an escape in JSON */
     const struct am_str *ids; /* [n_ids] id columns: accepted in rows, not used */
     size_t n_ids;
     struct am_str target;         /* name of the predicted column */
     const struct am_str *classes; /* [n_classes] labels; binary: the second is the positive */
+    const struct am_str *quoted;  /* [n_classes] the labels as JSON text */
     size_t n_classes;             /* 0 for regression */
     double threshold;             /* binary */
 };
@@ -182,8 +185,11 @@ struct am_serve_counts {
 };
 uint64_t am_serve_bucket_ns(unsigned k); /* upper edge; UINT64_MAX for the last */
 /* One answered request, on its loop's slot. */
+struct am_serve_times {
+    uint64_t now_ns, request_ns, queue_ns, compute_ns;
+};
 void am_serve_count(struct am_served *v, unsigned slot, enum am_serve_outcome outcome, size_t rows,
-                    uint64_t request_ns, uint64_t queue_ns, uint64_t compute_ns);
+                    const struct am_serve_times *t);
 void am_served_counts(const struct am_served *v, struct am_serve_counts *out);
 double am_served_load_seconds(const struct am_served *v);
 uint64_t am_served_p99_ns(const struct am_served *v, size_t n_rows); /* 0 = not measured */

@@ -27,7 +27,7 @@ struct am_served_slot {
     _Atomic uint64_t requests[AM_SERVE_OUTCOMES];
     _Atomic uint64_t rows, runs, request_ns, queue_ns, compute_ns;
     _Atomic uint64_t bucket[AM_SERVE_BUCKETS];
-    _Atomic int64_t last_us;
+    _Atomic uint64_t last_ns; /* mono */
     struct am_latency latency[AM_SERVE_ROW_BUCKETS];
 } __attribute__((aligned(64)));
 
@@ -37,6 +37,8 @@ struct am_served {
     struct am_serve_info info;
     char *name; /* owned; the model's */
     char version[24];
+    struct am_str *quoted; /* owned, into quoted_text */
+    struct am_buf quoted_text;
     char *package; /* owned; hash, tells a re-used number apart */
     double load_seconds;
     size_t n_slots;

@@ -48,6 +48,8 @@ void am_serve_result_clear(struct am_serve_result *r)
 
 /* ---- life ---- */
 
+static _Atomic uint64_t uids = 1;
+
 static void served_free(struct am_served *v)
 {
     for (size_t i = 0; v->slots && i < v->n_slots; i++)
@@ -58,6 +60,8 @@ static void served_free(struct am_served *v)
     am_free(v->slots);
     am_free(v->name);
     am_free(v->package);
+    am_free(v->quoted);
+    am_buf_clear(&v->quoted_text);
     am_free(v);
 }
 
@@ -80,6 +84,40 @@ const struct am_serve_info *am_served_info(const struct am_served *v)
 double am_served_load_seconds(const struct am_served *v)
 {
     return v->load_seconds;
+}
+
+/* The class labels as JSON text, once for all answers. */
+static enum am_rc quote_classes(struct am_served *v, struct am_err *err)
+{
+    size_t n = v->info.n_classes, begin = 0;
+    am_buf_init(&v->quoted_text, (size_t)1 << 30);
+    v->quoted = am_alloc_array(n + 1, sizeof *v->quoted);
+    if (!v->quoted)
+        return am_fail_nomem(err, n * sizeof *v->quoted);
+    for (size_t i = 0; i < n; i++) {
+        begin = v->quoted_text.len;
+        am_json_quote(&v->quoted_text, v->info.classes[i]);
+        v->quoted[i] = (struct am_str){NULL, v->quoted_text.len - begin};
+    }
+    AM_TRY(am_buf_check(&v->quoted_text, err));
+    begin = 0;
+    for (size_t i = 0; i < n; i++) {
+        v->quoted[i].ptr = v->quoted_text.ptr + begin;
+        begin += v->quoted[i].len;
+    }
+    v->info.quoted = v->quoted;
+    return AM_OK;
+}
+
+static bool plain_names(const struct am_schema *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t k = 0; k < s->columns[i].name.len; k++) {
+            unsigned char c = (unsigned char)s->columns[i].name.ptr[k];
+            if (c < 0x20 || c == '"' || c == '\\')
+                return false;
+        }
+    return true;
 }
 
 /* Takes m over, also on failure. */
@@ -105,9 +143,15 @@ enum am_rc am_served_new(const struct am_serve *s, const char *model, int64_t ve
         return am_fail_nomem(err, bytes);
     }
     memset(v->slots, 0, bytes);
+    if (quote_classes(v, err) != AM_OK) {
+        served_free(v);
+        return AM_ENOMEM;
+    }
     (void)snprintf(v->version, sizeof v->version, "%lld", (long long)version);
     v->info.model = am_str(v->name);
     v->info.version = version;
+    v->info.plain_names = plain_names(&v->info.inputs);
+    v->info.uid = atomic_fetch_add(&uids, 1);
     v->info.version_text = am_str(v->version);
     *out = v;
     return AM_OK;
@@ -276,25 +320,26 @@ static void add(_Atomic uint64_t *to, uint64_t n)
 }
 
 void am_serve_count(struct am_served *v, unsigned slot_index, enum am_serve_outcome outcome,
-                    size_t rows, uint64_t request_ns, uint64_t queue_ns, uint64_t compute_ns)
+                    size_t rows, const struct am_serve_times *t)
 {
     struct am_served_slot *slot = &v->slots[slot_index];
     add(&slot->requests[outcome], 1);
-    atomic_store_explicit(&slot->last_us, am_wall_us(), memory_order_relaxed);
+    atomic_store_explicit(&slot->last_ns, t->now_ns, memory_order_relaxed);
     if (outcome != AM_SERVED_OK)
         return;
     unsigned k = 0;
-    while (k < AM_SERVE_BUCKETS - 1 && request_ns > edges[k])
+    while (k < AM_SERVE_BUCKETS - 1 && t->request_ns > edges[k])
         k++;
     add(&slot->bucket[k], 1);
     add(&slot->rows, rows);
-    add(&slot->request_ns, request_ns);
-    add(&slot->queue_ns, queue_ns);
-    add(&slot->compute_ns, compute_ns);
+    add(&slot->request_ns, t->request_ns);
+    add(&slot->queue_ns, t->queue_ns);
+    add(&slot->compute_ns, t->compute_ns);
 }
 
 void am_served_counts(const struct am_served *v, struct am_serve_counts *out)
 {
+    uint64_t last_ns = 0;
     *out = (struct am_serve_counts){0};
 #define SUM(field) out->field += atomic_load_explicit(&slot->field, memory_order_relaxed)
     for (size_t i = 0; i < v->n_slots; i++) {
@@ -308,9 +353,11 @@ void am_served_counts(const struct am_served *v, struct am_serve_counts *out)
         SUM(request_ns);
         SUM(queue_ns);
         SUM(compute_ns);
-        int64_t last = atomic_load_explicit(&slot->last_us, memory_order_relaxed);
-        if (last > out->last_us)
-            out->last_us = last;
+        uint64_t last = atomic_load_explicit(&slot->last_ns, memory_order_relaxed);
+        if (last > last_ns)
+            last_ns = last;
     }
+    if (last_ns)
+        out->last_us = am_wall_us() - (int64_t)((am_mono_ns() - last_ns) / 1000);
 #undef SUM
 }

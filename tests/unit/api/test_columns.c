@@ -23,7 +23,7 @@ static void test_growth_keeps_cells(void **state)
     static const char text[] = "abcdefghijklmnopqrstuvwxyz";
     (void)state;
     for (int round = 0; round < 3; round++) {
-        assert_int_equal(am_columns_begin(&c, &schema, &err), AM_OK);
+        assert_int_equal(am_columns_begin(&c, &schema, 0, &err), AM_OK);
         for (size_t i = 0; i < 1000; i++) {
             assert_int_equal(am_columns_reserve(&c, i + 1, &err), AM_OK);
             am_columns_numbers(&c, 0)[i] = (double)i;
@@ -48,7 +48,7 @@ static void test_relocation(void **state)
     struct am_err err;
     char from[] = "hello world", to[] = "hello world";
     (void)state;
-    assert_int_equal(am_columns_begin(&c, &schema, &err), AM_OK);
+    assert_int_equal(am_columns_begin(&c, &schema, 0, &err), AM_OK);
     assert_int_equal(am_columns_reserve(&c, 4, &err), AM_OK);
     c.n_rows = 4;
     am_columns_texts(&c, 1)[0] = (struct am_str){from, 5};
@@ -69,7 +69,7 @@ static void test_limit(void **state)
     struct am_columns c = {0};
     struct am_err err;
     (void)state;
-    assert_int_equal(am_columns_begin(&c, &schema, &err), AM_OK);
+    assert_int_equal(am_columns_begin(&c, &schema, 0, &err), AM_OK);
     assert_int_equal(am_columns_reserve(&c, AM_LIMIT_PREDICT_CELLS / 3 + 1, &err), AM_ELIMIT);
     assert_int_equal(am_columns_reserve(&c, SIZE_MAX, &err), AM_ELIMIT);
     assert_true(err.hint[0] != 0);
@@ -78,7 +78,7 @@ static void test_limit(void **state)
 
 static enum am_rc fill(struct am_columns *c, struct am_err *err)
 {
-    AM_TRY(am_columns_begin(c, &schema, err));
+    AM_TRY(am_columns_begin(c, &schema, 7, err));
     AM_TRY(am_columns_reserve(c, 10, err));
     return am_columns_reserve(c, 100, err);
 }
