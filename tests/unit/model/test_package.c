@@ -2,6 +2,10 @@
  * checksums, signatures and their policy. Hand-made archives are in hostile.py. */
 #include "fixture.h"
 
+#include <math.h>
+
+#include "tensor/safetensors.h"
+
 /* The smallest model: one input, one weight. */
 static void tiny(struct fixture *f, const struct am_secret_key *key, struct am_buf *out)
 {
@@ -177,11 +181,85 @@ static void test_manifest_lies(void **state)
     assert_int_equal(open_manifest(p, a, "threshold", am_new_f64(a, 2), &err), AM_ECORRUPT);
     assert_int_equal(open_manifest(p, a, "ids", am_new_i64(a, 2), &err), AM_ECORRUPT);
     assert_int_equal(open_manifest(p, a, "inputs", am_new_list(a), &err), AM_ECORRUPT);
+    struct am_node *inputs = am_new_list(a), *input = am_new_map(a);
+    am_node_set(a, input, "name", am_new_cstr(a, "other"));
+    am_node_set(a, input, "type", am_new_cstr(a, "number"));
+    am_node_push(a, inputs, input);
+    assert_int_equal(open_manifest(p, a, "inputs", inputs, &err), AM_ECORRUPT);
+    assert_non_null(strstr(err.message, "inputs"));
     assert_int_equal(open_manifest(p, a, "target", am_new_null(a), &err), AM_ECORRUPT);
     assert_int_equal(open_manifest(p, a, "format", am_new_cstr(a, "other"), &err), AM_ECORRUPT);
     assert_int_equal(open_manifest(p, a, "format_version", am_new_i64(a, 2), &err),
                      AM_EUNSUPPORTED);
     assert_true(err.hint[0] != 0);
+    am_package_close(p);
+    am_buf_clear(&b);
+    am_arena_free(a);
+    fixture_clear(&f);
+}
+
+/* Tensors that the graph does not know, have another shape, or are missing. */
+static enum am_rc open_weights(const struct am_package *p, const struct am_st_tensor *t, size_t n,
+                               struct am_err *err)
+{
+    struct am_package_content c = {.manifest = am_package_manifest(p)};
+    struct am_buf w, b;
+    enum am_rc rc;
+    am_buf_init(&w, SIZE_MAX);
+    am_buf_init(&b, SIZE_MAX);
+    for (int i = 1; i < AM_PART_SIGNATURE; i++)
+        c.parts[i] = am_package_part(p, (enum am_package_part)i);
+    assert_int_equal(am_safetensors_write(t, n, NULL, AM_ST_ANY_FLOAT, &w, err), AM_OK);
+    c.parts[AM_PART_WEIGHTS] = am_buf_view(&w);
+    assert_int_equal(am_package_build(&c, &b, err), AM_OK);
+    rc = open_exact(b.ptr, b.len, err);
+    am_buf_clear(&w);
+    am_buf_clear(&b);
+    return rc;
+}
+
+static void test_weights_lie(void **state)
+{
+    struct fixture f;
+    struct am_package *p;
+    struct am_arena *a = am_arena_new(0);
+    struct am_safetensors s;
+    struct am_st_tensor t[3];
+    struct am_buf b;
+    struct am_err err;
+    float nan = NAN;
+    (void)state;
+    tiny(&f, NULL, &b);
+    must(am_package_open_bytes(am_buf_view(&b), NULL, &p, &err));
+    must(am_safetensors_parse(a, am_package_part(p, AM_PART_WEIGHTS), AM_ST_FINITE, &s, &err));
+    assert_int_equal(s.n, 2);
+    t[0] = s.tensors[0];
+    t[1] = s.tensors[1];
+    must(open_weights(p, t, 2, &err));
+    t[0] = s.tensors[1];
+    t[1] = s.tensors[0];
+    must(open_weights(p, t, 2, &err)); /* found by name */
+    t[2] = s.tensors[0];
+    t[2].name = AM_STR("more");
+    assert_int_equal(open_weights(p, t, 3, &err), AM_ECORRUPT);
+    assert_int_equal(open_weights(p, t, 1, &err), AM_ECORRUPT);
+    t[0].name = AM_STR("other");
+    assert_int_equal(open_weights(p, t, 2, &err), AM_ECORRUPT);
+    t[0] = s.tensors[1];
+    t[0].rank = 0;
+    assert_int_equal(open_weights(p, t, 2, &err), AM_ECORRUPT);
+    float two[2] = {1, 2};
+    t[0] = s.tensors[1];
+    t[0].dims[0] *= 2;
+    t[0].data = two;
+    t[0].n_bytes = sizeof two;
+    assert_int_equal(open_weights(p, t, 2, &err), AM_ECORRUPT);
+    t[0] = s.tensors[1];
+    t[0].dtype = AM_I32;
+    assert_int_equal(open_weights(p, t, 2, &err), AM_ECORRUPT);
+    t[0] = s.tensors[1];
+    t[0].data = &nan;
+    assert_int_equal(open_weights(p, t, 2, &err), AM_ECORRUPT);
     am_package_close(p);
     am_buf_clear(&b);
     am_arena_free(a);
@@ -294,10 +372,11 @@ static void test_failing_key_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_truncated),     cmocka_unit_test(test_flipped),
-        cmocka_unit_test(test_mutated_tiny),  cmocka_unit_test(test_mutated_mixed),
-        cmocka_unit_test(test_manifest_lies), cmocka_unit_test(test_signatures),
-        cmocka_unit_test(test_rfc8032),       cmocka_unit_test(test_failing_key_files),
+        cmocka_unit_test(test_truncated),         cmocka_unit_test(test_flipped),
+        cmocka_unit_test(test_mutated_tiny),      cmocka_unit_test(test_mutated_mixed),
+        cmocka_unit_test(test_manifest_lies),     cmocka_unit_test(test_weights_lie),
+        cmocka_unit_test(test_signatures),        cmocka_unit_test(test_rfc8032),
+        cmocka_unit_test(test_failing_key_files),
     };
     return cmocka_run_group_tests_name("package", tests, NULL, NULL);
 }
