@@ -20,19 +20,19 @@ static const struct am_command *find_command(const char *first, const char *seco
     return NULL;
 }
 
-static enum am_exit unknown_command(const char *name)
+static enum am_exit unknown_command(struct am_cli *c, const char *name)
 {
     const char *names[64], *near;
     size_t n = 0;
     for (size_t i = 0; i < am_n_commands && n < 64; i++)
         names[n++] = am_commands[i].name;
     near = am_str_nearest(am_str(name), names, n);
-    fprintf(stderr, am_tr("aimass: there is no command \"%s\"\n"), name);
+    am_fail(&c->err, AM_EUSAGE, "there is no command \"%s\"", name);
     if (near)
-        fprintf(stderr, am_tr("  Did you mean \"%s\"?\n"), near);
+        am_hint(&c->err, "Did you mean \"%s\"?", near);
     else
-        fprintf(stderr, "%s", am_tr("  `aimass help` lists them.\n"));
-    return AM_EXIT_USAGE;
+        am_hint(&c->err, "`aimass help` lists them.");
+    return am_cli_fail(c);
 }
 
 static const struct am_flag *find_flag(const struct am_command *cmd, struct am_str name)
@@ -46,8 +46,9 @@ static const struct am_flag *find_flag(const struct am_command *cmd, struct am_s
     return NULL;
 }
 
-static enum am_exit bad_flag(const struct am_command *cmd, struct am_str name)
+static enum am_exit bad_flag(struct am_cli *c, struct am_str name)
 {
+    const struct am_command *cmd = c->command;
     const char *names[32], *near;
     size_t n = 0;
     for (const struct am_flag *f = cmd->flags; f < cmd->flags + 8 && f->name; f++)
@@ -55,12 +56,12 @@ static enum am_exit bad_flag(const struct am_command *cmd, struct am_str name)
     for (const struct am_flag *f = am_global_flags; f->name; f++)
         names[n++] = f->name;
     near = am_str_nearest(name, names, n);
-    fprintf(stderr, am_tr("aimass %s: there is no option \"%.*s\"\n"), cmd->name, AM_FMT(name));
+    am_fail(&c->err, AM_EUSAGE, "%s: there is no option \"%.*s\"", cmd->name, AM_FMT(name));
     if (near)
-        fprintf(stderr, am_tr("  Did you mean \"%s\"?\n"), near);
+        am_hint(&c->err, "Did you mean \"%s\"?", near);
     else
-        fprintf(stderr, am_tr("  `aimass help %s` lists them.\n"), cmd->name);
-    return AM_EXIT_USAGE;
+        am_hint(&c->err, "`aimass help %s` lists them.", cmd->name);
+    return am_cli_fail(c);
 }
 
 static enum am_exit take_flag(struct am_cli *c, int argc, char **argv, int *i)
@@ -70,21 +71,21 @@ static enum am_exit take_flag(struct am_cli *c, int argc, char **argv, int *i)
     const struct am_flag *f = find_flag(c->command, name);
     const char *value = eq ? eq + 1 : NULL;
     if (!f)
-        return bad_flag(c->command, name);
+        return bad_flag(c, name);
     if (f->kind == AM_FLAG_SWITCH && value) {
-        fprintf(stderr, am_tr("aimass %s: %s takes no value\n"), c->command->name, f->name);
-        return AM_EXIT_USAGE;
+        am_fail(&c->err, AM_EUSAGE, "%s: %s takes no value", c->command->name, f->name);
+        return am_cli_fail(c);
     }
     if (f->kind != AM_FLAG_SWITCH && !value) {
         if (*i + 1 >= argc) {
-            fprintf(stderr, am_tr("aimass %s: %s needs a value: %s\n"), c->command->name, f->name, f->argument);
-            return AM_EXIT_USAGE;
+            am_fail(&c->err, AM_EUSAGE, "%s: %s needs a value: %s", c->command->name, f->name, f->argument);
+            return am_cli_fail(c);
         }
         value = argv[++*i];
     }
     if (f->kind == AM_FLAG_MANY ? c->n_many == AM_CLI_ARGS : c->n_given == AM_CLI_FLAGS) {
-        fprintf(stderr, am_tr("aimass %s: too many options\n"), c->command->name);
-        return AM_EXIT_USAGE;
+        am_fail(&c->err, AM_EUSAGE, "%s: too many options", c->command->name);
+        return am_cli_fail(c);
     }
     if (f->kind == AM_FLAG_MANY) {
         c->many[c->n_many++] = value;
@@ -99,6 +100,8 @@ enum am_exit am_cli_parse(struct am_cli *c, int argc, char **argv)
 {
     int i = 1, used = 1;
     bool only_args = false;
+    for (int k = 1; k < argc && strcmp(argv[k], "--") != 0; k++) /* a usage error is an object too */
+        c->json = c->json || strcmp(argv[k], "--json") == 0;
     if (argc < 2) {
         c->command = find_command("help", NULL, &used);
         return AM_EXIT_DONE;
@@ -106,7 +109,7 @@ enum am_exit am_cli_parse(struct am_cli *c, int argc, char **argv)
     const char *first = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help" : argv[1];
     c->command = find_command(first, argc > 2 ? argv[2] : NULL, &used);
     if (!c->command)
-        return unknown_command(argv[1]);
+        return unknown_command(c, argv[1]);
     for (i = 1 + used; i < argc; i++) {
         if (!only_args && strcmp(argv[i], "--") == 0) {
             only_args = true;
@@ -115,8 +118,8 @@ enum am_exit am_cli_parse(struct am_cli *c, int argc, char **argv)
             if (e != AM_EXIT_DONE)
                 return e;
         } else if (c->n_args == AM_CLI_ARGS) {
-            fprintf(stderr, am_tr("aimass %s: too many arguments\n"), c->command->name);
-            return AM_EXIT_USAGE;
+            am_fail(&c->err, AM_EUSAGE, "%s: too many arguments", c->command->name);
+            return am_cli_fail(c);
         } else {
             c->args[c->n_args++] = argv[i];
         }
@@ -130,8 +133,9 @@ enum am_exit am_cli_parse(struct am_cli *c, int argc, char **argv)
         return AM_EXIT_DONE;
     }
     if (c->n_args < c->command->min_args || c->n_args > c->command->max_args) {
-        fprintf(stderr, am_tr("usage: aimass %s %s\n"), c->command->name, c->command->usage);
-        return AM_EXIT_USAGE;
+        am_fail(&c->err, AM_EUSAGE, "%s: %d arguments given", c->command->name, c->n_args);
+        am_hint(&c->err, "Usage: aimass %s %s", c->command->name, c->command->usage);
+        return am_cli_fail(c);
     }
     return AM_EXIT_DONE;
 }

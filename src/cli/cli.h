@@ -53,7 +53,7 @@ struct am_cli {
     struct am_err err;
 };
 
-/* Fills the command's arguments; prints what is wrong and returns AM_EXIT_USAGE. */
+/* Fills the command's arguments; prints what is wrong (as JSON with --json) and returns AM_EXIT_USAGE. */
 enum am_exit am_cli_parse(struct am_cli *c, int argc, char **argv);
 const char *am_cli_value(const struct am_cli *c, const char *flag); /* NULL = not given */
 bool am_cli_has(const struct am_cli *c, const char *flag);

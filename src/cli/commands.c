@@ -37,7 +37,7 @@ const struct am_command am_commands[] = {
     {"models", "", "List models.", 0, 0, am_cmd_models, {LIST}},
     {"model show", "MODEL[@VERSION|@ALIAS]", "A model or a version with everything known.", 1, 1,
      am_cmd_model_show, {{NULL}}},
-    {"model alias", "MODEL@VERSION ALIAS", "Point an alias at a version.", 2, 2, am_cmd_model_alias,
+    {"model alias", "MODEL[@VERSION] ALIAS", "Point an alias at a version.", 2, 2, am_cmd_model_alias,
      {{"--remove", AM_FLAG_SWITCH, NULL, "Remove the alias instead."},
       {"--undo", AM_FLAG_SWITCH, NULL, "Go back to where it pointed before."}}},
     {"model tag", "MODEL[@VERSION] KEY [VALUE]", "Set a tag, or remove it without a value.", 2, 3,

@@ -67,15 +67,14 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);
     c.progress.cancel = &canceled;
-    enum am_exit e = am_cli_parse(&c, argc, argv);
-    if (e != AM_EXIT_DONE)
-        return (int)e;
     c.arena = am_arena_new(0);
     if (!c.arena) {
         fprintf(stderr, "aimass: out of memory\n");
         return AM_EXIT_FAILED;
     }
-    e = c.command->run(&c);
+    enum am_exit e = am_cli_parse(&c, argc, argv);
+    if (e == AM_EXIT_DONE)
+        e = c.command->run(&c);
     am_platform_close(c.platform);
     am_arena_free(c.arena);
     return (int)e;

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "registry/registry.h"
 
 /* ---- dataset ---- */
@@ -159,8 +160,10 @@ static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struc
                                 .files = files,
                                 .n_files = 3};
     AM_TRY(am_arena_check(p->arena, err));
+    p->fresh = am_registry_dataset_get(p->pl->registry, p->arena, info->hash.ptr, &out, NULL) == AM_ENOTFOUND;
     AM_TRY(am_registry_dataset_add(p->pl->registry, p->arena, &d, &out, err));
-    return open_registered(p, info->hash.ptr, err);
+    p->hash = am_arena_str(p->arena, info->hash);
+    return open_registered(p, p->hash.ptr, err);
 }
 
 static enum am_rc import_source(struct am_prepared *p, const struct am_node *data, struct am_str target,
@@ -233,6 +236,22 @@ static enum am_rc parse_sets(struct am_arena *a, const struct am_recipe_source *
     return AM_OK;
 }
 
+/* Said before cleaning would drop every row for it. */
+static enum am_rc some_target(const struct am_prepared *p, struct am_str target, struct am_err *err)
+{
+    const struct am_node *columns = am_node_get(p->profile, "columns");
+    for (size_t i = 0; columns && i < columns->list.n; i++) {
+        const struct am_node *c = columns->list.items[i];
+        if (!am_str_eq(am_node_str(c, "name", ""), target) ||
+            (uint64_t)am_node_i64(c, "missing", 0) < p->n_rows)
+            continue;
+        am_fail(err, AM_EINVAL, "target \"%.*s\" is missing in every row", AM_FMT(target));
+        am_hint(err, "Choose another target, or give rows that have it.");
+        return AM_EINVAL;
+    }
+    return AM_OK;
+}
+
 enum am_rc am_prepare_data(struct am_prepared *p, struct am_pipeline *pl, struct am_arena *a,
                            const struct am_recipe_source *src, const char *dataset_hash,
                            struct am_err *err)
@@ -263,7 +282,8 @@ enum am_rc am_prepare_data(struct am_prepared *p, struct am_pipeline *pl, struct
     }
     AM_TRY(texts_of(a, am_node_get(data, "id"), &p->ids, &p->n_ids, err));
     AM_TRY(am_recipe_check_columns(&p->recipe, p->schema, err));
-    return am_target_column(p->schema, target, &p->target_column, err);
+    AM_TRY(am_target_column(p->schema, target, &p->target_column, err));
+    return some_target(p, target, err);
 }
 
 /* ---- rows ---- */
@@ -353,8 +373,20 @@ enum am_rc am_prepare_rows(struct am_prepared *p, struct am_err *err)
                               p->n_ids, p->arena, &p->columns, &p->n_columns, err);
 }
 
+/* A dataset that no run came to use goes again, so that a refused recipe and a plan leave no trace. */
+static void forget_dataset(struct am_prepared *p)
+{
+    struct am_err err = {0};
+    struct am_node *out;
+    if (p->fresh && !p->keep && p->hash.ptr &&
+        am_registry_rm(p->pl->registry, p->arena, p->hash.ptr, &out, &err) != AM_OK && err.rc != AM_ECONFLICT)
+        am_log_err(AM_LOG_WARN, "pipeline", &err);
+    p->fresh = false;
+}
+
 void am_prepared_clear(struct am_prepared *p)
 {
+    forget_dataset(p);
     if (p->table.ops)
         p->table.ops->free(p->table.impl);
     if (p->raw.ops)

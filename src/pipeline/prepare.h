@@ -28,6 +28,8 @@ struct am_prepared {
     struct am_dataset_files files;
     struct am_node *import_report; /* types and reasons */
     struct am_node *profile;
+    bool fresh;               /* this import registered the dataset */
+    bool keep;                /* somebody refers to it now: am_prepared_clear leaves it registered */
     struct am_table raw;   /* as imported */
     struct am_table table; /* cleaned; ops NULL until am_prepare_rows */
 

@@ -67,7 +67,9 @@ static enum am_rc start_run(struct am_training *t, const char *base_dir, const c
                             .environment = environment(t),
                             .params = params(t)};
     AM_TRY(am_arena_check(a, err));
-    return am_run_start(t->p.pl->registry, &s, &t->run, err);
+    AM_TRY(am_run_start(t->p.pl->registry, &s, &t->run, err));
+    t->p.keep = true;
+    return AM_OK;
 }
 
 static enum am_rc phases(struct am_training *t, struct am_err *err)

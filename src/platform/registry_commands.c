@@ -64,6 +64,11 @@ enum am_rc am_platform_model_alias(struct am_platform *p, struct am_arena *a, co
                                    struct am_err *err)
 {
     OPEN(p, r, err);
+    if (action != AM_ALIAS_SET && strchr(model, '@')) {
+        am_fail(err, AM_EUSAGE, "\"%s\" names a version, but an alias belongs to the model", model);
+        am_hint(err, "Write the model's name alone.");
+        return AM_EUSAGE;
+    }
     switch (action) {
     case AM_ALIAS_SET:
         return am_registry_alias_set(r, a, model, alias, out, err);
