@@ -155,6 +155,47 @@ static void test_bits(void **state)
     }
 }
 
+/* Moving features moves intercepts only: penalties do not see them. */
+static void test_shift(void **state)
+{
+    const struct {
+        const char *data, *model;
+    } cases[] = {{"breast_cancer", "{type: logistic}"},
+                 {"wine", "{type: logistic, c: 0.3}"},
+                 {"wine", "{type: logistic, penalty: l1}"},
+                 {"diabetes", "{type: linear, penalty: l2, alpha: 20}"},
+                 {"diabetes", "{type: linear, penalty: l1}"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct am_arena *a = am_arena_new(0);
+        struct am_matrix *here, *there;
+        struct am_learned l, moved;
+        struct am_learn_task t;
+        load_table(cases[i].data, &table);
+        scale_table(&table, NULL, 0, &scaled);
+        here = matrix_of(&scaled, NULL, 0, false, false, 0);
+        t = task_of(a, &scaled, here, cases[i].model, "");
+        assert_int_equal(am_learner_fit(&t, &l, a, NULL), AM_OK);
+        for (size_t r = 0; r < scaled.n; r++)
+            for (size_t j = 0; j < scaled.f; j++)
+                scaled.x[r][j] += (double)j - 4;
+        there = matrix_of(&scaled, NULL, 0, false, false, 0);
+        t.train = am_matrix_data(there);
+        assert_int_equal(am_learner_fit(&t, &moved, a, NULL), AM_OK);
+        for (size_t k = 0; k < l.params->table[0].n; k++)
+            assert_true(
+                fabs((double)(am_param_data(l.params, 0)[k] - am_param_data(moved.params, 0)[k])) <
+                1e-4 * (1 + fabs((double)am_param_data(l.params, 0)[k])));
+        assert_true(fabs(score(&moved, there, scaled.n_classes) -
+                         score(&l, here, scaled.n_classes)) < 1e-5);
+        am_learned_clear(&l);
+        am_learned_clear(&moved);
+        am_matrix_free(here);
+        am_matrix_free(there);
+        am_arena_free(a);
+    }
+}
+
 /* Quality on the training rows of every kind of task and learner: nobody forgets to learn. */
 static void test_learns(void **state)
 {
@@ -447,10 +488,11 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_coefficients), cmocka_unit_test(test_bits),
-        cmocka_unit_test(test_learns),       cmocka_unit_test(test_outputs),
-        cmocka_unit_test(test_units),        cmocka_unit_test(test_bad_keys),
-        cmocka_unit_test(test_tables),       cmocka_unit_test(test_bad_data),
-        cmocka_unit_test(test_cancel),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_shift),        cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_outputs),      cmocka_unit_test(test_units),
+        cmocka_unit_test(test_bad_keys),     cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_bad_data),     cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_memory),
     };
     golden_path = argc > 1 ? argv[1] : "learn_goldens.json";
     examples_path = argc > 2 ? argv[2] : "examples";

@@ -8,10 +8,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/pool.h"
 #include "base/rng.h"
 #include "learn/dense_solve.h"
 #include "learn/lbfgs.h"
 #include "learn/pass.h"
+#include "learn/stream.h"
 #include "tests/support/faults.h"
 
 struct quadratic { /* sum a_i (x_i - t_i)^2 / 2 */
@@ -322,12 +324,65 @@ static void test_passes(void **state)
     assert_non_null(am_pass_best());
 }
 
+static void count(void *ctx, const struct am_rows *r, double *sums, double *scratch)
+{
+    (void)ctx;
+    scratch[0] = 1; /* there is room */
+    for (size_t i = 0; i < r->n; i++) {
+        sums[0] += 1;
+        sums[1] += (double)r->x[i * r->f];
+        sums[2] += (double)r->y[i] * (r->w ? (double)r->w[i] : 1);
+    }
+}
+
+/* Every row once, for any number of blocks, threads and places. */
+static void test_stream(void **state)
+{
+    enum { F = 300 }; /* blocks of 128 rows */
+    const size_t sizes[] = {1, 127, 128, 129, 700, 2000, 20000};
+    (void)state;
+    for (size_t k = 0; k < 7; k++)
+        for (int file = 0; file < 2; file++) {
+            struct am_matrix_options o = {.memory_bytes = file ? 100000 : 0};
+            struct am_matrix *m;
+            float x[F] = {0}, y;
+            double n = (double)sizes[k], total[3];
+            if (file && k == 6)
+                continue;
+            assert_int_equal(am_matrix_new(F, 1, &o, &m, NULL), AM_OK);
+            for (size_t i = 0; i < sizes[k]; i++) {
+                x[0] = (float)(i + 1);
+                y = (float)(2 * i);
+                assert_int_equal(am_matrix_append(m, 1, x, &y, NULL, NULL), AM_OK);
+            }
+            assert_int_equal(am_matrix_finish(m, NULL), AM_OK);
+            for (unsigned threads = 1; threads <= 3; threads++) {
+                struct am_stream s;
+                struct am_pool *pool;
+                assert_int_equal(am_pool_new(threads, &pool, NULL), AM_OK);
+                assert_int_equal(am_stream_init(&s, am_matrix_data(m), 3, 1, pool, NULL, NULL),
+                                 AM_OK);
+                assert_int_equal(s.block_rows, 128);
+                assert_int_equal(am_stream_sum(&s, count, NULL, total, NULL), AM_OK);
+                assert_true(total[0] == n && total[1] == n * (n + 1) / 2);
+                assert_true(total[2] == n * (n - 1));
+                s.stride = 3;
+                assert_int_equal(am_stream_sum(&s, count, NULL, total, NULL), AM_OK);
+                assert_true(total[0] >= n / 3 - 128 && total[0] <= n / 3 + 128);
+                am_stream_clear(&s);
+                am_pool_free(pool);
+            }
+            am_matrix_free(m);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_smooth), cmocka_unit_test(test_lasso),
         cmocka_unit_test(test_hard),   cmocka_unit_test(test_systems),
         cmocka_unit_test(test_memory), cmocka_unit_test(test_passes),
+        cmocka_unit_test(test_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
