@@ -108,8 +108,9 @@ enum am_rc am_training_rows(struct am_training *t, struct am_err *err)
     enum am_rc rc = am_fit_features(p, &view, &t->fitted, err);
     view.ops->free(view.impl);
     for (unsigned part = AM_ROW_TRAIN; part <= AM_ROW_TEST && rc == AM_OK; part++) {
-        /* half of the memory for the training rows, an eighth for each of the others */
-        size_t memory = (size_t)(p->pl->memory_limit_bytes / (part == AM_ROW_TRAIN ? 2 : 8));
+        /* a quarter of the memory for the training rows, a sixteenth for each of the others; the table
+         * engine has half, the cached table an eighth */
+        size_t memory = (size_t)(p->pl->memory_limit_bytes / (part == AM_ROW_TRAIN ? 4 : 16));
         if (p->counts.n[part] == 0)
             continue;
         rc = am_rows_view(&p->table, p->parts, p->n_rows, AM_PART_BIT(part), &view, err);

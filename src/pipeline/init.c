@@ -179,7 +179,7 @@ static enum am_rc plan_model(struct am_training *t, struct am_node *out, struct 
     AM_GO(rc, am_params_new(g, &params, err));
     AM_GO(rc, am_plan_build(g, params, &o, &plan, err));
     uint64_t rows = t->p.counts.n[AM_ROW_TRAIN] * (am_features_width(t->fitted.features) + 1) * sizeof(float);
-    uint64_t kept = rows < t->p.pl->memory_limit_bytes / 2 ? rows : t->p.pl->memory_limit_bytes / 2;
+    uint64_t kept = rows < t->p.pl->memory_limit_bytes / 4 ? rows : t->p.pl->memory_limit_bytes / 4;
     am_node_set(a, out, "parameters", am_new_i64(a, (int64_t)params->n_values));
     am_node_set(a, out, "layers", layers(a, plan));
     am_node_set(a, out, "memory_bytes",

@@ -302,7 +302,7 @@ static enum am_rc one_fold(struct am_training *t, const uint16_t *fold, unsigned
     struct am_learned learned = {0};
     struct am_scored s = {0};
     struct am_learn_task task;
-    size_t memory = (size_t)(t->p.pl->memory_limit_bytes / 4);
+    size_t memory = (size_t)(t->p.pl->memory_limit_bytes / 8);
     enum am_rc rc;
     AM_GO(rc, am_fold_view(&t->p.table, fold, t->p.n_rows, k, AM_FOLD_OUT, &outside, err));
     AM_GO(rc, am_fold_view(&t->p.table, fold, t->p.n_rows, k, AM_FOLD_IN, &in, err));

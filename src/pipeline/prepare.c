@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/limits.h"
+#include "data/cache.h"
 #include "base/log.h"
 #include "registry/registry.h"
 
@@ -214,7 +215,9 @@ enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data,
     p->schema = am_schema_of(&p->dataset_schema, p->arena);
     AM_TRY(am_arena_check(p->arena, err));
     p->n_rows = p->dataset_schema.n_rows;
-    return am_dataset_open(p->tables, &p->files, &p->raw, err);
+    bool cached; /* every phase reads the rows again: from memory where they fit into an eighth of it */
+    AM_TRY(am_dataset_open(p->tables, &p->files, &p->raw, err));
+    return am_table_cache(&p->raw, p->pl->memory_limit_bytes / 8, &cached, err);
 }
 
 static enum am_rc parse_sets(struct am_arena *a, const struct am_recipe_source *src,

@@ -103,7 +103,7 @@ enum am_rc am_platform_tables(void *ctx, struct am_tables **out, struct am_err *
     struct am_registry *r;
     if (!p->tables.ops) {
         AM_TRY(am_platform_registry(p, &r, err));
-        struct am_tables_config c = {.memory_limit_bytes = p->memory_limit_bytes,
+        struct am_tables_config c = {.memory_limit_bytes = p->memory_limit_bytes / 2,
                                      .n_threads = p->options.n_threads,
                                      .temp_dir = am_registry_scratch(r),
                                      .access = AM_TABLES_FILES};
