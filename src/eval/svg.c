@@ -71,7 +71,7 @@ static void widen(double *low, double *high)
     }
     double size = fmax(fabs(*low), fabs(*high));
     if (*high - *low <= size * 1e-9 || *high - *low < 1e-300) {
-        double pad = size > 0 ? size / 2 : 0.5;
+        double pad = size > 1e-290 ? size / 2 : 0.5;
         *low -= pad;
         *high += pad;
     }

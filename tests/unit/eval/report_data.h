@@ -1,0 +1,162 @@
+/* Report trees with made-up figures, through the same calls as pipeline/: a usual one for two
+ * classes, one for a number, one whose every text is hostile, an empty one. */
+#ifndef AM_TESTS_EVAL_REPORT_DATA_H
+#define AM_TESTS_EVAL_REPORT_DATA_H
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/rng.h"
+#include "eval/eval.h"
+#include "eval/report.h"
+
+#define HOSTILE "<script>alert('x')</script>\"'><img src=http://example.com/a onerror=b>&amp;\x01"
+
+enum { MADE_ROWS = 300, MADE_CLASSES = 4 };
+
+static inline void made_rows(enum am_task task, double *truth, float *pred)
+{
+    struct am_rng r;
+    size_t c = task == AM_TASK_MULTICLASS ? MADE_CLASSES : 1;
+    am_rng_init(&r, 11, AM_RNG_USER);
+    for (size_t i = 0; i < MADE_ROWS; i++) {
+        double z = 0, e[MADE_CLASSES];
+        truth[i] = task == AM_TASK_REGRESSION ? 180000 + 60000 * am_rng_normal(&r)
+                                              : (double)am_rng_below(&r, c == 1 ? 2 : c);
+        for (size_t k = 0; k < c; k++)
+            z += e[k] = exp(2 * (truth[i] == (double)k) + am_rng_normal(&r));
+        for (size_t k = 0; k < c; k++)
+            pred[i * c + k] = (float)(e[k] / z);
+        if (task == AM_TASK_BINARY)
+            pred[i] = (float)(1 / (1 + exp(2 - 4 * truth[i] - 1.5 * am_rng_normal(&r))));
+        else if (task == AM_TASK_REGRESSION)
+            pred[i] = (float)(truth[i] + 15000 * am_rng_normal(&r));
+    }
+}
+
+static inline void add_figures(struct am_node *m, const struct am_eval_input *in,
+                               struct am_arena *a)
+{
+    struct am_node *metrics = am_new_map(a), *part, *bands, *list;
+    struct am_str names[8];
+    const char *const *d = am_metrics_default(in->task);
+    struct am_bootstrap_options o = {.seed = 1, .n_resamples = 200, .level = 0.95};
+    size_t n = 0;
+    uint64_t counts[MADE_CLASSES * MADE_CLASSES];
+    while (d[n]) {
+        names[n] = am_str(d[n]);
+        n++;
+    }
+    if (am_metrics_node(in, names, n, NULL, a, &part, NULL) != AM_OK ||
+        am_bootstrap(in, names, n, &o, a, &bands, NULL) != AM_OK)
+        return;
+    am_node_set(a, metrics, "train", part);
+    am_node_set(a, metrics, "test", part);
+    am_node_set(a, m, "metrics", metrics);
+    am_node_set(a, m, "intervals", bands);
+    am_node_set(a, m, "predictions", am_prediction_summary(in, a));
+    if (in->task == AM_TASK_REGRESSION) {
+        am_node_set(a, m, "residuals", am_residuals(in, 300, a));
+        return;
+    }
+    am_node_set(a, m, "roc", am_curve_roc(in, 200, a));
+    am_node_set(a, m, "pr", am_curve_pr(in, 200, a));
+    am_node_set(a, m, "calibration", am_curve_calibration(in, 10, a));
+    am_confusion(in, counts);
+    list = am_new_list(a);
+    for (size_t i = 0; i < in->n_classes; i++) {
+        struct am_node *row = am_new_list(a);
+        for (size_t j = 0; j < in->n_classes; j++)
+            am_node_push(a, row, am_new_i64(a, (int64_t)counts[i * in->n_classes + j]));
+        am_node_push(a, list, row);
+    }
+    am_node_set(a, m, "confusion", list);
+}
+
+/* Texts are `text` when it is given. */
+static inline void add_texts(struct am_node *m, size_t n_classes, const char *text,
+                             struct am_arena *a)
+{
+    static const char *const keys[] = {"title",   "learner", "target", "run",
+                                       "dataset", "created", "recipe", "importance_metric"};
+    static const char *const usual[] = {"breast-cancer",
+                                        "mlp",
+                                        "diagnosis",
+                                        "7f3a91c2d0",
+                                        "9c1e77ab",
+                                        "2026-05-04T10:11:12Z",
+                                        "data:\n  source: breast_cancer.csv\n  target: diagnosis\n",
+                                        "roc_auc"};
+    static const char *const classes[] = {
+        "benign", "malignant", "a class with a very long name indeed", "\xe8\x89\xaf\xe6\x80\xa7"};
+    static const char *const columns[] = {"worst_radius", "mean_texture", "id_like", "area_error"};
+    struct am_node *list = am_new_list(a), *imp = am_new_list(a), *advice = am_new_list(a),
+                   *used = am_new_list(a);
+    for (size_t i = 0; i < 8; i++)
+        am_node_set(a, m, keys[i], am_new_cstr(a, text ? text : usual[i]));
+    for (size_t i = 0; i < n_classes; i++)
+        am_node_push(a, list, am_new_cstr(a, text ? text : classes[i]));
+    for (size_t i = 0; i < 4; i++) {
+        struct am_node *one = am_new_map(a), *col = am_new_map(a);
+        am_node_set(a, one, "column", am_new_cstr(a, text ? text : columns[i]));
+        am_node_set(a, one, "mean", am_new_f64(a, 0.12 / (double)(i * i + 1) - 0.02));
+        am_node_set(a, one, "deviation", am_new_f64(a, 0.004));
+        am_node_push(a, imp, one);
+        am_node_set(a, col, "name", am_new_cstr(a, text ? text : columns[i]));
+        am_node_set(a, col, "type", am_new_cstr(a, "number"));
+        am_node_set(a, col, "why", am_new_cstr(a, text ? text : "every value reads as a number"));
+        am_node_push(a, used, col);
+    }
+    struct am_node *piece = am_new_map(a);
+    am_node_set(a, piece, "kind", am_new_cstr(a, "overfit"));
+    am_node_set(a, piece, "text",
+                am_new_cstr(a, text ? text
+                                    : "accuracy is 1 on the training rows "
+                                      "but 0.91 on rows the model never saw"));
+    am_node_set(a, piece, "remedy",
+                am_new_cstr(a, text ? text : "Try more rows or a smaller model."));
+    am_node_push(a, advice, piece);
+    if (n_classes)
+        am_node_set(a, m, "classes", list);
+    am_node_set(a, m, "importance", imp);
+    am_node_set(a, m, "advice", advice);
+    am_node_set(a, m, "columns", used);
+}
+
+static inline struct am_node *made_report(enum am_task task, const char *text, struct am_arena *a)
+{
+    static double truth[MADE_ROWS];
+    static float pred[MADE_ROWS * MADE_CLASSES];
+    size_t c = task == AM_TASK_REGRESSION ? 0 : task == AM_TASK_BINARY ? 2 : MADE_CLASSES;
+    struct am_eval_input in = {.task = task,
+                               .n_rows = MADE_ROWS,
+                               .n_classes = c,
+                               .truth = truth,
+                               .pred = pred,
+                               .threshold = 0.5};
+    struct am_node *m = am_new_map(a), *rows = am_new_map(a), *h = am_new_map(a),
+                   *epoch = am_new_list(a), *train = am_new_list(a), *valid = am_new_list(a);
+    made_rows(task, truth, pred);
+    add_texts(m, c, text, a);
+    am_node_set(a, m, "task", am_new_cstr(a, "binary"));
+    am_node_set(a, rows, "train", am_new_i64(a, 900));
+    am_node_set(a, rows, "test", am_new_i64(a, MADE_ROWS));
+    am_node_set(a, m, "rows", rows);
+    am_node_set(a, m, "features", am_new_i64(a, 30));
+    am_node_set(a, m, "parameters", am_new_i64(a, 2113));
+    if (task == AM_TASK_BINARY)
+        am_node_set(a, m, "threshold", am_new_f64(a, 0.5));
+    for (int i = 1; i <= 40; i++) {
+        am_node_push(a, epoch, am_new_i64(a, i));
+        am_node_push(a, train, am_new_f64(a, 0.05 + 0.6 * exp(-i / 8.0)));
+        am_node_push(a, valid, am_new_f64(a, i == 7 ? NAN : 0.12 + 0.5 * exp(-i / 7.0)));
+    }
+    am_node_set(a, h, "epoch", epoch);
+    am_node_set(a, h, "train_loss", train);
+    am_node_set(a, h, "validation_loss", valid);
+    am_node_set(a, m, "history", h);
+    add_figures(m, &in, a);
+    return m;
+}
+
+#endif
