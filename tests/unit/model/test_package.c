@@ -254,6 +254,7 @@ static void test_weights_lie(void **state)
     t[0].data = two;
     t[0].n_bytes = sizeof two;
     assert_int_equal(open_weights(p, t, 2, &err), AM_ECORRUPT);
+    assert_non_null(strstr(err.message, "type and shape"));
     t[0] = s.tensors[1];
     t[0].dtype = AM_I32;
     assert_int_equal(open_weights(p, t, 2, &err), AM_ECORRUPT);
