@@ -165,7 +165,7 @@ struct am_node *am_residuals(const struct am_eval_input *in, size_t max_points, 
                    *bins = am_new_map(a), *counts = am_new_list(a);
     double low = INFINITY, high = -INFINITY;
     uint64_t n[RESIDUAL_BINS] = {0};
-    size_t step = max_points ? in->n_rows / max_points + 1 : 1;
+    size_t step = max_points && in->n_rows ? (in->n_rows - 1) / max_points + 1 : 1;
     for (size_t i = 0; i < in->n_rows; i++) {
         double r = in->truth[i] - (double)in->pred[i];
         if (!isfinite(r))

@@ -37,8 +37,8 @@ static const char style[] =
     "0;font-variant-numeric:tabular-nums}th,td{padding:4px 12px;"
     "border-bottom:1px solid var(--line);text-align:right;overflow-wrap:normal}th:first-child,"
     "td:first-child,.texts td,.texts th{text-align:left}th{font-weight:600;color:var(--mute)}\n"
-    ".plots{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}.plots svg{width:360px;"
-    "max-width:100%;background:var(--soft);border-radius:8px}.grid{stroke:var(--line)}"
+    ".plots{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}.plots svg{flex:1 1 320px;"
+    "max-width:430px;background:var(--soft);border-radius:8px}.grid{stroke:var(--line)}"
     ".diagonal{stroke:var(--mute);stroke-dasharray:4}.tick{font-size:10px;fill:var(--mute)}"
     ".label{font-size:11px;fill:var(--mute)}.title{font-size:13px;fill:var(--fg);font-weight:600}\n"
     ".line{fill:none;stroke:currentColor;stroke-width:1.6}.fill{fill:currentColor}"
@@ -203,9 +203,12 @@ static void metrics(struct am_buf *o, const struct am_node *r)
             interval(o, am_node_get_str(ci, key));
         am_buf_cstr(o, "</tr>\n");
     }
-    am_buf_printf(o, "</table></div><p class='mute'>%s</p>\n",
-                  am_tr("The baseline always guesses the most frequent class, or the mean. Test "
-                        "rows were seen by nothing that was fitted."));
+    am_buf_cstr(o, "</table></div>\n");
+    if (am_node_get(m, "baseline"))
+        am_buf_printf(
+            o, "<p class='mute'>%s</p>\n",
+            am_tr("The baseline always guesses the most frequent class, or the mean. Test "
+                  "rows were seen by nothing that was fitted."));
 }
 
 static void mean_and_deviation(struct am_buf *o, const struct am_node *m)
@@ -319,6 +322,7 @@ static void confusion(struct am_buf *o, const struct am_node *r)
 
 #define SERIES 12
 #define NAME_BYTES 128
+#define NAME_COLUMNS 13 /* leaves room for the area in the legend */
 
 struct drawing {
     struct am_svg_series series[SERIES];
@@ -382,10 +386,10 @@ static const char *curve_name(const struct am_node *r, const struct am_node *cur
     size_t n = 0, chars = 0;
     if (names && k >= 0 && (size_t)k < names->list.n)
         (void)am_node_as_str(names->list.items[k], &s);
-    while (n < s.len && chars < 14) {
+    while (n < s.len && chars < NAME_COLUMNS) {
         size_t step = am_utf8_char(s.ptr + n, s.len - n);
         n += step ? step : 1;
-        chars++;
+        chars += step > 2 ? 2 : 1; /* Chinese is twice as wide */
     }
     if (s.len == 0 && isnan(v))
         return NULL;

@@ -16,7 +16,7 @@
 #define SERIES_MAX 12
 #define TICKS_MAX 12
 #define LEGEND_ROW 15.0
-#define LEGEND_CHARS 24 /* what half a plot's width holds */
+#define LEGEND_COLUMNS 25 /* what half a plot's width holds */
 
 void am_html_text(struct am_buf *out, struct am_str s)
 {
@@ -110,6 +110,10 @@ static struct axes ranges(const struct am_svg_plot *p)
     }
     widen(&a.x0, &a.x1);
     widen(&a.y0, &a.y1);
+    if (p->n_series && p->series[0].kind == AM_SVG_DOTS) { /* no dot on the frame */
+        double dx = (a.x1 - a.x0) * 0.03, dy = (a.y1 - a.y0) * 0.03;
+        a = (struct axes){a.x0 - dx, a.x1 + dx, a.y0 - dy, a.y1 + dy};
+    }
     return a;
 }
 
@@ -141,12 +145,12 @@ static void draw_axes(const struct am_svg_plot *p, const struct axes *a, struct 
     for (int k = 0; k < TICKS_MAX && !isnan(v = tick(a->x0, a->x1, sx, k)); k++)
         am_buf_printf(out,
                       "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='grid'/><text x='%.1f' "
-                      "y='%.1f' class='tick' text-anchor='middle'>%.5g</text>",
+                      "y='%.1f' class='tick' text-anchor='middle'>%.7g</text>",
                       px(a, v), TOP, px(a, v), H - BOTTOM, px(a, v), H - BOTTOM + 14, v);
     for (int k = 0; k < TICKS_MAX && !isnan(v = tick(a->y0, a->y1, sy, k)); k++)
         am_buf_printf(out,
                       "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='grid'/><text x='%.1f' "
-                      "y='%.1f' class='tick' text-anchor='end'>%.5g</text>",
+                      "y='%.1f' class='tick' text-anchor='end'>%.7g</text>",
                       LEFT, py(a, v), W - RIGHT, py(a, v), LEFT - 5, py(a, v) + 3.5, v);
     if (p->diagonal)
         am_buf_printf(out, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='diagonal'/>",
@@ -194,15 +198,15 @@ static void draw_series(const struct am_svg_series *s, const struct axes *a, siz
     }
 }
 
-/* At most LEGEND_CHARS characters, an ellipsis for the rest. */
+/* At most about LEGEND_COLUMNS wide, an ellipsis for the rest. */
 static void legend_text(const char *name, struct am_buf *out)
 {
     struct am_str s = am_str(name);
     size_t at = 0, n = 0;
-    while (at < s.len && n < LEGEND_CHARS) {
+    while (at < s.len && n < LEGEND_COLUMNS) {
         size_t step = am_utf8_char(s.ptr + at, s.len - at);
         at += step ? step : 1;
-        n++;
+        n += step > 2 ? 2 : 1; /* Chinese is twice as wide */
     }
     am_html_text(out, (struct am_str){s.ptr, at});
     if (at < s.len)
