@@ -25,7 +25,8 @@ static void lay_out(struct am_columns *c, size_t cap_rows)
         enum am_col_type t = c->schema->columns[i].type;
         c->columns[i].type = t;
         c->columns[i].number = (const double *)(const void *)at;
-        at += cell_bytes(t) * cap_rows;
+        if (at)
+            at += cell_bytes(t) * cap_rows;
     }
     c->cap_rows = cap_rows;
 }
@@ -90,9 +91,10 @@ enum am_rc am_columns_reserve(struct am_columns *c, size_t n_rows, struct am_err
     lay_out(c, want);
     for (size_t i = 0; i < c->schema->n; i++) {
         size_t cell = cell_bytes(c->columns[i].type);
-        if (had)
+        if (had) {
             memcpy((char *)am_columns_numbers(c, i), from, cell * had);
-        from += cell * had;
+            from += cell * had;
+        }
     }
     am_free(old);
     return AM_OK;

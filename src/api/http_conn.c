@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -262,20 +263,19 @@ static void refuse(struct am_conn *c)
     close_conn(c);
 }
 
-void am_http_accept(struct am_http *h, uv_stream_t *listener, bool (*admit)(void *, uint64_t ip))
+/* A new connection in the list, its handle not connected yet; NULL when memory is out. */
+static struct am_conn *conn_begin(struct am_http *h)
 {
     struct am_conn *c = conn_new(h);
-    if (!c) {
-        h->stuck = listener; /* the next tick tries again */
-        h->stuck_admit = admit;
-        return;
-    }
+    if (!c)
+        return NULL;
     h->now_ns = am_mono_ns();
     if (uv_tcp_init(h->loop, &c->tcp) != 0) {
         release(c);
-        return;
+        return NULL;
     }
     c->tcp.data = c;
+    c->prev = NULL;
     c->next = h->first;
     if (h->first)
         h->first->prev = c;
@@ -284,18 +284,43 @@ void am_http_accept(struct am_http *h, uv_stream_t *listener, bool (*admit)(void
     set_phase(c, IDLE);
     http_parser_init(&c->parser, HTTP_REQUEST);
     c->parser.data = c;
-    if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0) {
-        close_conn(c);
-        return;
-    }
+    return c;
+}
+
+static void conn_ready(struct am_conn *c, bool (*admit)(void *, uint64_t ip))
+{
+    struct am_http *h = c->http;
     (void)uv_tcp_nodelay(&c->tcp, 1);
     c->ip = peer_ip(&c->tcp);
     am_http_event(h, AM_HTTP_ACCEPTED);
-    if (!admit(h->ctx, c->ip) || h->n_conns > h->limits->conns) {
+    if (!admit(h->ctx, c->ip) || h->n_conns > h->limits->conns)
         refuse(c);
-        return;
+    else
+        start_reading(c);
+}
+
+void am_http_accept(struct am_http *h, uv_stream_t *listener, bool (*admit)(void *, uint64_t ip))
+{
+    struct am_conn *c = conn_begin(h);
+    if (!c) {
+        h->stuck = listener; /* the next tick tries again */
+        h->stuck_admit = admit;
+    } else if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0) {
+        close_conn(c);
+    } else {
+        conn_ready(c, admit);
     }
-    start_reading(c);
+}
+
+void am_http_open(struct am_http *h, int fd, bool (*admit)(void *, uint64_t ip))
+{
+    struct am_conn *c = conn_begin(h);
+    if (!c)
+        close(fd);
+    else if (uv_tcp_open(&c->tcp, fd) != 0)
+        close_conn(c);
+    else
+        conn_ready(c, admit);
 }
 
 /* ---- the head: lint and callbacks ---- */

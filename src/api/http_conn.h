@@ -89,6 +89,8 @@ enum am_rc am_http_init(struct am_http *h, uv_loop_t *loop, struct am_err *err) 
 void am_http_clear(struct am_http *h); /* after all connections are closed */
 /* Accept from a listening handle. ip: of the peer, for am_conn_ip. */
 void am_http_accept(struct am_http *h, uv_stream_t *listener, bool (*admit)(void *, uint64_t ip));
+/* The same for a connected socket, which is taken over. */
+void am_http_open(struct am_http *h, int fd, bool (*admit)(void *, uint64_t ip));
 /* Every tick: close what waits too long, refresh the date. */
 void am_http_tick(struct am_http *h);
 /* Close idle connections, let the busy ones finish. */
