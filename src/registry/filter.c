@@ -279,23 +279,32 @@ static int64_t days_of(int64_t y, int64_t m, int64_t d)
     return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
+/* "T13:00:00" or " 13:00:00" -> seconds of the day */
+static bool parse_clock(struct am_str s, int64_t *sec)
+{
+    int64_t h, m, second;
+    if (s.len != 9 || (s.ptr[0] != 'T' && s.ptr[0] != ' ') || s.ptr[3] != ':' || s.ptr[6] != ':')
+        return false;
+    if (!parse_digits(s, 1, 2, &h) || !parse_digits(s, 4, 2, &m) || !parse_digits(s, 7, 2, &second))
+        return false;
+    *sec = (h * 60 + m) * 60 + second;
+    return h < 24 && m < 60 && second < 61;
+}
+
 /* 2026-11-21, 2026-11-21T13:00:00Z, 2026-11-21 13:00:00 (UTC) */
 static bool parse_time(struct am_str s, int64_t *us)
 {
-    int64_t y, mo, d, h = 0, mi = 0, sec = 0;
+    int64_t y, m, d, sec = 0;
     if (s.len > 0 && s.ptr[s.len - 1] == 'Z')
         s.len--;
-    if (!parse_digits(s, 0, 4, &y) || !parse_digits(s, 5, 2, &mo) || !parse_digits(s, 8, 2, &d) ||
-        s.ptr[4] != '-' || s.ptr[7] != '-' || mo < 1 || mo > 12 || d < 1 || d > 31)
+    if (s.len < 10 || s.ptr[4] != '-' || s.ptr[7] != '-' || !parse_digits(s, 0, 4, &y) ||
+        !parse_digits(s, 5, 2, &m) || !parse_digits(s, 8, 2, &d))
         return false;
-    if (s.len != 10) {
-        bool good = s.len == 19 && (s.ptr[10] == 'T' || s.ptr[10] == ' ') && s.ptr[13] == ':' &&
-                    s.ptr[16] == ':' && parse_digits(s, 11, 2, &h) && parse_digits(s, 14, 2, &mi) &&
-                    parse_digits(s, 17, 2, &sec) && h < 24 && mi < 60 && sec < 61;
-        if (!good)
-            return false;
-    }
-    *us = (((days_of(y, mo, d) * 24 + h) * 60 + mi) * 60 + sec) * 1000000;
+    if (m < 1 || m > 12 || d < 1 || d > 31)
+        return false;
+    if (s.len > 10 && !parse_clock((struct am_str){s.ptr + 10, s.len - 10}, &sec))
+        return false;
+    *us = (days_of(y, m, d) * 86400 + sec) * 1000000;
     return true;
 }
 

@@ -180,34 +180,36 @@ static enum am_rc rm_version(struct am_registry *r, const struct am_snapshot *s,
     return removed(a, what, "version", 1, out, err);
 }
 
-/* A model without aliases goes with all its versions. */
+/* A model without aliases goes with all its versions, in one transaction. */
 static enum am_rc rm_model(struct am_registry *r, const struct am_snapshot *s, struct am_arena *a,
                            const char *model, struct am_node **out, struct am_err *err)
 {
     struct am_value alias;
-    struct am_node *node = NULL;
-    struct reg_row *versions;
     char what[160], by[160];
-    int64_t n = 1;
+    int64_t n = 0;
     (void)snprintf(what, sizeof what, "model \"%.128s\"", model);
     const struct am_cond *of_model = REG_EQ("model", am_v_text(model));
     enum am_rc rc = one_user(s, a, "alias", "name", of_model, &alias, err);
     if (rc == AM_OK) {
         (void)snprintf(by, sizeof by, "its alias \"%.128s\"", alias.text.ptr);
-        return in_use(err, what, by, alias.text.ptr);
+        return in_use(err, what, by, by);
     }
     if (rc != AM_ENOTFOUND)
         return rc;
-    struct am_query q = {
-        .table = "version", REG_COLUMNS("id", "number", "package"), .where = of_model, .limit = -1};
-    AM_TRY(reg_select(s, a, &q, &versions, err));
-    for (; versions; versions = versions->next, n++) {
-        struct reg_version v = {versions->v[0].text.ptr, model, NULL, versions->v[1].i};
-        AM_TRY(rm_version(r, s, a, &v, &node, err));
-    }
+    AM_TRY(am_snapshot_count(s, "version", of_model, &n, err));
+    const struct am_cond of_versions = {.kind = AM_COND_EXISTS,
+                                        .table = "version",
+                                        .inner = "id",
+                                        .outer = "ref",
+                                        .kids = &of_model,
+                                        .n_kids = 1};
+    const struct am_cond *refs = REG_AND(REG_EQ("kind", am_v_text("version")), &of_versions);
     const struct am_op ops[] = {
-        REQUIRE_NONE("version", of_model),
         REQUIRE_NONE("alias", of_model),
+        DELETE_ALL("file", refs),
+        DELETE_ALL("metric_last", refs),
+        DELETE_ALL("tag", refs),
+        DELETE_ALL("version", of_model),
         {.kind = AM_OP_DELETE,
          .table = "model",
          .where = REG_EQ("name", am_v_text(model)),
@@ -216,7 +218,7 @@ static enum am_rc rm_model(struct am_registry *r, const struct am_snapshot *s, s
         DELETE_ALL("tag", REG_KIND_REF("model", model)),
     };
     AM_TRY(commit_removal(r, ops, sizeof ops / sizeof *ops, what, err));
-    return removed(a, model, "model", n, out, err);
+    return removed(a, model, "model", 1 + n, out, err);
 }
 
 /* The name does not fit this noun: try the next one. Other errors count. */
@@ -361,8 +363,10 @@ out:
     return rc;
 }
 
+#define GONE INT64_MIN /* put_us of a blob that was removed: its note goes, too */
+
 /* Removes one blob unless it is used again or being published. */
-static enum am_rc sweep(struct gc *g, const struct am_blob_info *info, struct am_err *err)
+static enum am_rc sweep(struct gc *g, struct am_blob_info *info, struct am_err *err)
 {
     struct am_registry_lock *alone = NULL;
     struct am_snapshot s = {0};
@@ -381,6 +385,8 @@ static enum am_rc sweep(struct gc *g, const struct am_blob_info *info, struct am
     removed_it = rc == AM_OK;
     if (rc == AM_ENOTFOUND)
         rc = AM_OK;
+    if (rc == AM_OK)
+        info->put_us = GONE;
 out:
     am_snapshot_release(&s);
     reg_unlock(alone);
@@ -409,7 +415,7 @@ static enum am_rc write_notes(struct gc *g, struct am_err *err)
     for (size_t i = 0; i < g->n_dead; i++) {
         const struct am_op op = DELETE_ALL("garbage", REG_EQ("blob", am_v_text(g->dead[i].id.hex)));
         const struct am_txn one = {.ops = &op, .n_ops = 1};
-        if (am_map_get(&g->noted, am_str(g->dead[i].id.hex)))
+        if (g->dead[i].put_us == GONE && am_map_get(&g->noted, am_str(g->dead[i].id.hex)))
             AM_TRY(am_records_commit(&g->r->records, &one, NULL, err));
     }
     return AM_OK;
