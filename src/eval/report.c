@@ -38,7 +38,7 @@ static const char style[] =
     "border-bottom:1px solid var(--line);text-align:right;overflow-wrap:normal}th:first-child,"
     "td:first-child,.texts td,.texts th{text-align:left}th{font-weight:600;color:var(--mute)}\n"
     ".plots{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}.plots svg{flex:1 1 320px;"
-    "max-width:430px;background:var(--soft);border-radius:8px}.grid{stroke:var(--line)}"
+    "max-width:364px;background:var(--soft);border-radius:8px}.grid{stroke:var(--line)}"
     ".diagonal{stroke:var(--mute);stroke-dasharray:4}.tick{font-size:10px;fill:var(--mute)}"
     ".label{font-size:11px;fill:var(--mute)}.title{font-size:13px;fill:var(--fg);font-weight:600}\n"
     ".line{fill:none;stroke:currentColor;stroke-width:1.6}.fill{fill:currentColor}"
@@ -348,7 +348,7 @@ static double *doubles(struct am_buf *o, const struct am_node *list, size_t *n)
 }
 
 static void add_series(struct am_buf *o, struct drawing *d, const struct am_node *x,
-                       const struct am_node *y, const char *name, int kind)
+                       const struct am_node *y, const char *name, unsigned kind)
 {
     size_t nx, ny;
     if (d->n == SERIES)
