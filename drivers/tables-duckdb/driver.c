@@ -8,8 +8,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 static void duck_close(void *impl)
 {
@@ -63,7 +61,7 @@ static enum am_rc lock_down(const struct duck *d, const struct am_tables_config 
 {
     struct sql s;
     sql_init(&s, d->host);
-    sql_text(&s, "SET allowed_configs=['file_search_path'];");
+    sql_text(&s, "SET allowed_configs=['file_search_path','streaming_buffer_size'];");
     if (c->access == AM_TABLES_LISTED) {
         sql_text(&s, "SET allowed_directories=[");
         for (size_t i = 0; i < c->n_allowed_dirs; i++) {
@@ -122,96 +120,6 @@ out:
     return rc;
 }
 
-/* Runs a statement to its end; looks at the cancel flag between the engine's tasks. */
-static enum am_rc execute(const struct duck *d, const struct am_tables_source *src, const char *sql,
-                          const atomic_bool *cancel, uint64_t *n_rows, struct am_err *err)
-{
-    duckdb_prepared_statement statement = NULL;
-    duckdb_pending_result pending = NULL;
-    duckdb_data_chunk chunk = NULL;
-    duckdb_result result;
-    memset(&result, 0, sizeof result);
-    enum am_rc rc = AM_OK;
-    if (d->api->duckdb_prepare(d->connection, sql, &statement) != DUCKDB_SUCCESS) {
-        rc = duck_fail(d, src, d->api->duckdb_prepare_error(statement), err);
-        goto out;
-    }
-    if (d->api->duckdb_pending_prepared(statement, &pending) != DUCKDB_SUCCESS) {
-        rc = duck_fail(d, src, d->api->duckdb_pending_error(pending), err);
-        goto out;
-    }
-    for (int state = DUCKDB_PENDING_NOT_READY;
-         state == DUCKDB_PENDING_NOT_READY || state == DUCKDB_PENDING_NO_TASKS;) {
-        if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
-            d->api->duckdb_interrupt(d->connection);
-        state = d->api->duckdb_pending_execute_task(pending);
-        if (state == DUCKDB_PENDING_NO_TASKS) /* the other threads hold the last tasks */
-            nanosleep(&(struct timespec){0, 500000}, NULL);
-    }
-    if (d->api->duckdb_execute_pending(pending, &result) != DUCKDB_SUCCESS) {
-        rc = duck_fail(d, src, d->api->duckdb_result_error(&result), err);
-        goto out;
-    }
-    chunk = d->api->duckdb_fetch_chunk(result);
-    if (chunk && d->api->duckdb_data_chunk_get_size(chunk) == 1)
-        *n_rows = *(const uint64_t *)d->api->duckdb_vector_get_data(
-            d->api->duckdb_data_chunk_get_vector(chunk, 0));
-out:
-    if (chunk)
-        d->api->duckdb_destroy_data_chunk(&chunk);
-    d->api->duckdb_destroy_result(&result);
-    d->api->duckdb_destroy_pending(&pending);
-    d->api->duckdb_destroy_prepare(&statement);
-    return rc;
-}
-
-static enum am_rc duck_write_parquet(void *impl, const struct am_tables_read *read,
-                                     const struct am_tables_write *w, uint64_t *n_rows,
-                                     struct am_err *err)
-{
-    struct duck *d = impl;
-    struct sql s;
-    sql_init(&s, d->host);
-    bool texts = false;
-    const struct duck_info *info = (const struct duck_info *)read->info;
-    struct am_tables_info *described = NULL;
-    enum am_rc rc = AM_OK;
-    *n_rows = 0;
-    d->bad = w->bad;
-    if (w->bad)
-        *w->bad = (struct am_bad_cell){{0}, {0}};
-    if (!info) {
-        AM_GO(rc, duck_describe(d, read->source, &described, err));
-        info = (const struct duck_info *)described;
-    }
-    AM_GO(rc, duck_prepare_source(d, d->connection, read->source, err));
-    sql_text(&s, "COPY (SELECT ");
-    for (size_t i = 0; i < read->n_columns; i++) {
-        if (i)
-            sql_text(&s, ", ");
-        sql_column(&s, read->source, info, &read->columns[i], SQL_AS_STORED);
-        texts |= read->columns[i].stored == AM_STORED_TEXT;
-    }
-    sql_text(&s, " FROM ");
-    sql_source(&s, read->source, info, read->columns, read->n_columns);
-    sql_text(&s, ") TO ");
-    sql_literal(&s, (struct am_str){w->path, strlen(w->path)});
-    /* dictionaries and compression pay for texts; for numbers they cost more time than they save
-     * bytes */
-    sql_text(&s, texts ? " (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 65536)"
-                       : " (FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 1, "
-                         "ROW_GROUP_SIZE 65536)");
-    AM_GO(rc, sql_check(&s, err));
-    rc = execute(d, read->source, s.ptr, w->cancel, n_rows, err);
-    if (rc != AM_OK)
-        unlink(w->path);
-out:
-    d->bad = NULL;
-    duck_forget(d, described);
-    sql_clear(&s);
-    return rc;
-}
-
 static const char *duck_version(void *impl)
 {
     return ((const struct duck *)impl)->version;
@@ -225,7 +133,6 @@ static const struct am_tables_ops ops = {.abi = AM_TABLES_ABI,
                                          .describe = duck_describe,
                                          .forget = duck_forget,
                                          .read = duck_read,
-                                         .write_parquet = duck_write_parquet,
                                          .version = duck_version};
 
 extern const struct am_tables_ops *const am_module;

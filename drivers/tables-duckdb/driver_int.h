@@ -10,9 +10,8 @@ struct duck {
     const struct am_host *host; /* borrowed, for ever */
     const struct duckdb_api *api;
     duckdb_database db;
-    duckdb_connection connection; /* for describe and write; every reading iterator has its own */
+    duckdb_connection connection; /* for describe; every reading iterator has its own */
     char version[64];
-    struct am_bad_cell *bad; /* borrowed while a write runs, else NULL */
 };
 
 struct duck_info { /* what describe hands out; `pub` first */
@@ -48,9 +47,8 @@ void sql_source(struct sql *s, const struct am_tables_source *src, const struct 
 void sql_csv_options(struct sql *s, const struct am_csv_options *given,
                      const struct am_tables_info *sniffed);
 /* One column of a SELECT list, with its AS. */
-enum sql_as { SQL_AS_STORED, SQL_AS_TYPE };
 void sql_column(struct sql *s, const struct am_tables_source *src, const struct duck_info *info,
-                const struct am_tables_column *c, enum sql_as as);
+                const struct am_tables_column *c);
 const char *sql_stored_type(enum am_stored_type t);
 enum am_stored_type stored_of_engine_type(struct am_str t);
 
@@ -58,6 +56,9 @@ enum am_stored_type stored_of_engine_type(struct am_str t);
  * code. */
 enum am_rc duck_fail(const struct duck *d, const struct am_tables_source *src, const char *text,
                      struct am_err *err);
+/* The same; *bad gets the cell when one was refused (NULL = not wanted). */
+enum am_rc duck_fail_cell(const struct duck *d, const struct am_tables_source *src,
+                          const char *text, struct am_bad_cell *bad, struct am_err *err);
 enum am_rc duck_read(void *impl, const struct am_tables_read *read, struct am_table *out,
                      struct am_err *err);
 enum am_rc duck_describe(void *impl, const struct am_tables_source *src,

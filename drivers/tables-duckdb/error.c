@@ -29,15 +29,15 @@ static struct am_str label_of(const struct am_tables_source *src, struct am_str 
 }
 
 static enum am_rc fail_conversion(const struct duck *d, struct am_str file, long long line,
-                                  const char *text, struct am_err *err)
+                                  const char *text, struct am_bad_cell *bad, struct am_err *err)
 {
     struct am_str column = between(text, "Error when converting column \"", "\"");
     struct am_str cell = between(text, "Could not convert string \"", "\" to ");
     struct am_str type = between(text, "\" to '", "'");
-    if (d->bad) {
-        snprintf(d->bad->column, sizeof d->bad->column, "%.*s",
+    if (bad) {
+        snprintf(bad->column, sizeof bad->column, "%.*s",
                  (int)(column.len > 255 ? 255 : column.len), column.ptr ? column.ptr : "");
-        snprintf(d->bad->cell, sizeof d->bad->cell, "%.*s", (int)(cell.len > 127 ? 127 : cell.len),
+        snprintf(bad->cell, sizeof bad->cell, "%.*s", (int)(cell.len > 127 ? 127 : cell.len),
                  cell.ptr ? cell.ptr : "");
     }
     const char *what = "number";
@@ -59,13 +59,13 @@ static enum am_rc fail_conversion(const struct duck *d, struct am_str file, long
 }
 
 static enum am_rc fail_csv(const struct duck *d, const struct am_tables_source *src,
-                           const char *text, struct am_err *err)
+                           const char *text, struct am_bad_cell *bad, struct am_err *err)
 {
     struct am_str file = label_of(src, between(text, "file = ", "\n"));
     struct am_str line_text = between(text, "CSV Error on Line: ", "\n");
     long long line = strtoll(line_text.ptr, NULL, 10);
     if (strstr(text, "Error when converting column"))
-        return fail_conversion(d, file, line, text, err);
+        return fail_conversion(d, file, line, text, bad, err);
     enum am_rc rc;
     struct am_str want = between(text, "Expected Number of Columns: ", " ");
     if (want.ptr) {
@@ -173,10 +173,16 @@ static enum am_rc fail_engine(const struct duck *d, const char *text, struct am_
 enum am_rc duck_fail(const struct duck *d, const struct am_tables_source *src, const char *text,
                      struct am_err *err)
 {
+    return duck_fail_cell(d, src, text, NULL, err);
+}
+
+enum am_rc duck_fail_cell(const struct duck *d, const struct am_tables_source *src,
+                          const char *text, struct am_bad_cell *bad, struct am_err *err)
+{
     if (!text)
         return DUCK_FAIL(d, err, AM_EINTERNAL, "the table engine failed and gave no reason");
     if (strstr(text, "CSV Error on Line: "))
-        return fail_csv(d, src, text, err);
+        return fail_csv(d, src, text, bad, err);
     if (strstr(text, "Malformed JSON"))
         return fail_json(d, src, text, err);
     if (strstr(text, "Error when sniffing file")) {

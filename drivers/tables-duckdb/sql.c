@@ -318,9 +318,9 @@ static const char *cast_of(enum am_stored_type from, enum am_col_type to)
 }
 
 void sql_column(struct sql *s, const struct am_tables_source *src, const struct duck_info *info,
-                const struct am_tables_column *c, enum sql_as as)
+                const struct am_tables_column *c)
 {
-    const char *cast = as == SQL_AS_STORED ? "%" : cast_of(c->stored, c->type);
+    const char *cast = cast_of(c->stored, c->type);
     for (const char *p = cast ? cast : "NULL"; *p; p++) {
         if (*p == '%')
             sql_stored(s, src, info, c);

@@ -24,6 +24,7 @@ struct duck_table {
     size_t n_numbers;
     char *memory; /* owned: every text */
     uint64_t n_rows;
+    struct am_bad_cell *bad; /* borrowed */
 };
 
 struct am_table_iter {
@@ -139,7 +140,8 @@ static enum am_rc table_new(struct duck *d, const struct am_tables_read *r,
     struct duck_table *t = host->alloc(sizeof *t);
     if (!t)
         return DUCK_NOMEM(d, err, sizeof *t);
-    *t = (struct duck_table){.d = d, .n = r->n_columns, .source = *src, .n_rows = r->n_rows};
+    *t = (struct duck_table){
+        .d = d, .n = r->n_columns, .source = *src, .n_rows = r->n_rows, .bad = r->bad};
     t->desc = host->alloc((t->n + 1) * sizeof *t->desc);
     t->columns = host->alloc((t->n + 1) * sizeof *t->columns);
     t->strings = host->alloc(n_strings * sizeof *t->strings);
@@ -199,11 +201,25 @@ static enum am_rc start(struct am_table_iter *it, const char *sql, struct am_err
     if (d->api->duckdb_prepare(it->connection, sql, &statement) != DUCKDB_SUCCESS)
         rc = duck_fail(d, &it->t->source, d->api->duckdb_prepare_error(statement), err);
     else if (d->api->duckdb_pending_prepared_streaming(statement, &pending) != DUCKDB_SUCCESS)
-        rc = duck_fail(d, &it->t->source, d->api->duckdb_pending_error(pending), err);
+        rc = duck_fail_cell(d, &it->t->source, d->api->duckdb_pending_error(pending), it->t->bad,
+                            err);
     else if (d->api->duckdb_execute_pending(pending, &it->result) != DUCKDB_SUCCESS)
-        rc = duck_fail(d, &it->t->source, d->api->duckdb_result_error(&it->result), err);
+        rc = duck_fail_cell(d, &it->t->source, d->api->duckdb_result_error(&it->result), it->t->bad,
+                            err);
     d->api->duckdb_destroy_pending(&pending);
     d->api->duckdb_destroy_prepare(&statement);
+    return rc;
+}
+
+static enum am_rc run_setting(struct am_table_iter *it, const char *sql, struct am_err *err)
+{
+    const struct duck *d = it->t->d;
+    duckdb_result r;
+    memset(&r, 0, sizeof r);
+    enum am_rc rc = AM_OK;
+    if (d->api->duckdb_query(it->connection, sql, &r) != DUCKDB_SUCCESS)
+        rc = duck_fail(d, &it->t->source, d->api->duckdb_result_error(&r), err);
+    d->api->duckdb_destroy_result(&r);
     return rc;
 }
 
@@ -250,12 +266,14 @@ static enum am_rc table_open(void *impl, const size_t *columns, size_t n_columns
         rc = DUCK_FAIL(d, err, AM_EINTERNAL, "the table engine opens no further connection");
         goto out;
     }
+    /* the engine's threads run this far ahead of the reader */
+    AM_GO(rc, run_setting(it, "SET streaming_buffer_size='4MB'", err));
     AM_GO(rc, duck_prepare_source(d, it->connection, &t->source, err));
     sql_text(&s, "SELECT ");
     for (size_t i = 0; i < it->n; i++) {
         if (i)
             sql_text(&s, ", ");
-        sql_column(&s, &t->source, t->info, &t->columns[columns ? columns[i] : i], SQL_AS_TYPE);
+        sql_column(&s, &t->source, t->info, &t->columns[columns ? columns[i] : i]);
     }
     if (it->n == 0)
         sql_text(&s, "1");
@@ -339,7 +357,7 @@ static enum am_rc iter_next(struct am_table_iter *it, const struct am_batch **ou
         it->chunk = d->api->duckdb_fetch_chunk(it->result);
         if (!it->chunk) {
             const char *message = d->api->duckdb_result_error(&it->result);
-            return message ? duck_fail(d, &it->t->source, message, err) : AM_OK;
+            return message ? duck_fail_cell(d, &it->t->source, message, it->t->bad, err) : AM_OK;
         }
         n = d->api->duckdb_data_chunk_get_size(it->chunk);
     } while (n == 0);

@@ -1,32 +1,31 @@
-/* Import: source -> Parquet by the engine -> one pass of our own for hash and profile -> types ->
- * files.
+/* Import: one pass over the source, as the engine reads it, feeds hash, profile and the Parquet
+ * file; then types are inferred and everything is synced.
  *
  * Types sniffed from the first rows may be too narrow for later ones: the engine's error then names
- * column and cell, and the import is repeated with a wider type where that is no loss (a boolean
- * among texts), or refused with file and line where it would be (text in a column of numbers). */
+ * column and cell, and the pass is repeated with a wider type where that is no loss (a text among
+ * booleans), or refused with file and line where it would be (text in a column of numbers). */
 #include "data/dataset.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/num.h"
+#include "data/parquet.h"
 #include "data/rowhash.h"
 
 #define WIDEN_MAX 16
 #define EXACT_INTEGERS 9007199254740992.0 /* 2^53 */
 
 struct plan_column {
-    enum am_stored_type stored;
-    enum am_col_type read; /* for hash and profile */
+    enum am_stored_type stored; /* what the engine takes the source's cells for */
+    enum am_col_type read;      /* for hash and profile */
+    bool raw; /* the text itself is kept in the dataset: cells may be no values of `read` */
     bool declared, lenient;
-    bool kept_text;        /* numbers stored as text on purpose */
+    bool kept_text;        /* numbers kept as text on purpose */
     enum am_col_type type; /* when declared */
 };
 
@@ -37,13 +36,15 @@ struct import {
     struct am_source *source;
     const struct am_tables_info *info;
     struct plan_column *plan;         /* owned [n] */
-    struct am_tables_column *columns; /* owned [n] */
-    struct am_column_desc *desc;      /* owned [n] */
-    struct am_schema schema;          /* over desc */
-    struct am_profile *profile;       /* owned */
-    size_t n;
-    uint64_t n_rows;
-    char part[4096];
+    struct am_tables_column *columns; /* owned [2 n]: as read, then the raw ones */
+    size_t n, n_raw;
+    struct am_column_desc *desc;    /* owned [n] as read */
+    struct am_column_desc *written; /* owned [n] as stored in Parquet */
+    struct am_column *out;          /* owned [n] */
+    struct am_schema schema, written_schema;
+    struct am_profile *profile; /* owned */
+    uint64_t n_rows, n_bytes;
+    char part[4096]; /* empty: nothing is written, only inspected */
 };
 
 static bool named(const struct am_str *names, size_t n, struct am_str name)
@@ -92,37 +93,47 @@ static enum am_col_type type_of_stored(enum am_stored_type t)
     }
 }
 
+/* What a column written with this type is stored as. */
+static enum am_stored_type stored_of(enum am_col_type t)
+{
+    switch (t) {
+    case AM_COL_NUMBER:
+        return AM_STORED_DOUBLE;
+    case AM_COL_BOOLEAN:
+        return AM_STORED_BOOL;
+    case AM_COL_DATE:
+        return AM_STORED_DATE;
+    default:
+        return AM_STORED_TEXT;
+    }
+}
+
 static bool is_text_type(enum am_col_type t)
 {
     return t == AM_COL_TEXT || t == AM_COL_CATEGORY;
 }
 
-/* What the engine stores for a column whose type is declared. */
+/* How a column is read whose type is declared. */
 static void plan_declared(struct plan_column *p, enum am_col_type type, bool csv)
 {
     p->declared = true;
     p->type = type;
     switch (type) {
     case AM_COL_NUMBER:
-        if (p->lenient)
-            p->stored = csv || p->stored == AM_STORED_TEXT ? AM_STORED_TEXT : p->stored;
-        else if (p->stored == AM_STORED_TEXT || p->stored == AM_STORED_DATE)
+        if (p->lenient && csv)
+            p->stored = AM_STORED_TEXT;
+        else if (!p->lenient && (p->stored == AM_STORED_TEXT || p->stored == AM_STORED_DATE))
             p->stored = AM_STORED_DOUBLE;
-        p->read = AM_COL_NUMBER;
-        return;
-    case AM_COL_BOOLEAN:
-        p->stored = csv ? AM_STORED_TEXT : p->stored;
-        p->read = AM_COL_BOOLEAN;
-        return;
+        break;
     case AM_COL_DATE:
         p->stored = AM_STORED_DATE;
-        p->read = AM_COL_DATE;
-        return;
+        break;
     default:
         p->stored = csv ? AM_STORED_TEXT : p->stored;
-        p->read = AM_COL_TEXT;
-        return;
+        break;
     }
+    p->read = is_text_type(type) ? AM_COL_TEXT : type;
+    p->raw = p->stored == AM_STORED_TEXT && !is_text_type(type);
 }
 
 static enum am_rc make_plan(struct import *im, struct am_err *err)
@@ -131,9 +142,11 @@ static enum am_rc make_plan(struct import *im, struct am_err *err)
     bool csv = am_source_tables(im->source)->format == AM_TABLES_CSV;
     im->n = im->info->n_columns;
     im->plan = am_calloc(im->n + 1, sizeof *im->plan);
-    im->columns = am_calloc(im->n + 1, sizeof *im->columns);
+    im->columns = am_calloc(2 * im->n + 1, sizeof *im->columns);
     im->desc = am_calloc(im->n + 1, sizeof *im->desc);
-    if (!im->plan || !im->columns || !im->desc)
+    im->written = am_calloc(im->n + 1, sizeof *im->written);
+    im->out = am_calloc(im->n + 1, sizeof *im->out);
+    if (!im->plan || !im->columns || !im->desc || !im->written || !im->out)
         return am_fail_nomem(err, (im->n + 1) * sizeof *im->columns);
     for (size_t i = 0; i < o->n_types; i++)
         if (!has_column(im, o->types[i].name))
@@ -162,12 +175,20 @@ static enum am_rc make_plan(struct import *im, struct am_err *err)
 
 static void fill_columns(struct import *im)
 {
+    im->n_raw = 0;
     for (size_t i = 0; i < im->n; i++) {
-        im->columns[i] = (struct am_tables_column){.name = im->info->columns[i].name,
-                                                   .stored = im->plan[i].stored,
-                                                   .type = im->plan[i].read};
-        im->desc[i] = (struct am_column_desc){im->info->columns[i].name, im->plan[i].read};
+        const struct plan_column *p = &im->plan[i];
+        struct am_str name = im->info->columns[i].name;
+        im->columns[i] =
+            (struct am_tables_column){.name = name, .stored = p->stored, .type = p->read};
+        im->desc[i] = (struct am_column_desc){name, p->read};
+        im->written[i] = (struct am_column_desc){name, p->raw ? AM_COL_TEXT : p->read};
+        if (p->raw)
+            im->columns[im->n + im->n_raw++] =
+                (struct am_tables_column){.name = name, .stored = p->stored, .type = AM_COL_TEXT};
     }
+    im->schema = (struct am_schema){im->desc, im->n};
+    im->written_schema = (struct am_schema){im->written, im->n};
 }
 
 /* Whether the import should be repeated with a wider type for the cell that did not fit. */
@@ -187,74 +208,93 @@ static bool widen(struct import *im, const struct am_bad_cell *bad)
     return false;
 }
 
-static enum am_rc write_part(struct import *im, struct am_err *err)
+/* What of a batch goes into the file: a raw column's text in place of its value. */
+static const struct am_column *columns_out(struct import *im, const struct am_batch *b)
+{
+    if (im->n_raw == 0)
+        return b->columns;
+    size_t raw = im->n;
+    for (size_t i = 0; i < im->n; i++)
+        im->out[i] = b->columns[im->plan[i].raw ? raw++ : i];
+    return im->out;
+}
+
+struct scan {
+    struct am_table table;
+    struct am_table_iter *it;
+    struct value_hash *hash;
+    struct am_parquet *file;
+};
+
+static enum am_rc scan_rows(struct import *im, struct scan *s, struct am_err *err)
+{
+    for (const struct am_batch *b;;) {
+        AM_TRY(s->table.ops->next(s->it, &b, err));
+        if (!b)
+            return AM_OK;
+        struct am_batch values = *b;
+        values.n_columns = im->n;
+        AM_TRY(value_hash_update(s->hash, &values, err));
+        AM_TRY(am_profile_update(im->profile, &values, err));
+        if (s->file)
+            AM_TRY(am_parquet_write(s->file, columns_out(im, b), b->n_rows, err));
+        im->n_rows += b->n_rows;
+        am_progress_step(im->o->progress, im->n_rows, 0, im->n_rows, NAN);
+        if (am_progress_canceled(im->o->progress))
+            return am_fail(err, AM_ECANCELED, "the import was canceled");
+    }
+}
+
+/* The one pass over the source: hash, profile and file. */
+static enum am_rc scan_source(struct import *im, struct am_bad_cell *bad, struct am_str *hash,
+                              struct am_err *err)
+{
+    struct scan s = {0};
+    enum am_rc rc = AM_OK;
+    const struct am_profile_options po = {.target = im->o->target};
+    struct am_tables_read read = {.source = am_source_tables(im->source),
+                                  .info = im->info,
+                                  .columns = im->columns,
+                                  .n_columns = im->n + im->n_raw,
+                                  .n_rows = UINT64_MAX,
+                                  .bad = bad};
+    am_profile_free(im->profile);
+    im->profile = NULL;
+    im->n_rows = 0;
+    AM_GO(rc, am_profile_new(&im->schema, &po, &im->profile, err));
+    AM_GO(rc, value_hash_new(im->n, &s.hash, err));
+    if (im->part[0])
+        AM_GO(rc, am_parquet_new(im->part, &im->written_schema, &s.file, err));
+    AM_GO(rc, im->tables->ops->read(im->tables->impl, &read, &s.table, err));
+    AM_GO(rc, s.table.ops->open(s.table.impl, NULL, 0, &s.it, err));
+    AM_GO(rc, scan_rows(im, &s, err));
+    if (s.file)
+        AM_GO(rc, am_parquet_finish(s.file, &im->n_bytes, err));
+    AM_GO(rc, am_profile_finish(im->profile, err));
+    rc = value_hash_finish(s.hash, &im->schema, im->a, hash, err);
+out:
+    value_hash_free(s.hash);
+    am_parquet_free(s.file);
+    if (s.table.ops) {
+        s.table.ops->close(s.it);
+        s.table.ops->free(s.table.impl);
+    }
+    return rc;
+}
+
+/* Scans, again with wider types where a cell asks for it and nothing is lost. */
+static enum am_rc scan_widening(struct import *im, struct am_str *hash, struct am_err *err)
 {
     for (int round = 0;; round++) {
-        struct am_bad_cell bad;
+        struct am_bad_cell bad = {{0}, {0}};
         fill_columns(im);
-        struct am_tables_read read = {.source = am_source_tables(im->source),
-                                      .info = im->info,
-                                      .columns = im->columns,
-                                      .n_columns = im->n,
-                                      .n_rows = UINT64_MAX};
-        struct am_tables_write w = {.path = im->part,
-                                    .cancel = im->o->progress ? im->o->progress->cancel : NULL,
-                                    .bad = &bad};
-        enum am_rc rc =
-            im->tables->ops->write_parquet(im->tables->impl, &read, &w, &im->n_rows, err);
+        enum am_rc rc = scan_source(im, &bad, hash, err);
         if (rc != AM_EINVAL || round == WIDEN_MAX || !widen(im, &bad))
             return rc;
         am_err_clear(err);
+        if (im->part[0] && am_fs()->unlink(im->part) != 0)
+            return am_fail_errno(err, errno, "cannot remove \"%s\"", im->part);
     }
-}
-
-/* The table of what was written, with the types for hash and profile. */
-static enum am_rc open_part(struct import *im, struct am_table *t, struct am_err *err)
-{
-    struct am_str path = am_str(im->part);
-    struct am_tables_source source = {.format = AM_TABLES_PARQUET, .paths = &path, .n_paths = 1};
-    struct am_tables_read read = {
-        .source = &source, .columns = im->columns, .n_columns = im->n, .n_rows = im->n_rows};
-    return im->tables->ops->read(im->tables->impl, &read, t, err);
-}
-
-/* One pass over what was written: hash and profile. */
-static enum am_rc scan_part(struct import *im, struct am_str *hash, struct am_err *err)
-{
-    struct am_table t = {0};
-    struct am_table_iter *it = NULL;
-    struct value_hash *h = NULL;
-    enum am_rc rc = AM_OK;
-    const struct am_profile_options po = {.target = im->o->target};
-    am_profile_free(im->profile);
-    im->profile = NULL;
-    im->schema = (struct am_schema){im->desc, im->n};
-    AM_GO(rc, am_profile_new(&im->schema, &po, &im->profile, err));
-    AM_GO(rc, value_hash_new(im->n, &h, err));
-    AM_GO(rc, open_part(im, &t, err));
-    AM_GO(rc, t.ops->open(t.impl, NULL, 0, &it, err));
-    for (const struct am_batch *b;;) {
-        AM_GO(rc, t.ops->next(it, &b, err));
-        if (!b)
-            break;
-        AM_GO(rc, value_hash_update(h, b, err));
-        AM_GO(rc, am_profile_update(im->profile, b, err));
-        am_progress_step(im->o->progress, b->first_row + b->n_rows, im->n_rows,
-                         b->first_row + b->n_rows, NAN);
-        if (am_progress_canceled(im->o->progress)) {
-            rc = am_fail(err, AM_ECANCELED, "the import was canceled");
-            goto out;
-        }
-    }
-    AM_GO(rc, am_profile_finish(im->profile, err));
-    rc = value_hash_finish(h, &im->schema, im->a, hash, err);
-out:
-    value_hash_free(h);
-    if (t.ops) {
-        t.ops->close(it);
-        t.ops->free(t.impl);
-    }
-    return rc;
 }
 
 /* "FILE line N", or "row N" where lines mean nothing. */
@@ -364,12 +404,12 @@ static enum am_rc fill_info(struct import *im, struct am_dataset_info *info, str
             AM_TRY(am_infer_type(am_profile_column(im->profile, i), a, &found, err));
         s->columns[i] = (struct am_schema_column){.name = am_arena_str(a, im->desc[i].name),
                                                   .type = types[i] = found.type,
-                                                  .stored = im->plan[i].stored,
+                                                  .stored = stored_of(im->written[i].type),
                                                   .why = found.why};
         struct am_node *c = am_new_map(a);
         am_node_set(a, c, "name", am_new_str(a, im->desc[i].name));
         am_node_set(a, c, "type", am_new_cstr(a, am_col_type_name(found.type)));
-        am_node_set(a, c, "stored", am_new_cstr(a, am_stored_type_name(im->plan[i].stored)));
+        am_node_set(a, c, "stored", am_new_cstr(a, am_stored_type_name(s->columns[i].stored)));
         am_node_set(a, c, "why", am_new_str(a, found.why));
         am_node_push(a, columns, c);
     }
@@ -397,23 +437,6 @@ static enum am_rc write_node(const struct am_node *n, const char *dir, const cha
     return rc;
 }
 
-/* What the engine wrote is durable only after this. */
-static enum am_rc sync_part(const struct import *im, uint64_t *n_bytes, struct am_err *err)
-{
-    struct stat st;
-    int fd = am_fs()->open(im->part, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return am_fail_errno(err, errno, "cannot open \"%s\"", im->part);
-    enum am_rc rc = AM_OK;
-    if (fstat(fd, &st) != 0 || am_fs()->fsync(fd) != 0)
-        rc = am_fail_errno(err, errno, "cannot sync \"%s\"", im->part);
-    else
-        *n_bytes = (uint64_t)st.st_size;
-    if (am_fs()->close(fd) != 0 && rc == AM_OK)
-        rc = am_fail_errno(err, errno, "cannot close \"%s\"", im->part);
-    return rc;
-}
-
 static enum am_rc check_target(const struct import *im, struct am_err *err)
 {
     if (im->o->target.ptr && !has_column(im, im->o->target))
@@ -428,10 +451,11 @@ static enum am_rc run_import(struct import *im, struct am_dataset_info *info, st
     AM_TRY(make_plan(im, err));
     AM_TRY(check_target(im, err));
     for (int round = 0;; round++) {
-        AM_TRY(write_part(im, err));
-        AM_TRY(scan_part(im, &info->hash, err));
+        AM_TRY(scan_widening(im, &info->hash, err));
         if (round > 2 || !replan(im))
             break;
+        if (im->part[0] && am_fs()->unlink(im->part) != 0)
+            return am_fail_errno(err, errno, "cannot remove \"%s\"", im->part);
     }
     AM_TRY(check_values(im, err));
     return fill_info(im, info, err);
@@ -444,6 +468,8 @@ static void import_clear(struct import *im)
     am_free(im->plan);
     am_free(im->columns);
     am_free(im->desc);
+    am_free(im->written);
+    am_free(im->out);
 }
 
 enum am_rc am_dataset_import(const struct am_tables *tables, struct am_arena *a,
@@ -461,7 +487,7 @@ enum am_rc am_dataset_import(const struct am_tables *tables, struct am_arena *a,
     am_progress_begin(o->progress, "import", 0);
     AM_GO(rc, am_fs_mkdirs(out_dir, err));
     AM_GO(rc, run_import(&im, info, err));
-    AM_GO(rc, sync_part(&im, &info->n_bytes, err));
+    info->n_bytes = im.n_bytes;
     AM_GO(rc, write_node(am_dataset_schema_to_node(&info->schema, a), out_dir, "schema.json", err));
     AM_GO(rc, write_node(info->profile, out_dir, "profile.json", err));
     AM_GO(rc, am_arena_check(a, err));
@@ -479,17 +505,11 @@ enum am_rc am_dataset_inspect(const struct am_tables *tables, struct am_arena *a
                               struct am_err *err)
 {
     struct import im = {.tables = tables, .o = o, .a = a};
-    int fd = -1;
     *info = (struct am_dataset_info){0};
-    if (!o->source.temp_dir)
-        return am_fail(err, AM_EINVAL, "there is no temporary folder to inspect in");
-    AM_TRY(am_fs_temp(o->source.temp_dir, "inspect", im.part, sizeof im.part, &fd, err));
-    (void)am_fs()->close(fd);
     am_progress_begin(o->progress, "profile", 0);
     enum am_rc rc = run_import(&im, info, err);
     am_progress_end(o->progress);
     import_clear(&im);
-    (void)am_fs()->unlink(im.part);
     return rc;
 }
 
@@ -564,8 +584,6 @@ enum am_rc am_dataset_check(const struct am_tables *tables, const struct am_data
         enum am_col_type type = type_of_stored(s->columns[i].stored);
         if (s->columns[i].stored == AM_STORED_TEXT && !is_text_type(s->columns[i].type))
             type = s->columns[i].type; /* as the import hashed it */
-        if (s->columns[i].stored == AM_STORED_BOOL && s->columns[i].type == AM_COL_NUMBER)
-            type = AM_COL_NUMBER;
         columns[i] = (struct am_tables_column){
             .name = s->columns[i].name, .stored = s->columns[i].stored, .type = type};
     }

@@ -1,5 +1,5 @@
 /* The port to a table engine: reads CSV, JSON Lines, Parquet and SQL over them, in file order, out
- * of core under a memory limit; writes Parquet. A driver (drivers/tables-*) implements it.
+ * of core under a memory limit. A driver (drivers/tables-*) implements it.
  *
  * Not a query builder and not a data base: nothing is stored in the engine. The core names no
  * driver; it gets a `struct am_tables` from the platform. Names and predicates given here come from
@@ -7,8 +7,6 @@
  * may be used by one thread at a time; tables read through it by one thread each. */
 #ifndef AM_DATA_TABLES_H
 #define AM_DATA_TABLES_H
-
-#include <stdatomic.h>
 
 #include "base/host.h"
 #include "tensor/frame.h"
@@ -88,6 +86,12 @@ struct am_tables_column {
                               of a stored TEXT: text that is no number comes out as +infinity. */
 };
 
+struct am_bad_cell { /* the cell that is not of its column's type; `column` empty when that was not
+                        the error */
+    char column[256];
+    char cell[128]; /* cut off when longer */
+};
+
 struct am_tables_read {
     const struct am_tables_source *source;
     const struct am_tables_info *info;      /* from describe; NULL = as sniffed now */
@@ -97,18 +101,8 @@ struct am_tables_read {
     const struct am_str *numbers; /* [n_numbers] stored TEXT columns that expressions see as
                                      numbers, missing where the text is none */
     size_t n_numbers;
-};
-
-struct am_bad_cell { /* the cell that is not of its column's type; `column` empty when that was not
-                        the error */
-    char column[256];
-    char cell[128]; /* cut off when longer */
-};
-
-struct am_tables_write {
-    const char *path;          /* Parquet file to make; not durable until the caller syncs it */
-    const atomic_bool *cancel; /* NULL = cannot be cancelled */
-    struct am_bad_cell *bad;   /* NULL = not wanted */
+    struct am_bad_cell
+        *bad; /* filled when a cell is refused; borrowed for the table's life; NULL = not wanted */
 };
 
 struct am_tables_ops {
@@ -127,10 +121,6 @@ struct am_tables_ops {
     /* A table that can be read again; everything in `read` is copied. Rows come in file order. */
     enum am_rc (*read)(void *impl, const struct am_tables_read *read, struct am_table *out,
                        struct am_err *err);
-    /* Writes the read's columns, as stored, in file order; the file is removed on failure. */
-    enum am_rc (*write_parquet)(void *impl, const struct am_tables_read *read,
-                                const struct am_tables_write *write, uint64_t *n_rows,
-                                struct am_err *err);
     /* Engine and version, for the run's environment; lives as long as the handle. */
     const char *(*version)(void *impl);
 };
