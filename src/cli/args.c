@@ -163,6 +163,7 @@ enum am_rc am_cli_open(struct am_cli *c)
     uint64_t n = 0;
     if (threads && (!am_parse_u64(am_str(threads), 1024, &n) || n == 0)) {
         am_fail(&c->err, AM_EUSAGE, "--threads %s is not a number from 1 to 1024", threads);
+        am_hint(&c->err, "Leave it out to use all cores; it never changes a result.");
         return AM_EUSAGE;
     }
     o.n_threads = (unsigned)n;

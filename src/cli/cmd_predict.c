@@ -68,6 +68,7 @@ enum am_exit am_cmd_predict(struct am_cli *c)
     am_buf_init(&out, STDIN_BYTES);
     if (format && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0) {
         am_fail(&c->err, AM_EUSAGE, "--format %s is neither csv nor json", format);
+        am_hint(&c->err, "Leave it out to answer in the format of the input.");
         return am_cli_fail(c);
     }
     if (format)

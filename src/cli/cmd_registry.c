@@ -9,8 +9,11 @@ static enum am_rc list_options(struct am_cli *c, struct am_list_options *o)
     const char *limit = am_cli_value(c, "--limit"), *offset = am_cli_value(c, "--offset");
     *o = (struct am_list_options){.filter = am_cli_value(c, "--filter"), .order_by = am_cli_value(c, "--order")};
     if ((limit && (!am_parse_i64(am_str(limit), &o->limit) || o->limit < 1)) ||
-        (offset && (!am_parse_i64(am_str(offset), &o->offset) || o->offset < 0)))
-        return am_fail(&c->err, AM_EUSAGE, "--limit and --offset take whole numbers");
+        (offset && (!am_parse_i64(am_str(offset), &o->offset) || o->offset < 0))) {
+        am_fail(&c->err, AM_EUSAGE, "--limit and --offset take whole numbers");
+        am_hint(&c->err, "For example --limit 20 --offset 40.");
+        return AM_EUSAGE;
+    }
     return AM_OK;
 }
 

@@ -28,6 +28,7 @@ enum am_exit am_cmd_serve(struct am_cli *c)
     if (port) {
         if (!am_parse_u64(am_str(port), 65535, &n)) {
             am_fail(&c->err, AM_EUSAGE, "--port %s is not a number from 0 to 65535", port);
+            am_hint(&c->err, "0 takes any free port.");
             return am_cli_fail(c);
         }
         o.port = (int)n;

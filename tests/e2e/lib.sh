@@ -24,9 +24,12 @@ trap cleanup EXIT
 fail() {
     failures=$((failures + 1))
     printf 'FAIL %s\n     after: aimass %s (exit %s)\n' "$*" "$last" "$rc"
-    [ -s "$out" ] && head -c 400 "$out" | sed 's/^/     out: /'
+    [ -s "$out" ] && head -c 400 "$out" | tr -d '\n' | sed 's/^/     out: /; s/$/\n/'
     [ -s "$err" ] && head -c 400 "$err" | sed 's/^/     err: /'
-    return 0
+    if [ "$failures" -ge 12 ]; then
+        echo "too many failures, the rest is not tried"
+        exit 1
+    fi
 }
 
 # check WHAT COMMAND...: the command must succeed
