@@ -341,6 +341,24 @@ static void bootstrap_edges(void **state)
     am_arena_free(a);
 }
 
+/* The middle half of a normal spread is 1.349 deviations wide, and lies around its middle. */
+static void bootstrap_level(void **state)
+{
+    (void)state;
+    struct two_classes t;
+    struct am_arena *a = am_arena_new(0);
+    const struct am_str one[] = {AM_STR_INIT("accuracy")};
+    struct am_bootstrap_options o = {.seed = 3, .n_resamples = 5000, .level = 0.5};
+    struct am_node *out;
+    two_classes(&t);
+    OK(am_bootstrap(&t.in, one, 1, &o, a, &out, &err));
+    const struct am_node *m = am_node_get(out, "accuracy");
+    double value = am_node_f64(m, "value", NAN), se = sqrt(value * (1 - value) / ROWS);
+    assert_true(fabs((value - am_node_f64(m, "low", NAN)) / se - 0.6745) < 0.17);
+    assert_true(fabs((am_node_f64(m, "high", NAN) - value) / se - 0.6745) < 0.17);
+    am_arena_free(a);
+}
+
 /* ---- importance ---- */
 
 struct two_columns {
@@ -600,6 +618,7 @@ int main(void)
         cmocka_unit_test(bootstrap_same_bits),
         cmocka_unit_test(bootstrap_covers),
         cmocka_unit_test(bootstrap_edges),
+        cmocka_unit_test(bootstrap_level),
         cmocka_unit_test(importance),
         cmocka_unit_test(importance_passes_errors_up),
         cmocka_unit_test(curves_keep_ends),
