@@ -1,5 +1,5 @@
-/* Evaluate a finished model on new rows that have the target: the same metrics as in training, measured
- * through the model's own prediction path. */
+/* Evaluate a finished model on new rows that have the target: the same metrics as in training,
+ * measured through the model's own prediction path. */
 #include "eval/eval.h"
 
 #include <stdio.h>
@@ -11,14 +11,20 @@
 #include "pipeline/open_model.h"
 #include "registry/registry.h"
 
-enum am_rc am_open_model(struct am_pipeline *pl, struct am_arena *a, const char *ref, unsigned flags,
-                         struct am_opened *out, struct am_err *err)
+enum am_rc am_open_model(struct am_pipeline *pl, struct am_arena *a, const char *ref,
+                         unsigned flags, struct am_opened *out, struct am_err *err)
 {
     struct am_model_options o = {.flags = flags};
     struct am_version_ref v;
     memset(out, 0, sizeof *out);
     if (am_str_ends(am_str(ref), AM_STR(".aim"))) {
-        AM_TRY(am_model_open(ref, &o, &out->model, err));
+        enum am_rc opened = am_model_open(ref, &o, &out->model, err);
+        if (opened != AM_OK && err && !err->hint[0])
+            am_hint(
+                err,
+                "Take the package again from where it was made: `aimass model export MODEL FILE`.");
+        if (opened != AM_OK)
+            return opened;
         out->name = am_arena_str(a, am_model_info(out->model)->name);
     } else {
         AM_TRY(am_registry_resolve(pl->registry, ref, &v, err));
@@ -32,21 +38,46 @@ enum am_rc am_open_model(struct am_pipeline *pl, struct am_arena *a, const char 
     return rc;
 }
 
+enum am_rc am_check_inputs(const struct am_model *m, const struct am_batch *b, struct am_err *err)
+{
+    const struct am_schema *inputs = am_model_info(m)->inputs;
+    for (size_t k = 0; k < inputs->n; k++) {
+        enum am_col_type type = inputs->columns[k].type;
+        if (type != AM_COL_NUMBER && type != AM_COL_BOOLEAN)
+            continue;
+        for (size_t i = 0; i < b->n_rows; i++) {
+            if (!isinf(b->columns[k].number[i]))
+                continue;
+            am_fail(err, AM_EINVAL,
+                    "row %llu: column \"%.*s\" holds a value that is not a finite %s",
+                    (unsigned long long)(b->first_row + i + 1), AM_FMT(inputs->columns[k].name),
+                    am_tr(am_col_type_name(type)));
+            am_hint(err, "Correct the value, or leave it empty: the model knows what to do with a "
+                         "missing one.");
+            return AM_EINVAL;
+        }
+    }
+    return AM_OK;
+}
+
 struct measured {
     AM_VEC(double) truth;
     AM_VEC(float) pred;
     uint64_t n_skipped; /* rows without a target */
 };
 
-static enum am_rc add_batch(struct measured *m, const struct am_model *model, struct am_predictor *p,
-                            const struct am_batch *b, struct am_prediction *answer, double *y,
-                            struct am_err *err)
+static enum am_rc add_batch(struct measured *m, const struct am_model *model,
+                            struct am_predictor *p, const struct am_batch *b,
+                            struct am_prediction *answer, double *y, struct am_err *err)
 {
     const struct am_model_info *info = am_model_info(model);
-    size_t n_in = info->inputs->n, c = info->n_classes, per = info->task == AM_TASK_MULTICLASS ? c : 1;
+    size_t n_in = info->inputs->n, c = info->n_classes,
+           per = info->task == AM_TASK_MULTICLASS ? c : 1;
     struct am_batch in = {b->n_rows, n_in, b->columns, b->first_row};
+    AM_TRY(am_check_inputs(model, &in, err));
     AM_TRY(am_model_predict(p, &in, answer, err));
-    AM_TRY(am_target_encode(am_model_target(model), &b->columns[n_in], b->n_rows, b->first_row, y, err));
+    AM_TRY(am_target_encode(am_model_target(model), &b->columns[n_in], b->n_rows, b->first_row, y,
+                            err));
     if (!am_vec_reserve(&m->truth, m->truth.len + b->n_rows) ||
         !am_vec_reserve(&m->pred, m->pred.len + b->n_rows * per))
         return am_fail_nomem(err, b->n_rows * per * sizeof(float));
@@ -58,14 +89,16 @@ static enum am_rc add_batch(struct measured *m, const struct am_model *model, st
         m->truth.ptr[m->truth.len++] = y[i];
         for (size_t k = 0; k < per; k++)
             m->pred.ptr[m->pred.len++] = info->task == AM_TASK_REGRESSION ? (float)answer->value[i]
-                                         : info->task == AM_TASK_BINARY   ? answer->probability[i * 2 + 1]
-                                                                          : answer->probability[i * c + k];
+                                         : info->task == AM_TASK_BINARY
+                                             ? answer->probability[i * 2 + 1]
+                                             : answer->probability[i * c + k];
     }
     return AM_OK;
 }
 
 static enum am_rc read_all(struct measured *m, const struct am_model *model, struct am_predictor *p,
-                           const struct am_table *t, struct am_progress *progress, struct am_err *err)
+                           const struct am_table *t, struct am_progress *progress,
+                           struct am_err *err)
 {
     struct am_prediction answer = {0};
     struct am_table_iter *it = NULL;
@@ -114,8 +147,12 @@ static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m, const
 {
     const struct am_model_info *info = am_model_info(m);
     const char *const *names = am_metrics_default(info->task);
-    struct am_eval_input in = {.task = info->task, .n_rows = d->truth.len, .n_classes = info->n_classes,
-                               .truth = d->truth.ptr, .pred = d->pred.ptr, .threshold = info->threshold,
+    struct am_eval_input in = {.task = info->task,
+                               .n_rows = d->truth.len,
+                               .n_classes = info->n_classes,
+                               .truth = d->truth.ptr,
+                               .pred = d->pred.ptr,
+                               .threshold = info->threshold,
                                .scores = info->output == AM_MODEL_SCORE};
     const struct am_node *stored = am_node_get(am_model_metrics(m), "test");
     struct am_str list[64];
@@ -124,7 +161,8 @@ static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m, const
     size_t n = 0;
     for (size_t i = 0; names[i]; i++)
         list[n++] = am_str(names[i]);
-    for (size_t i = 0; stored && i < stored->map.n && n < 64; i++) { /* and what training measured */
+    for (size_t i = 0; stored && i < stored->map.n && n < 64;
+         i++) { /* and what training measured */
         bool have = am_metric_find(stored->map.pairs[i].key) == NULL;
         for (size_t k = 0; k < n; k++)
             have = have || am_str_eq(list[k], stored->map.pairs[i].key);
@@ -150,7 +188,8 @@ enum am_rc am_pipeline_evaluate(struct am_pipeline *pl, struct am_arena *a, cons
     struct measured d = {{0}, {0}, 0};
     struct am_schema schema;
     struct am_str spec = am_str(source);
-    struct am_source_options o = {.specs = &spec, .n_specs = 1, .temp_dir = am_registry_scratch(pl->registry)};
+    struct am_source_options o = {
+        .specs = &spec, .n_specs = 1, .temp_dir = am_registry_scratch(pl->registry)};
     enum am_rc rc;
     AM_TRY(pl->tables(pl->tables_ctx, &tables, err));
     AM_TRY(am_open_model(pl, a, model, 0, &m, err));
@@ -160,8 +199,9 @@ enum am_rc am_pipeline_evaluate(struct am_pipeline *pl, struct am_arena *a, cons
     AM_GO(rc, am_predictor_new(m.model, pl->pool, &p, err));
     AM_GO(rc, read_all(&d, m.model, p, &t, pl->progress, err));
     if (d.truth.len == 0)
-        AM_GO(rc, am_fail(err, AM_EINVAL, "no row of \"%s\" has a value in the target column \"%.*s\"", source,
-                          AM_FMT(am_model_info(m.model)->target)));
+        AM_GO(rc,
+              am_fail(err, AM_EINVAL, "no row of \"%s\" has a value in the target column \"%.*s\"",
+                      source, AM_FMT(am_model_info(m.model)->target)));
     *out = am_new_map(a);
     am_node_set(a, *out, "model", am_new_str(a, m.name));
     am_node_set(a, *out, "version", am_new_i64(a, m.version));

@@ -1,5 +1,5 @@
-/* Predict from files or bytes: rows stream through the model; id columns pass through; CSV in gives CSV out,
- * JSON in gives JSON out (a list for a list, one object a line for JSON Lines). */
+/* Predict from files or bytes: rows stream through the model; id columns pass through; CSV in gives
+ * CSV out, JSON in gives JSON out (a list for a list, one object a line for JSON Lines). */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -14,6 +14,7 @@
 
 struct writer {
     const struct am_pipeline_predict_job *job;
+    const struct am_model *model;
     const struct am_model_info *info;
     const struct am_target *target;
     struct am_buf out;
@@ -84,7 +85,8 @@ static void csv_header(struct writer *w, const struct am_schema *s)
     am_buf_char(&w->out, '\n');
 }
 
-static void csv_row(struct writer *w, const struct am_batch *b, const struct am_prediction *p, size_t i)
+static void csv_row(struct writer *w, const struct am_batch *b, const struct am_prediction *p,
+                    size_t i)
 {
     size_t n_in = w->info->inputs->n, c = w->info->n_classes;
     for (size_t k = n_in; k < b->n_columns; k++) {
@@ -135,8 +137,8 @@ static void json_row(struct writer *w, const struct am_schema *s, const struct a
     am_buf_cstr(&w->out, w->list ? "}" : "}\n");
 }
 
-static enum am_rc stream(struct writer *w, struct am_predictor *p, const struct am_table *t, struct am_arena *a,
-                         struct am_progress *progress, struct am_err *err)
+static enum am_rc stream(struct writer *w, struct am_predictor *p, const struct am_table *t,
+                         struct am_arena *a, struct am_progress *progress, struct am_err *err)
 {
     const struct am_schema *s = t->ops->schema(t->impl);
     const struct am_node **labels = am_arena_array(a, w->info->n_classes + 1, sizeof *labels);
@@ -157,6 +159,7 @@ static enum am_rc stream(struct writer *w, struct am_predictor *p, const struct 
         if (!b)
             break;
         struct am_batch in = {b->n_rows, w->info->inputs->n, b->columns, b->first_row};
+        AM_GO(rc, am_check_inputs(w->model, &in, err));
         AM_GO(rc, am_model_predict(p, &in, &answer, err));
         for (size_t i = 0; i < b->n_rows; i++, w->n_rows++) {
             if (w->json)
@@ -179,8 +182,8 @@ out:
 }
 
 /* Bytes become a file that the table engine reads; a JSON list becomes JSON Lines on the way. */
-static enum am_rc bytes_to_file(struct am_pipeline *pl, struct am_arena *a, struct am_str bytes, bool json,
-                                bool *list, char *path, size_t cap, struct am_err *err)
+static enum am_rc bytes_to_file(struct am_pipeline *pl, struct am_arena *a, struct am_str bytes,
+                                bool json, bool *list, char *path, size_t cap, struct am_err *err)
 {
     struct am_str s = am_str_trim(bytes);
     struct am_buf lines;
@@ -188,11 +191,27 @@ static enum am_rc bytes_to_file(struct am_pipeline *pl, struct am_arena *a, stru
     int fd;
     enum am_rc rc;
     *list = json && s.len && s.ptr[0] == '[';
+    if (s.len == 0) {
+        am_fail(err, AM_EINVAL, "the input is empty");
+        am_hint(err,
+                "Give CSV with a line of column names, a JSON list of objects, or JSON Lines.");
+        return AM_EINVAL;
+    }
     am_buf_init(&lines, (size_t)1 << 33);
     if (*list) {
         struct am_node *n;
-        AM_TRY(am_json_parse(a, bytes, am_tr("input"), &n, err));
+        enum am_rc parsed = am_json_parse(a, bytes, am_tr("input"), &n, err);
+        if (parsed != AM_OK) {
+            am_hint(err, "Give a list of objects, or one object a line: {\"column\": value, ...}.");
+            return parsed;
+        }
         for (size_t i = 0; i < n->list.n; i++) {
+            if (n->list.items[i]->kind != AM_NODE_MAP) {
+                am_buf_clear(&lines);
+                am_fail(err, AM_EINVAL, "input: row %zu is no object", i + 1);
+                am_hint(err, "Each row is an object: {\"column\": value, ...}.");
+                return AM_EINVAL;
+            }
             am_node_to_json(n->list.items[i], AM_JSON_COMPACT, &lines);
             am_buf_char(&lines, '\n');
         }
@@ -210,6 +229,24 @@ static enum am_rc bytes_to_file(struct am_pipeline *pl, struct am_arena *a, stru
 out:
     am_buf_clear(&lines);
     return rc;
+}
+
+/* Messages about the file that stands for stdin say "input". */
+static void name_input(struct am_err *err, const char *path)
+{
+    char text[sizeof err->message];
+    const char *base = strrchr(path, '/') + 1;
+    char *at = err ? strstr(err->message, path) : NULL;
+    size_t n = strlen(path);
+    if (err && !at) {
+        at = strstr(err->message, base);
+        n = strlen(base);
+    }
+    if (!at)
+        return;
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - err->message), err->message, am_tr("input"),
+             at + n);
+    memcpy(err->message, text, sizeof text);
 }
 
 static bool looks_like_json(const struct am_pipeline_predict_job *job)
@@ -255,17 +292,20 @@ enum am_rc am_pipeline_predict(struct am_pipeline *pl, struct am_arena *a,
     am_buf_init(&file, 0);
     AM_TRY(am_open_model(pl, a, job->model, 0, &m, err));
     AM_GO(rc, pl->tables(pl->tables_ctx, &tables, err));
+    w.model = m.model;
     w.info = am_model_info(m.model);
     w.target = am_model_target(m.model);
     if (job->source) {
         AM_GO(rc, json_file(job->source, &file, &is_list, err));
         if (is_list)
-            AM_GO(rc, bytes_to_file(pl, a, am_buf_view(&file), true, &w.list, path, sizeof path, err));
+            AM_GO(rc,
+                  bytes_to_file(pl, a, am_buf_view(&file), true, &w.list, path, sizeof path, err));
     } else {
         AM_GO(rc, bytes_to_file(pl, a, job->bytes, w.json, &w.list, path, sizeof path, err));
     }
     struct am_str spec = am_str(path[0] ? path : job->source);
-    struct am_source_options o = {.specs = &spec, .n_specs = 1, .temp_dir = am_registry_scratch(pl->registry)};
+    struct am_source_options o = {
+        .specs = &spec, .n_specs = 1, .temp_dir = am_registry_scratch(pl->registry)};
     AM_GO(rc, am_source_open(tables, &o, &src, err));
     AM_GO(rc, am_source_read(tables, src, w.info->inputs, w.info->ids, w.info->n_ids, &t, err));
     AM_GO(rc, am_predictor_new(m.model, pl->pool, &p, err));
@@ -276,6 +316,8 @@ enum am_rc am_pipeline_predict(struct am_pipeline *pl, struct am_arena *a,
     am_node_set(a, *out, "rows", am_new_i64(a, (int64_t)w.n_rows));
     rc = am_arena_check(a, err);
 out:
+    if (rc != AM_OK && path[0])
+        name_input(err, path);
     am_predictor_free(p);
     if (t.ops)
         t.ops->free(t.impl);

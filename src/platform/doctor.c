@@ -72,13 +72,17 @@ enum am_rc am_platform_model_import(struct am_platform *p, struct am_arena *a, c
     struct am_model *m = NULL;
     struct am_registry *r;
     AM_TRY(am_platform_registry(p, &r, err));
-    AM_TRY(am_model_open(path, NULL, &m, err)); /* strict, and runs the stored sample */
+    enum am_rc rc = am_model_open(path, NULL, &m, err); /* strict, and runs the stored sample */
+    if (rc != AM_OK && err && !err->hint[0])
+        am_hint(err, "Take the package again from where it was made: `aimass model export MODEL FILE`.");
+    if (rc != AM_OK)
+        return rc;
     const struct am_model_info *info = am_model_info(m);
     struct am_version_spec v = {.model = name ? name : am_arena_str(a, info->name).ptr,
                                 .package = path,
                                 .task = tasks[info->task],
                                 .metrics = am_model_metrics(m)};
-    enum am_rc rc = am_arena_check(a, err);
+    rc = am_arena_check(a, err);
     if (rc == AM_OK)
         rc = am_registry_version_add(r, a, &v, out, err);
     am_model_put(m);
