@@ -151,7 +151,8 @@ static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struc
         files[i] = (struct am_registry_file){
             .name = names[i][0],
             .path = am_arena_printf(p->arena, "%s/%s", dir, names[i][0]).ptr,
-            .media = names[i][1]};
+            .media = names[i][1],
+            .take = true};
     struct am_dataset_spec d = {.name = name.ptr,
                                 .hash = info->hash.ptr,
                                 .source = am_arena_str(p->arena, spec).ptr,

@@ -39,7 +39,9 @@ enum am_rc reg_store_files(struct am_registry *r, struct am_arena *a, const char
         const struct am_registry_file *f = &files[i];
         struct am_blob_info *info = &out->infos[i];
         AM_TRY(check_name(f->name, err));
-        if (f->path)
+        if (f->path && f->take)
+            AM_TRY(am_blob_take_file(&r->blobs, f->path, info, err));
+        else if (f->path)
             AM_TRY(am_blob_put_file(&r->blobs, f->path, info, err));
         else
             AM_TRY(am_blob_put(&r->blobs, f->bytes, info, err));

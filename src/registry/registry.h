@@ -11,6 +11,8 @@
 #ifndef AM_REGISTRY_REGISTRY_H
 #define AM_REGISTRY_REGISTRY_H
 
+#include <stdbool.h>
+
 #include "base/sha256.h"
 #include "base/tree.h"
 
@@ -84,6 +86,7 @@ struct am_registry_file {
     const char *path; /* read from here, or NULL: */
     struct am_str bytes;
     const char *media; /* "text/html"; NULL = unknown */
+    bool take;         /* the file at path is given away: moved where it can be, gone afterwards */
 };
 
 enum am_registry_kind {

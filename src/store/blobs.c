@@ -101,6 +101,19 @@ out:
     return rc;
 }
 
+enum am_rc am_blob_take_file(const struct am_blobs *b, const char *path, struct am_blob_info *out,
+                             struct am_err *err)
+{
+    if (b->ops->take) {
+        enum am_rc rc = b->ops->take(b->impl, path, out, err);
+        if (rc != AM_EUNSUPPORTED)
+            return rc;
+    }
+    AM_TRY(am_blob_put_file(b, path, out, err));
+    am_fs()->unlink(path); /* given away; what stays is swept with its folder */
+    return AM_OK;
+}
+
 /* Reads all of a blob through `sink` (which may be NULL) and compares size and hash with what it
  * should be. */
 static enum am_rc drain(const struct am_blobs *b, const struct am_blob_id *id,

@@ -29,6 +29,8 @@ struct files {
     atomic_uchar synced[256]; /* folder ab is known to be durable in root */
 };
 
+#define TAKE_PIECE ((size_t)1 << 20)
+
 struct writer {
     struct files *f;       /* borrowed */
     struct am_sha256 *sha; /* owned */
@@ -182,6 +184,57 @@ static enum am_rc files_put_finish(void *writer, struct am_blob_info *out, struc
     return AM_OK;
 }
 
+/* Hashes the whole file through fd. */
+static enum am_rc hash_file(struct writer *w, struct am_err *err)
+{
+    char *piece = am_alloc(TAKE_PIECE);
+    ssize_t n;
+    if (!piece)
+        return am_fail_nomem(err, TAKE_PIECE);
+    while ((n = am_fs()->read(w->fd, piece, TAKE_PIECE)) > 0 || (n < 0 && errno == EINTR)) {
+        if (n > 0) {
+            am_sha256_add(w->sha, piece, (size_t)n);
+            w->n_bytes += (uint64_t)n;
+        }
+    }
+    am_free(piece);
+    return n < 0 ? am_fail_errno(err, errno, "cannot read \"%s\"", w->path) : AM_OK;
+}
+
+static enum am_rc files_take(void *impl, const char *path, struct am_blob_info *out,
+                             struct am_err *err)
+{
+    struct files *f = impl;
+    struct am_blob_info info = {.put_us = am_wall_us()};
+    unsigned char hash[AM_SHA256_BYTES];
+    struct stat own, there;
+    enum am_rc rc;
+    if (stat(f->root, &there) != 0 || lstat(path, &own) != 0)
+        return am_fail_errno(err, errno, "cannot look at \"%s\"", path);
+    if (own.st_dev != there.st_dev || !S_ISREG(own.st_mode) || own.st_nlink != 1 ||
+        strlen(path) >= PATH_CAP)
+        return am_fail(err, AM_EUNSUPPORTED, "\"%s\" cannot be moved into the blobs", path);
+    struct writer *w = am_calloc(1, sizeof *w);
+    if (!w)
+        return am_fail_nomem(err, sizeof *w);
+    w->f = f;
+    snprintf(w->path, sizeof w->path, "%s", path);
+    w->fd = am_fs()->open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+    if (w->fd < 0)
+        AM_GO(rc, am_fail_errno(err, errno, "cannot open \"%s\"", path));
+    AM_GO(rc, am_sha256_new(&w->sha, err));
+    AM_GO(rc, hash_file(w, err));
+    info.n_bytes = w->n_bytes;
+    am_sha256_end(w->sha, hash);
+    am_sha256_hex(hash, info.id.hex);
+    rc = publish(w, &info.id, err);
+    if (rc == AM_OK)
+        *out = info;
+out:
+    writer_free(w);
+    return rc;
+}
+
 /* ---- read ---- */
 
 static enum am_rc files_read(void *impl, const struct am_blob_id *id, uint64_t at, void *p,
@@ -322,4 +375,5 @@ const struct am_blobs_ops am_blobs_files = {
     .list = files_list,
     .remove = files_remove,
     .path = files_path,
+    .take = files_take,
 };

@@ -152,6 +152,13 @@ static const char *into_files(const struct am_blobs *b, const char *dir)
     CHECK(am_blob_put_file(b, path, &j, &err) == AM_OK && strcmp(i.id.hex, j.id.hex) == 0);
     CHECK(unlink(path) == 0);
     CHECK(am_blob_put_file(b, path, &j, &err) == AM_ENOTFOUND);
+    CHECK(am_fs_write_file(path, "given away", 10, &err) == AM_OK);
+    CHECK(am_blob_take_file(b, path, &j, &err) == AM_OK && !am_fs_exists(path));
+    CHECK(is_equal(b, &j.id, "given away", 10));
+    CHECK(am_fs_write_file(path, "given away", 10, &err) == AM_OK); /* the same bytes again */
+    CHECK(am_blob_take_file(b, path, &j, &err) == AM_OK && !am_fs_exists(path));
+    CHECK(is_equal(b, &j.id, "given away", 10));
+    CHECK(am_blob_take_file(b, path, &j, &err) != AM_OK);
     return NULL;
 }
 

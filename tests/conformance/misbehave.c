@@ -109,6 +109,7 @@ const struct am_blobs_ops am_blobs_bad = {
     b_put_abort,  b_read,
     b_stat,       b_list,
     b_remove,     b_path,
+    NULL,
 };
 
 /* ---- records ---- */
