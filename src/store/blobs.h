@@ -12,7 +12,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 
-#define AM_BLOBS_ABI UINT64_C(0x616d626c6f620001) /* changes with every change of this table */
+#define AM_BLOBS_ABI UINT64_C(0x616d626c6f620002) /* changes with every change of this table */
 
 struct am_blob_id {
     char hex[AM_SHA256_HEX]; /* 64 lower-case digits and NUL */

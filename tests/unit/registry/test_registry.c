@@ -760,6 +760,34 @@ static void test_gc(void **state)
     am_registry_role_drop(role);
 }
 
+/* A blob that comes into use between the survey of gc and its sweep stays. */
+static enum am_rc list_then_publish(void *impl,
+                                    enum am_rc (*each)(void *, const struct am_blob_info *,
+                                                       struct am_err *),
+                                    void *ctx, struct am_err *e)
+{
+    AM_TRY(am_blobs_files.list(impl, each, ctx, e));
+    add_version("late", "same bytes", NULL);
+    return AM_OK;
+}
+
+static void test_gc_race(void **state)
+{
+    (void)state;
+    struct am_blobs_ops racing = am_blobs_files;
+    struct am_version_ref v;
+    racing.list = list_then_publish;
+    add_version("m", "same bytes", NULL);
+    OK(am_registry_rm(reg, a, "m", &out, &err));
+    reg->blobs.ops = &racing;
+    OK(am_registry_gc(reg, a, 0, AM_REGISTRY_GC_REAL, &out, &err));
+    reg->blobs.ops = &am_blobs_files;
+    assert_int_equal(num("blobs"), 0);
+    OK(am_registry_resolve(reg, "late@1", &v, &err));
+    OK(am_registry_scrub(reg, a, &out, &err));
+    assert_int_equal(len("bad"), 0);
+}
+
 static void test_scrub(void **state)
 {
     (void)state;
@@ -1046,6 +1074,7 @@ int main(void)
         T(test_export),
         T(test_rm),
         T(test_gc),
+        T(test_gc_race),
         T(test_scrub),
         T(test_lost_ack),
         T(test_unavailable_and_truncated),

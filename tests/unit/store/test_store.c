@@ -249,6 +249,76 @@ static void test_blob_faults(void **state)
     assert_int_equal(rmdir(tmp), 0);
 }
 
+/* The order that survives a power cut: the file is synced before the rename, its folder after it.
+ */
+static struct am_fs_ops watched;
+static const struct am_fs_ops *real_fs;
+static int n_unsynced, n_renamed_unsynced, n_unsynced_renames, n_mkdirs;
+static ino_t unsynced_parent; /* of the last folder made */
+
+static ssize_t watch_write(int fd, const void *p, size_t n)
+{
+    n_unsynced++;
+    return real_fs->write(fd, p, n);
+}
+static int watch_fsync(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        n_unsynced_renames = 0;
+    else
+        n_unsynced = 0;
+    if (st.st_ino == unsynced_parent)
+        unsynced_parent = 0;
+    return real_fs->fsync(fd);
+}
+static int watch_mkdir(const char *path, mode_t mode)
+{
+    char parent[400];
+    struct stat st;
+    (void)snprintf(parent, sizeof parent, "%s/..", path);
+    int rc = real_fs->mkdir(path, mode);
+    if (rc == 0 && stat(parent, &st) == 0) {
+        unsynced_parent = st.st_ino;
+        n_mkdirs++;
+    }
+    return rc;
+}
+static int watch_rename(const char *from, const char *to)
+{
+    n_renamed_unsynced += n_unsynced > 0;
+    n_unsynced_renames++;
+    return real_fs->rename(from, to);
+}
+
+static void test_blob_order(void **state)
+{
+    (void)state;
+    struct am_blobs b = open_blobs();
+    struct am_blob_info info;
+    char path[400];
+    real_fs = am_fs();
+    watched = *real_fs;
+    watched.write = watch_write;
+    watched.fsync = watch_fsync;
+    watched.rename = watch_rename;
+    watched.mkdir = watch_mkdir;
+    am_fs_set(&watched);
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(path, sizeof path, "item %d", i);
+        assert_int_equal(am_blob_put(&b, am_str(path), &info, &err), AM_OK);
+        assert_int_equal(n_unsynced_renames, 0);
+        assert_int_equal(unsynced_parent, 0);
+    }
+    assert_true(n_mkdirs > 0);
+    (void)snprintf(path, sizeof path, "%s/out", dir);
+    assert_int_equal(am_blob_get_file(&b, &info.id, path, &err), AM_OK);
+    assert_int_equal(n_unsynced_renames, 0);
+    assert_int_equal(n_renamed_unsynced, 0);
+    am_fs_set(NULL);
+    am_blobs_close(&b);
+}
+
 /* ---- records: crash ---- */
 
 static void child_appends(int fd, int64_t from)
@@ -633,12 +703,13 @@ static void test_other_abi(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_files_conform), T(test_sqlite_conforms),     T(test_suites_notice),
-        T(test_blob_damage),   T(test_blob_sweep),          T(test_blob_faults),
-        T(test_kill_loop),     T(test_kill_keeps_all),      T(test_two_processes),
-        T(test_records_oom),   T(test_records_io),          T(test_sync_is_final),
-        T(test_migration),     T(test_migration_faults),    T(test_damage),
-        T(test_after_fork),    T(test_remote_file_systems), T(test_other_abi),
+        T(test_files_conform), T(test_sqlite_conforms), T(test_suites_notice),
+        T(test_blob_damage),   T(test_blob_sweep),      T(test_blob_faults),
+        T(test_blob_order),    T(test_kill_loop),       T(test_kill_keeps_all),
+        T(test_two_processes), T(test_records_oom),     T(test_records_io),
+        T(test_sync_is_final), T(test_migration),       T(test_migration_faults),
+        T(test_damage),        T(test_after_fork),      T(test_remote_file_systems),
+        T(test_other_abi),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
