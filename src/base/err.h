@@ -81,6 +81,8 @@ int am_rc_http(enum am_rc rc);
 
 /* Translate a literal (gettext domain "aimass"); the result is static. */
 const char *am_tr(const char *text) __attribute__((format_arg(1)));
+/* Marks a literal that am_tr gets later (a table of texts), for scripts/po-update. */
+#define AM_N(text) text
 
 #define AM_TRY(call)                                                                               \
     do {                                                                                           \

@@ -19,7 +19,7 @@ static void show_warnings(const struct am_node *list)
 
 static void show_columns(const struct am_node *list)
 {
-    static const char *const headers[] = {"column", "type", "why"};
+    static const char *const headers[] = {AM_N("column"), AM_N("type"), AM_N("why")};
     struct am_grid *g = am_grid_new(headers, 3);
     for (size_t i = 0; list && i < list->list.n; i++)
         for (size_t k = 0; k < 3; k++)
@@ -67,7 +67,7 @@ enum am_exit am_cmd_init(struct am_cli *c)
 
 static void show_profile(struct am_cli *c, const struct am_node *r)
 {
-    static const char *const headers[] = {"column", "type", "missing", "distinct", "min", "mean", "max", "std", "why"};
+    static const char *const headers[] = {AM_N("column"), AM_N("type"), AM_N("missing"), AM_N("distinct"), AM_N("min"), AM_N("mean"), AM_N("max"), AM_N("std"), AM_N("why")};
     static const char *const keys[] = {"name", "type", "missing", "distinct", "min", "mean", "max", "std", "why"};
     const struct am_node *list = am_node_get(r, "columns");
     struct am_grid *g = am_grid_new(headers, 9);
@@ -94,7 +94,7 @@ static void show_plan(struct am_cli *c, const struct am_node *r)
 {
     const struct am_node *split = am_node_get(r, "split"), *list = am_node_get(r, "columns"),
                          *steps = am_node_get(r, "layers");
-    static const char *const headers[] = {"column", "type", "role", "why"};
+    static const char *const headers[] = {AM_N("column"), AM_N("type"), AM_N("role"), AM_N("why")};
     struct am_grid *g = am_grid_new(headers, 4);
     struct am_str yaml = am_node_str(r, "yaml", "");
     (void)c;

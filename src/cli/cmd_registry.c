@@ -48,7 +48,7 @@ static void show_rows(const struct am_node *r, const char *key, const char *cons
 /* The first test metric as "name value", so that a list says how good a run is. */
 static void show_runs(struct am_cli *c, const struct am_node *r)
 {
-    static const char *const headers[] = {"run", "name", "state", "started", "seconds", "test"};
+    static const char *const headers[] = {AM_N("run"), AM_N("name"), AM_N("state"), AM_N("started"), AM_N("seconds"), AM_N("test")};
     const struct am_node *rows = am_node_get(r, "runs");
     struct am_grid *g = am_grid_new(headers, 6);
     for (size_t i = 0; rows && i < rows->list.n; i++) {
@@ -74,7 +74,8 @@ enum am_exit am_cmd_runs(struct am_cli *c) { return list(c, am_platform_runs, sh
 
 static void show_datasets(struct am_cli *c, const struct am_node *r)
 {
-    static const char *const keys[] = {"name", "version", "rows", "bytes", "created", "source"};
+    static const char *const keys[] = {AM_N("name"), AM_N("version"), AM_N("rows"),
+                                       AM_N("bytes"), AM_N("created"), AM_N("source")};
     (void)c;
     show_rows(r, "datasets", keys, keys, 6);
 }
@@ -83,7 +84,7 @@ enum am_exit am_cmd_datasets(struct am_cli *c) { return list(c, am_platform_data
 
 static void show_models(struct am_cli *c, const struct am_node *r)
 {
-    static const char *const headers[] = {"model", "versions", "latest", "updated", "aliases"};
+    static const char *const headers[] = {AM_N("model"), AM_N("versions"), AM_N("latest"), AM_N("updated"), AM_N("aliases")};
     const struct am_node *rows = am_node_get(r, "models");
     struct am_grid *g = am_grid_new(headers, 5);
     for (size_t i = 0; rows && i < rows->list.n; i++) {

@@ -16,7 +16,7 @@ static void show_number(const struct am_node *v)
 static void show_metrics(const struct am_node *r)
 {
     static const char *const parts[] = {"train", "validation", "test", "baseline"};
-    static const char *const names[] = {"training", "validation", "test", "baseline"};
+    static const char *const names[] = {AM_N("training"), AM_N("validation"), AM_N("test"), AM_N("baseline")};
     const struct am_node *m = am_node_get(r, "metrics"), *bands = am_node_get(r, "intervals"), *rows = NULL;
     for (size_t k = 0; k < 4; k++)
         if (!rows && am_node_get(m, parts[k]))
@@ -105,7 +105,7 @@ enum am_exit am_cmd_run(struct am_cli *c)
 
 static void show_evaluated(struct am_cli *c, const struct am_node *r)
 {
-    static const char *const headers[] = {"metric", "now", "low", "high", "when trained (test)"};
+    static const char *const headers[] = {AM_N("metric"), AM_N("now"), AM_N("low"), AM_N("high"), AM_N("when trained (test)")};
     const struct am_node *m = am_node_get(r, "metrics"), *then = am_node_get(r, "trained");
     struct am_grid *g = am_grid_new(headers, 5);
     (void)c;

@@ -142,7 +142,7 @@ void am_grid_node(struct am_grid *g, const struct am_node *v)
         return;
     }
     if (v && v->kind == AM_NODE_BOOL)
-        snprintf(text, sizeof text, "%s", am_tr(v->boolean ? "yes" : "no"));
+        snprintf(text, sizeof text, "%s", v->boolean ? am_tr("yes") : am_tr("no"));
     else if (v && v->kind == AM_NODE_INT)
         snprintf(text, sizeof text, "%lld", (long long)v->integer);
     else if (am_node_as_f64(v, &d) && isfinite(d))

@@ -399,7 +399,7 @@ static enum am_rc fill_info(struct import *im, struct am_dataset_info *info, str
     s->hash = info->hash;
     struct am_node *columns = am_new_list(a);
     for (size_t i = 0; i < im->n; i++) {
-        struct am_inferred found = {im->plan[i].type, AM_STR("declared in the recipe")};
+        struct am_inferred found = {im->plan[i].type, am_str(am_tr("declared in the recipe"))};
         if (!im->plan[i].declared)
             AM_TRY(am_infer_type(am_profile_column(im->profile, i), a, &found, err));
         s->columns[i] = (struct am_schema_column){.name = am_arena_str(a, im->desc[i].name),

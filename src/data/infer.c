@@ -17,32 +17,35 @@ enum am_rc am_infer_type(const struct am_column_profile *p, struct am_arena *a,
     unsigned long long k = p->n_distinct;
     bool text = p->type == AM_COL_TEXT || p->type == AM_COL_CATEGORY;
     if (p->type == AM_COL_DATE)
-        return found(out, AM_COL_DATE, AM_STR("every value is a date"), err);
+        return found(out, AM_COL_DATE, am_str(am_tr("every value is a date")), err);
     if (p->type == AM_COL_BOOLEAN)
-        return found(out, AM_COL_BOOLEAN, AM_STR("true and false"), err);
+        return found(out, AM_COL_BOOLEAN, am_str(am_tr("true and false")), err);
     if (n == 0)
-        return found(out, AM_COL_CATEGORY, AM_STR("no values"), err);
+        return found(out, AM_COL_CATEGORY, am_str(am_tr("no values")), err);
     if (k <= 1)
-        return found(out, AM_COL_CATEGORY, AM_STR("one distinct value"), err);
+        return found(out, AM_COL_CATEGORY, am_str(am_tr("one distinct value")), err);
     if (p->two_booleans)
         return found(out, AM_COL_BOOLEAN,
-                     am_arena_printf(a, "two values, %.*s and %.*s", AM_FMT(p->top[0].text),
+                     am_arena_printf(a, am_tr("two values, %.*s and %.*s"), AM_FMT(p->top[0].text),
                                      AM_FMT(p->top[1].text)),
                      err);
     if (!text) {
         if (p->consecutive_integers && k <= AM_INFER_CONSECUTIVE_INTEGERS && k * 2 < n)
-            return found(out, AM_COL_CATEGORY, am_arena_printf(a, "%llu consecutive integers", k),
-                         err);
-        return found(out, AM_COL_NUMBER, AM_STR("every value is a number"), err);
+            return found(out, AM_COL_CATEGORY,
+                         am_arena_printf(a, am_tr("%llu consecutive integers"), k), err);
+        return found(out, AM_COL_NUMBER, am_str(am_tr("every value is a number")), err);
     }
     if (p->mean_words >= AM_INFER_TEXT_WORDS)
-        return found(out, AM_COL_TEXT, am_arena_printf(a, "%.1f words on average", p->mean_words),
-                     err);
+        return found(out, AM_COL_TEXT,
+                     am_arena_printf(a, am_tr("%.1f words on average"), p->mean_words), err);
     if (k * 2 < n)
-        return found(out, AM_COL_CATEGORY, am_arena_printf(a, "%llu distinct texts", k), err);
+        return found(out, AM_COL_CATEGORY, am_arena_printf(a, am_tr("%llu distinct texts"), k),
+                     err);
     if (p->mean_words >= 2 || k > 1000)
         return found(
             out, AM_COL_TEXT,
-            am_arena_printf(a, "%llu distinct texts in %llu rows", k, (unsigned long long)n), err);
-    return found(out, AM_COL_CATEGORY, am_arena_printf(a, "%llu distinct short texts", k), err);
+            am_arena_printf(a, am_tr("%llu distinct texts in %llu rows"), k, (unsigned long long)n),
+            err);
+    return found(out, AM_COL_CATEGORY, am_arena_printf(a, am_tr("%llu distinct short texts"), k),
+                 err);
 }

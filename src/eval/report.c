@@ -168,7 +168,8 @@ static void interval(struct am_buf *o, const struct am_node *band)
 static void metrics(struct am_buf *o, const struct am_node *r)
 {
     static const char *const parts[] = {"train", "validation", "test", "baseline"};
-    static const char *const names[] = {"training", "validation", "test", "baseline"};
+    static const char *const names[] = {AM_N("training"), AM_N("validation"), AM_N("test"),
+                                        AM_N("baseline")};
     const struct am_node *m = am_node_get(r, "metrics"), *ci = am_node_get(r, "intervals");
     const struct am_node *all = NULL;
     for (size_t k = 0; k < 4; k++) {
@@ -239,7 +240,8 @@ static void folds(struct am_buf *o, const struct am_node *r)
 
 static void summary(struct am_buf *o, const struct am_node *r)
 {
-    static const char *const keys[] = {"mean", "median", "mode", "variance"};
+    static const char *const keys[] = {AM_N("mean"), AM_N("median"), AM_N("mode"),
+                                       AM_N("variance")};
     const struct am_node *m = am_node_get(r, "predictions"), *t = am_node_get(r, "threshold");
     if (!m)
         return;

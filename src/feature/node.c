@@ -140,7 +140,7 @@ static enum am_rc wrong(const struct am_fcol *c, const char *key, const char *wa
                         struct am_err *err)
 {
     return am_fail(err, AM_ECORRUPT, "features: column \"%.*s\": \"%s\" is not %s",
-                   AM_FMT(c->in.name), key, want);
+                   AM_FMT(c->in.name), key, am_tr(want));
 }
 
 static enum am_rc get_f64(const struct am_fcol *c, const struct am_node *m, const char *key,

@@ -173,8 +173,8 @@ static enum am_rc load(struct loop *l, struct am_err *err)
 static enum am_rc diverged(const struct loop *l, const char *what, double v, struct am_err *err)
 {
     am_fail(err, AM_EINVAL, "training diverged: the %s became %g in epoch %llu, batch %llu of %llu",
-            what, v, (unsigned long long)l->state.epoch + 1, (unsigned long long)l->state.batch + 1,
-            (unsigned long long)l->n_batches);
+            am_tr(what), v, (unsigned long long)l->state.epoch + 1,
+            (unsigned long long)l->state.batch + 1, (unsigned long long)l->n_batches);
     am_hint(err,
             "Lower train.learning_rate (it was %g), set train.clip_norm, or scale the "
             "features and the target.",

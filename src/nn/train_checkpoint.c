@@ -155,7 +155,7 @@ enum am_rc am_checkpoint_write(const struct am_train_state *s, const struct am_p
 
 static enum am_rc damaged(struct am_err *err, const char *why)
 {
-    am_fail(err, AM_ECORRUPT, "the checkpoint is damaged: %s", why);
+    am_fail(err, AM_ECORRUPT, "the checkpoint is damaged: %s", am_tr(why));
     am_hint(err, "Remove the checkpoint and train from the start.");
     return AM_ECORRUPT;
 }

@@ -182,10 +182,10 @@ static void want_text(const struct am_recipe_key *row, char *out, size_t cap)
     static const struct {
         unsigned bit;
         const char *name;
-    } names[] = {{AM_KEY_BOOL, "true or false"}, {AM_KEY_INT, "a whole number"},
-                 {AM_KEY_NUMBER, "a number"},    {AM_KEY_TEXT, "text"},
-                 {AM_KEY_TEXTS, "a list of text"}, {AM_KEY_INTS, "a list of whole numbers"},
-                 {AM_KEY_MAP, "a map"},          {AM_KEY_NULL, "null"}};
+    } names[] = {{AM_KEY_BOOL, AM_N("true or false")}, {AM_KEY_INT, AM_N("a whole number")},
+                 {AM_KEY_NUMBER, AM_N("a number")},    {AM_KEY_TEXT, AM_N("text")},
+                 {AM_KEY_TEXTS, AM_N("a list of text")}, {AM_KEY_INTS, AM_N("a list of whole numbers")},
+                 {AM_KEY_MAP, AM_N("a map")},          {AM_KEY_NULL, AM_N("null")}};
     size_t at = 0;
     out[0] = 0;
     if (row->types & AM_KEY_ENUM)

@@ -27,14 +27,14 @@ static void check_space(struct am_platform *p, struct am_arena *a, struct am_nod
     bool ok = statvfs(p->workspace, &st) == 0;
     double free_mb = ok ? (double)st.f_bavail * (double)st.f_frsize / 1e6 : 0;
     if (ok)
-        snprintf(text, sizeof text, "%.0f MB free", free_mb);
+        snprintf(text, sizeof text, am_tr("%.0f MB free"), free_mb);
     check(a, list, "disk", ok && free_mb > 200, text, "Free some disk space, or choose another --workspace.", all);
 }
 
 static void check_blas(struct am_arena *a, struct am_node *list, bool *all)
 {
     void *lib = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_LOCAL);
-    check(a, list, "OpenBLAS", lib != NULL, lib ? "libopenblas.so.0" : "not found",
+    check(a, list, "OpenBLAS", lib != NULL, lib ? "libopenblas.so.0" : am_tr("not found"),
           "Install it: apt-get install libopenblas0-pthread. Without it own kernels do the work, slower.", all);
     if (lib)
         dlclose(lib);

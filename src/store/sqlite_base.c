@@ -115,12 +115,13 @@ enum am_rc am_sqlite_fail(sqlite3 *db, int rc, const char *what, struct am_err *
     if ((full & 0xff) != (rc & 0xff))
         full = rc;
     if (full == SQLITE_CONSTRAINT_UNIQUE || full == SQLITE_CONSTRAINT_PRIMARYKEY)
-        return am_fail(err, AM_EEXIST, "%s: the row exists already (%s)", what, sqlite3_errmsg(db));
-    if ((full & 0xff) == SQLITE_CONSTRAINT)
-        return am_fail(err, AM_ECONFLICT, "%s: a row that this one needs is not there (%s)", what,
+        return am_fail(err, AM_EEXIST, "%s: the row exists already (%s)", am_tr(what),
                        sqlite3_errmsg(db));
+    if ((full & 0xff) == SQLITE_CONSTRAINT)
+        return am_fail(err, AM_ECONFLICT, "%s: a row that this one needs is not there (%s)",
+                       am_tr(what), sqlite3_errmsg(db));
     const char *text = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
-    enum am_rc code = am_fail(err, code_of(full), "%s: %s (SQLite %d)", what, text, full);
+    enum am_rc code = am_fail(err, code_of(full), "%s: %s (SQLite %d)", am_tr(what), text, full);
     if (code == AM_EBUSY)
         am_hint(err, "Another process is writing to the workspace; try again.");
     if (code == AM_ECORRUPT)
