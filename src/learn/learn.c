@@ -44,11 +44,13 @@ enum am_rc am_learner_of(const struct am_learn_task *task, const struct am_learn
     const struct am_node *type = am_node_get(task->model, "type");
     const char *names[N_LEARNERS], *near;
     char where[AM_WHERE_CHARS];
-    struct am_str name = AM_STR("logistic");
+    struct am_str name = AM_STR("logistic"), given = AM_STR("");
     if (task->task == AM_TASK_REGRESSION)
         name = AM_STR("linear");
-    if (type && !am_node_as_str(type, &name))
+    if (type && !am_node_as_str(type, &given))
         return am_fail(err, AM_EUSAGE, "%smodel.type is not a name", am_key_where(type, where));
+    if (given.len && !am_str_is(given, "auto"))
+        name = given;
     *out = am_learner_find(name);
     if (*out)
         return AM_OK;

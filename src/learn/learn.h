@@ -84,8 +84,8 @@ struct am_learner_ops {
 const struct am_learner_ops *am_learner_find(struct am_str name); /* NULL = unknown */
 /* All of them, in the order of the manual. Static. */
 const struct am_learner_ops *const *am_learners(size_t *n);
-/* The learner of `model.type`; a missing type is "logistic" or "linear" by task. AM_EUSAGE with
- * line, column and the nearest name. */
+/* The learner of `model.type`; a missing type or "auto" is "logistic" or "linear" by task.
+ * AM_EUSAGE with line, column and the nearest name. */
 enum am_rc am_learner_of(const struct am_learn_task *task, const struct am_learner_ops **out,
                          struct am_err *err) AM_MUST_CHECK;
 /* Keys, types, ranges, contradictions and the task of `model:`; train and validation may still be

@@ -365,6 +365,7 @@ static void test_tables(void **state)
     size_t n;
     const struct am_learner_ops *const *all = am_learners(&n);
     struct am_learn_task t = {.task = AM_TASK_MULTICLASS};
+    struct am_arena *a = am_arena_new(0);
     const struct am_learner_ops *o;
     (void)state;
     assert_int_equal(n, 5);
@@ -381,6 +382,10 @@ static void test_tables(void **state)
     t.task = AM_TASK_REGRESSION;
     assert_int_equal(am_learner_of(&t, &o, NULL), AM_OK);
     assert_string_equal(o->name, "linear");
+    t.model = parse_yaml(a, "{type: auto}");
+    assert_int_equal(am_learner_of(&t, &o, NULL), AM_OK);
+    assert_string_equal(o->name, "linear");
+    am_arena_free(a);
     assert_null(am_learner_find(AM_STR("forest")));
 }
 
