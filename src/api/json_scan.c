@@ -387,17 +387,6 @@ bool am_js_number(struct am_js *js, double *out)
     return true;
 }
 
-bool am_js_number_text(struct am_js *js, struct am_str *out)
-{
-    double v;
-    skip_space(js);
-    char *begin = js->p;
-    if (!am_js_number(js, &v))
-        return false;
-    *out = (struct am_str){begin, (size_t)(js->p - begin)};
-    return true;
-}
-
 static bool literal(struct am_js *js, const char *text, size_t n)
 {
     if (js->failed != AM_OK)

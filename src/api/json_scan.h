@@ -58,8 +58,6 @@ static inline bool am_js_digit_next(struct am_js *js)
 bool am_js_string(struct am_js *js, struct am_str *out);
 /* Correctly rounded; out of the range of double is a failure. */
 bool am_js_number(struct am_js *js, double *out);
-/* The number's own text as well (borrowed). */
-bool am_js_number_text(struct am_js *js, struct am_str *out);
 bool am_js_bool(struct am_js *js, bool *out);
 bool am_js_null(struct am_js *js);
 /* Any value, checked, not changed. */

@@ -106,6 +106,23 @@ static bool bytes_object(struct am_js *js, struct am_str *out)
     return true;
 }
 
+/* 2.0 and 2 are the same number, so they must be the same category: the shortest text counts, written in
+ * place when it fits. */
+static bool number_as_text(struct am_js *js, struct am_str *out)
+{
+    char shortest[AM_DOUBLE_CHARS];
+    double v;
+    (void)am_js_peek(js);
+    char *begin = js->p;
+    if (!am_js_number(js, &v))
+        return false;
+    size_t n = am_print_double(v, shortest), given = (size_t)(js->p - begin);
+    if (n < given)
+        memcpy(begin, shortest, n);
+    *out = (struct am_str){begin, n < given ? n : given};
+    return true;
+}
+
 /* Categories that are numbers or booleans in the table may come so in JSON: their text counts. */
 static bool text_cell(struct am_js *js, struct am_columns *c, size_t column, size_t row)
 {
@@ -118,7 +135,7 @@ static bool text_cell(struct am_js *js, struct am_columns *c, size_t column, siz
     case AM_JS_OBJECT:
         return bytes_object(js, out);
     case AM_JS_NUMBER:
-        return am_js_number_text(js, out);
+        return number_as_text(js, out);
     case AM_JS_TRUE:
     case AM_JS_FALSE:
         if (!am_js_bool(js, &truth))

@@ -136,9 +136,9 @@ static void test_native(void **state)
       "{\"model\":\"mixed\",\"version\":1,\"predictions\":[{\"label\":\"yes\",\"probability\":{"
       "\"no\":"
       "0.5,\"yes\":0.5}}]}");
-    /* each cell arrives: -10 -10 -100*2 (number as category) -1000*0, 1970-01-01 */
+    /* each cell arrives: -210 + 10 + 100 * length of "42" + 1000 * 0 + day 0 */
     P("/api/v1/models/mixed/predict",
-      "{\"rows\":[{\"amount\":-210,\"member\":true,\"city\":42,\"note\":\"\",\"since\":\"1970-01-"
+      "{\"rows\":[{\"amount\":-210,\"member\":true,\"city\":42.0,\"note\":\"\",\"since\":\"1970-01-"
       "01\"}]}",
       "{\"model\":\"mixed\",\"version\":1,\"predictions\":[{\"label\":\"yes\",\"probability\":{"
       "\"no\":"
