@@ -24,7 +24,7 @@ static void show_metrics(const struct am_node *r)
     am_say("%-20s", am_tr("metric"));
     for (size_t k = 0; k < 4; k++)
         am_say("  %10s", am_tr(names[k]));
-    am_say("  %s\n", am_tr("95 % interval"));
+    am_say("  %s\n", am_tr(/* xgettext:no-c-format */ "95 % interval"));
     for (size_t i = 0; rows && i < rows->map.n; i++) {
         struct am_str key = rows->map.pairs[i].key;
         const struct am_node *b = am_node_get_str(bands, key);
