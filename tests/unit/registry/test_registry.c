@@ -637,19 +637,26 @@ static void test_generation(void **state)
 {
     (void)state;
     uint64_t g0, g1, g2;
-    int status;
-    OK(am_registry_generation(reg, &g0, &err));
-    struct am_run *run = start_run("r", "{}"); /* a run publishes nothing */
-    am_run_close(run);
-    OK(am_registry_generation(reg, &g1, &err));
-    assert_int_equal(g0, g1);
+    int status, go[2];
+    am_registry_close(reg); /* fork while there is one thread only */
+    reg = NULL;
+    assert_int_equal(pipe(go), 0);
     pid_t pid = fork();
-    if (pid == 0) { /* another process does */
+    if (pid == 0) { /* another process publishes when told */
+        char c;
+        (void)!read(go[0], &c, 1);
         open_registry();
         add_version("m", "1", NULL);
         am_registry_close(reg);
         _exit(0);
     }
+    open_registry();
+    OK(am_registry_generation(reg, &g0, &err));
+    struct am_run *run = start_run("r", "{}"); /* a run publishes nothing */
+    am_run_close(run);
+    OK(am_registry_generation(reg, &g1, &err));
+    assert_int_equal(g0, g1);
+    assert_int_equal(write(go[1], "g", 1), 1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     OK(am_registry_generation(reg, &g2, &err));
