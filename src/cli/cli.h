@@ -68,6 +68,9 @@ enum am_exit am_cli_done(struct am_cli *c, const struct am_node *result,
 
 /* Plain text on stdout. */
 void am_say(const char *fmt, ...) AM_PRINTF(1, 2);
+/* Text in a field of so many display columns (Chinese characters take two); longer text is not cut. */
+enum am_side { AM_SIDE_LEFT, AM_SIDE_RIGHT };
+void am_say_field(struct am_str s, size_t width, enum am_side side);
 /* A table: rows are lists of text; numbers are set right. Widths are display columns of the terminal. */
 struct am_grid;
 struct am_grid *am_grid_new(const char *const *headers, size_t n);

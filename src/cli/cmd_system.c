@@ -52,8 +52,9 @@ static void show_doctor(struct am_cli *c, const struct am_node *r)
     for (size_t i = 0; list && i < list->list.n; i++) {
         const struct am_node *k = list->list.items[i];
         bool ok = am_node_bool(k, "ok", false);
-        am_say("%s  %-22.*s %.*s\n", ok ? "ok     " : am_tr("MISSING"), AM_FMT(am_node_str(k, "name", "")),
-               AM_FMT(am_node_str(k, "found", "")));
+        am_say_field(am_str(ok ? "ok" : am_tr("MISSING")), 9, AM_SIDE_LEFT);
+        am_say_field(am_node_str(k, "name", ""), 23, AM_SIDE_LEFT);
+        am_say("%.*s\n", AM_FMT(am_node_str(k, "found", "")));
         if (!ok)
             am_say("         %.*s\n", AM_FMT(am_node_str(k, "remedy", "")));
     }

@@ -21,14 +21,16 @@ static void show_metrics(const struct am_node *r)
     for (size_t k = 0; k < 4; k++)
         if (!rows && am_node_get(m, parts[k]))
             rows = am_node_get(m, parts[k]);
-    am_say("%-20s", am_tr("metric"));
-    for (size_t k = 0; k < 4; k++)
-        am_say("  %10s", am_tr(names[k]));
+    am_say_field(am_str(am_tr("metric")), 20, AM_SIDE_LEFT);
+    for (size_t k = 0; k < 4; k++) {
+        am_say("  ");
+        am_say_field(am_str(am_tr(names[k])), 10, AM_SIDE_RIGHT);
+    }
     am_say("  %s\n", am_tr(/* xgettext:no-c-format */ "95 % interval"));
     for (size_t i = 0; rows && i < rows->map.n; i++) {
         struct am_str key = rows->map.pairs[i].key;
         const struct am_node *b = am_node_get_str(bands, key);
-        am_say("%-20.*s", AM_FMT(key));
+        am_say_field(key, 20, AM_SIDE_LEFT);
         for (size_t k = 0; k < 4; k++)
             show_number(am_node_get_str(am_node_get(m, parts[k]), key));
         if (b)
@@ -44,10 +46,12 @@ static void show_trained(struct am_cli *c, const struct am_node *r)
     struct am_str kept = am_node_str(r, "alias_kept", "");
     (void)c;
     show_metrics(r);
-    for (size_t i = 0; folds && i < folds->map.n; i++)
-        am_say(am_tr("%s %-18.*s %.4f +- %.4f\n"), i ? "          " : am_tr("folds     "),
-               AM_FMT(folds->map.pairs[i].key), am_node_f64(folds->map.pairs[i].value, "mean", NAN),
-               am_node_f64(folds->map.pairs[i].value, "deviation", NAN));
+    for (size_t i = 0; folds && i < folds->map.n; i++) {
+        const struct am_node *v = folds->map.pairs[i].value;
+        am_say_field(am_str(i ? "" : am_tr("folds")), 11, AM_SIDE_LEFT);
+        am_say_field(folds->map.pairs[i].key, 18, AM_SIDE_LEFT);
+        am_say(" %.4f +- %.4f\n", am_node_f64(v, "mean", NAN), am_node_f64(v, "deviation", NAN));
+    }
     am_say("\n");
     for (size_t i = 0; advice && i < advice->list.n; i++)
         am_say("! %.*s\n  %.*s\n", AM_FMT(am_node_str(advice->list.items[i], "text", "")),

@@ -152,6 +152,18 @@ void am_grid_node(struct am_grid *g, const struct am_node *v)
     add_cell(g, am_strndup(text, strlen(text)), true);
 }
 
+void am_say_field(struct am_str s, size_t width, enum am_side side)
+{
+    char *text = am_strndup(s.ptr, s.len);
+    size_t w = columns_of(text), pad = width > w ? width - w : 0;
+    if (side == AM_SIDE_RIGHT)
+        printf("%*s", (int)pad, "");
+    fputs(text, stdout);
+    if (side == AM_SIDE_LEFT)
+        printf("%*s", (int)pad, "");
+    am_free(text);
+}
+
 static void put_padded(const char *s, size_t width, bool right, bool last)
 {
     size_t w = columns_of(s), pad = width > w ? width - w : 0;
@@ -209,7 +221,7 @@ static void show(void *ctx, const struct am_progress_event *ev)
         snprintf(rate, sizeof rate, am_tr("  %.0f rows/s"), ev->rows_per_s);
     if (!isnan(ev->loss))
         snprintf(loss, sizeof loss, am_tr("  loss %.4f"), ev->loss);
-    fprintf(stderr, "\r\033[K%-9s [%s] %llu", am_tr(ev->phase), bar, (unsigned long long)ev->done);
+    fprintf(stderr, "\r\033[K%s [%s] %llu", am_tr(ev->phase), bar, (unsigned long long)ev->done);
     if (ev->total)
         fprintf(stderr, "/%llu", (unsigned long long)ev->total);
     fprintf(stderr, "%s%s%s", rate, loss, left);
