@@ -89,7 +89,7 @@ static void test_networks(void **state)
     const char *spec = "{type: mlp, layers: [100]}";
     const struct model models[] = {
         {"breast_cancer", "mlp", spec, "{epochs: 60}"},
-        {"iris", "mlp", spec, "{epochs: 200}"},
+        {"iris", "mlp", spec, "{epochs: 300, learning_rate: 0.003, l2: 0.002}"},
         {"wine", "mlp", spec, "{epochs: 100}"},
         {"diabetes", "mlp", spec, "{epochs: 20, learning_rate: 0.003, weight_decay: 0.01}"},
     };
