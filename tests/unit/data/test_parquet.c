@@ -26,7 +26,8 @@ static struct am_str text_at(uint64_t i, uint64_t n_values, char buf[32])
 {
     if (i % 17 == 2)
         return (struct am_str){NULL, 0};
-    int n = snprintf(buf, 32, i % 5 ? "value %llu" : "", (unsigned long long)(i % n_values));
+    buf[0] = '\0';
+    int n = i % 5 ? snprintf(buf, 32, "value %llu", (unsigned long long)(i % n_values)) : 0;
     return (struct am_str){buf, (size_t)n};
 }
 
