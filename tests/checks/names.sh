@@ -5,5 +5,5 @@ cd "$(dirname "$0")/../.."
 bad=0
 hosts="npm""js[.]|deb""ian[.]org|py""pi[.]org|python""hosted|repo1?[.]mav""en|crates[.]i""o/api|proxy[.]gol""ang"
 if git grep -nIE "$hosts"; then echo "a registry host is named"; bad=1; fi
-if git grep -nE 'TO''DO|FIX''ME|X''XX' -- src drivers include scripts; then echo "unfinished work is named"; bad=1; fi
+if git grep -nwE 'TO''DO|FIX''ME|X''XX' -- src drivers include scripts; then echo "unfinished work is named"; bad=1; fi
 exit $bad
