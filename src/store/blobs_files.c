@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -149,6 +148,11 @@ static enum am_rc files_put_write(void *writer, const void *p, size_t n, struct 
     return AM_OK;
 }
 
+static unsigned hex_digit(char c)
+{
+    return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
 static enum am_rc publish(struct writer *w, const struct am_blob_id *id, struct am_err *err)
 {
     char path[PATH_CAP], dir[PATH_CAP];
@@ -157,7 +161,7 @@ static enum am_rc publish(struct writer *w, const struct am_blob_id *id, struct 
         return am_fail(err, AM_EINVAL, "path of the blobs is too long");
     if (fchmod(w->fd, 0400) != 0 || am_fs()->fsync(w->fd) != 0)
         return am_fail_errno(err, errno, "cannot sync \"%s\"", w->path);
-    atomic_uchar *synced = &w->f->synced[strtoul((char[]){id->hex[0], id->hex[1], '\0'}, NULL, 16)];
+    atomic_uchar *synced = &w->f->synced[hex_digit(id->hex[0]) * 16 + hex_digit(id->hex[1])];
     if (!atomic_load(synced)) {
         if (am_fs()->mkdir(dir, 0700) != 0 && errno != EEXIST)
             return am_fail_errno(err, errno, "cannot make \"%s\"", dir);

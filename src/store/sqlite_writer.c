@@ -300,6 +300,8 @@ enum am_rc am_sqlite_writer_commit(struct am_sqlite_writer *w, struct am_sql *op
     enum am_rc rc = start_thread(w, err);
     if (rc == AM_OK) {
         *w->tail = &p;
+        /* p leaves the queue before this function returns */
+        // cppcheck-suppress autoVariables
         w->tail = &p.next;
         pthread_cond_signal(&w->wake);
         while (!p.done)
