@@ -4,8 +4,8 @@
  * Counts, missing, minimum, maximum, mean and deviation are exact. Quantiles, histogram,
  * correlation and warnings that need pairs of values come from a row sample (drawn by row number
  * and seed): all rows up to its size, so exact there. Distinct values are exact up to
- * AM_PROFILE_DISTINCT, estimated above (HyperLogLog). Sums run in row order, whatever the batch
- * cuts. It does not enter a model. One thread per profile. */
+ * AM_PROFILE_DISTINCT texts (8192 numbers), estimated above (HyperLogLog). Sums run in row order,
+ * whatever the batch cuts. It does not enter a model. One thread per profile. */
 #ifndef AM_DATA_PROFILE_H
 #define AM_DATA_PROFILE_H
 

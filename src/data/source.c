@@ -404,8 +404,8 @@ static enum am_rc check_info(const struct am_source *s, struct am_err *err)
             continue;
         enum am_rc rc =
             am_fail(err, AM_EUNSUPPORTED, "column \"%.*s\" holds %.*s%s, not single values",
-                    AM_FMT(c->name), (int)(c->engine_type.len < 40 ? c->engine_type.len : 40), c->engine_type.ptr,
-                    c->engine_type.len > 40 ? "..." : "");
+                    AM_FMT(c->name), (int)(c->engine_type.len < 40 ? c->engine_type.len : 40),
+                    c->engine_type.ptr, c->engine_type.len > 40 ? "..." : "");
         am_hint(err,
                 "Take out what you need with a SELECT as data.source, or leave the column out.");
         return rc;

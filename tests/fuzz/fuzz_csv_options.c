@@ -1,5 +1,6 @@
-/* Fuzz target: a CSV file's first bytes, with options, through encoding detection, conversion, the dialect
- * sniffer and the line counter. First three bytes: delimiter, quote, flags; the rest is the file. */
+/* Fuzz target: a CSV file's first bytes, with options, through encoding detection, conversion, the
+ * dialect sniffer and the line counter. First three bytes: delimiter, quote, flags; the rest is the
+ * file. */
 #include "base/alloc.h"
 #include "data/csv_dialect.h"
 #include "data/encoding.h"
@@ -27,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (a && encoding_detect(head, asked, &e, &err) == AM_OK &&
         encoding_convert_head(head, e, &text, &err) == AM_OK &&
         am_csv_sniff(am_buf_view(&text), whole, &o, AM_STR("fuzz"), a, &d, &err) == AM_OK) {
-        struct csv_lines lines = {.quote = d.quote, .wanted = data[0], .line = 1, .skip_first = d.has_header};
+        struct csv_lines lines = {
+            .quote = d.quote, .wanted = data[0], .line = 1, .skip_first = d.has_header};
         csv_lines_feed(&lines, text.ptr, text.len);
         if (d.n_names == 0 || (lines.found && lines.line > text.len + 1))
             __builtin_trap();
