@@ -449,7 +449,7 @@ static struct am_cond *new_pair(struct parser *p, enum am_cond_kind kind, const 
                                 const struct am_cond *y)
 {
     struct am_cond *c = new_cond(p, kind);
-    const struct am_cond **kids = am_arena_array(p->a, 2, sizeof *kids);
+    const struct am_cond **kids = am_arena_array(p->a, 2, sizeof(void *));
     if (!c || !kids)
         return NULL;
     kids[0] = x;
@@ -544,7 +544,7 @@ enum am_rc am_filter_parse(struct am_arena *a, struct am_str text, enum am_regis
     if (p.token == T_END)
         return AM_OK;
     struct am_cond *all = new_cond(&p, AM_COND_AND);
-    kids = am_arena_array(a, AM_LIMIT_FILTER_TERMS, sizeof *kids);
+    kids = am_arena_array(a, AM_LIMIT_FILTER_TERMS, sizeof(void *));
     if (!all || !kids)
         return am_fail_nomem(err, sizeof *all);
     for (;;) {

@@ -43,7 +43,8 @@ static enum am_rc commit_removal(struct am_registry *r, const struct am_op *ops,
     const struct am_txn txn = {.ops = ops, .n_ops = n, .publish = true};
     enum am_rc rc = am_records_commit(&r->records, &txn, NULL, err);
     if (rc == AM_ECONFLICT)
-        return am_fail(err, AM_ECONFLICT, "%s came into use or was removed just now", what);
+        return am_fail(err, AM_ECONFLICT, "%s came into use or was removed just now",
+                       am_tr(what));
     return rc;
 }
 
@@ -63,7 +64,7 @@ static enum am_rc run_is_free(struct am_registry *r, const struct am_snapshot *s
     struct am_value v[2];
     char what[48], by[256], lock_name[48];
     struct am_registry_lock *alive = NULL;
-    (void)snprintf(what, sizeof what, "run %.8s", id);
+    (void)snprintf(what, sizeof what, am_tr("run %.8s"), id);
     struct am_query q = {
         .table = "version", REG_COLUMNS("model", "number"), .where = REG_EQ("run", am_v_text(id))};
     enum am_rc rc = am_snapshot_first(s, a, &q, v, err);
@@ -104,7 +105,7 @@ static enum am_rc rm_run(struct am_registry *r, const struct am_snapshot *s, str
         DELETE_ALL("file", ref),
         DELETE_ALL("file", REG_KIND_REF("checkpoint", id)),
     };
-    AM_TRY(commit_removal(r, ops, sizeof ops / sizeof *ops, "the run", err));
+    AM_TRY(commit_removal(r, ops, sizeof ops / sizeof *ops, AM_N("the run"), err));
     return removed(a, id, "run", 1, out, err);
 }
 
@@ -117,13 +118,13 @@ static enum am_rc rm_dataset(struct am_registry *r, const struct am_snapshot *s,
     char name[64], by[64];
     const struct am_cond *this_row = REG_EQ("id", am_v_text(id));
     AM_TRY(one_user(s, a, "dataset", "hash", this_row, &hash, err));
-    (void)snprintf(name, sizeof name, "dataset %.12s…", hash.text.ptr);
+    (void)snprintf(name, sizeof name, am_tr("dataset %.12s…"), hash.text.ptr);
     AM_TRY(am_snapshot_count(s, "dataset", REG_EQ("hash", hash), &n_same, err));
     const struct am_cond *uses = REG_EQ("dataset", hash);
     if (n_same == 1) { /* else the content stays under its other name */
         enum am_rc rc = one_user(s, a, "run", "id", uses, &user, err);
         if (rc == AM_OK) {
-            (void)snprintf(by, sizeof by, "run %.8s", user.text.ptr);
+            (void)snprintf(by, sizeof by, am_tr("run %.8s"), user.text.ptr);
             return in_use(err, name, by, by);
         }
         if (rc != AM_ENOTFOUND)
@@ -160,7 +161,7 @@ static enum am_rc rm_version(struct am_registry *r, const struct am_snapshot *s,
         REG_AND(REG_EQ("model", am_v_text(v->model)), REG_EQ("version", am_v_int(v->number)));
     enum am_rc rc = one_user(s, a, "alias", "name", pointing, &alias, err);
     if (rc == AM_OK) {
-        (void)snprintf(by, sizeof by, "alias \"%.128s\"", alias.text.ptr);
+        (void)snprintf(by, sizeof by, am_tr("alias \"%.128s\""), alias.text.ptr);
         return in_use(err, what, by, by);
     }
     if (rc != AM_ENOTFOUND)
@@ -187,7 +188,7 @@ static enum am_rc rm_model(struct am_registry *r, const struct am_snapshot *s, s
     struct am_value alias;
     char what[160], by[160];
     int64_t n = 0;
-    (void)snprintf(what, sizeof what, "model \"%.128s\"", model);
+    (void)snprintf(what, sizeof what, am_tr("model \"%.128s\""), model);
     const struct am_cond *of_model = REG_EQ("model", am_v_text(model));
     enum am_rc rc = one_user(s, a, "alias", "name", of_model, &alias, err);
     if (rc == AM_OK) {
