@@ -78,7 +78,8 @@ static enum am_exit take_flag(struct am_cli *c, int argc, char **argv, int *i)
     }
     if (f->kind != AM_FLAG_SWITCH && !value) {
         if (*i + 1 >= argc) {
-            am_fail(&c->err, AM_EUSAGE, "%s: %s needs a value: %s", c->command->name, f->name, f->argument);
+            am_fail(&c->err, AM_EUSAGE, "%s: %s needs a value: %s", c->command->name, f->name,
+                    f->argument);
             return am_cli_fail(c);
         }
         value = argv[++*i];
@@ -100,13 +101,15 @@ enum am_exit am_cli_parse(struct am_cli *c, int argc, char **argv)
 {
     int i = 1, used = 1;
     bool only_args = false;
-    for (int k = 1; k < argc && strcmp(argv[k], "--") != 0; k++) /* a usage error is an object too */
+    for (int k = 1; k < argc && strcmp(argv[k], "--") != 0;
+         k++) /* a usage error is an object too */
         c->json = c->json || strcmp(argv[k], "--json") == 0;
     if (argc < 2) {
         c->command = find_command("help", NULL, &used);
         return AM_EXIT_DONE;
     }
-    const char *first = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help" : argv[1];
+    const char *first =
+        strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help" : argv[1];
     c->command = find_command(first, argc > 2 ? argv[2] : NULL, &used);
     if (!c->command)
         return unknown_command(c, argv[1]);
@@ -158,7 +161,8 @@ bool am_cli_has(const struct am_cli *c, const char *flag)
 
 enum am_rc am_cli_open(struct am_cli *c)
 {
-    struct am_platform_options o = {.workspace = am_cli_value(c, "--workspace"), .progress = &c->progress};
+    struct am_platform_options o = {.workspace = am_cli_value(c, "--workspace"),
+                                    .progress = &c->progress};
     const char *threads = am_cli_value(c, "--threads"), *memory = am_cli_value(c, "--memory");
     uint64_t n = 0;
     if (threads && (!am_parse_u64(am_str(threads), 1024, &n) || n == 0)) {
@@ -167,7 +171,8 @@ enum am_rc am_cli_open(struct am_cli *c)
         return AM_EUSAGE;
     }
     o.n_threads = (unsigned)n;
-    if (memory && (!am_parse_bytes(am_str(memory), &o.memory_limit_bytes) || o.memory_limit_bytes < 16 << 20)) {
+    if (memory && (!am_parse_bytes(am_str(memory), &o.memory_limit_bytes) ||
+                   o.memory_limit_bytes < 16 << 20)) {
         am_fail(&c->err, AM_EUSAGE, "--memory %s is not a size of at least 16m", memory);
         am_hint(&c->err, "Write for example 512m or 4g.");
         return AM_EUSAGE;

@@ -1,8 +1,9 @@
 /* What the commands of the program share: arguments, output, exit codes.
  *
- * A command is a row in commands.c: its name, its options, its usage line, its function. Commands print
- * through this header only: results to stdout (one JSON object with --json), everything else to stderr.
- * The CLI is the one place where running out of memory may end the process. One thread. */
+ * A command is a row in commands.c: its name, its options, its usage line, its function. Commands
+ * print through this header only: results to stdout (one JSON object with --json), everything else
+ * to stderr. The CLI is the one place where running out of memory may end the process. One thread.
+ */
 #ifndef AM_CLI_CLI_H
 #define AM_CLI_CLI_H
 
@@ -13,7 +14,7 @@ enum am_exit { AM_EXIT_DONE = 0, AM_EXIT_FAILED = 1, AM_EXIT_USAGE = 2 };
 enum am_flag_kind { AM_FLAG_SWITCH, AM_FLAG_VALUE, AM_FLAG_MANY };
 
 struct am_flag {
-    const char *name;    /* "--target" */
+    const char *name; /* "--target" */
     enum am_flag_kind kind;
     const char *argument; /* "COLUMN"; NULL for a switch */
     const char *doc;
@@ -24,9 +25,9 @@ struct am_flag {
 
 struct am_cli;
 struct am_command {
-    const char *name;  /* "train", "model show" */
-    const char *usage; /* "RECIPE" */
-    const char *doc;   /* one sentence */
+    const char *name;       /* "train", "model show" */
+    const char *usage;      /* "RECIPE" */
+    const char *doc;        /* one sentence */
     int min_args, max_args; /* -1 = any number */
     enum am_exit (*run)(struct am_cli *c);
     struct am_flag flags[8]; /* ends with a NULL name */
@@ -53,7 +54,8 @@ struct am_cli {
     struct am_err err;
 };
 
-/* Fills the command's arguments; prints what is wrong (as JSON with --json) and returns AM_EXIT_USAGE. */
+/* Fills the command's arguments; prints what is wrong (as JSON with --json) and returns
+ * AM_EXIT_USAGE. */
 enum am_exit am_cli_parse(struct am_cli *c, int argc, char **argv);
 const char *am_cli_value(const struct am_cli *c, const char *flag); /* NULL = not given */
 bool am_cli_has(const struct am_cli *c, const char *flag);
@@ -68,15 +70,17 @@ enum am_exit am_cli_done(struct am_cli *c, const struct am_node *result,
 
 /* Plain text on stdout. */
 void am_say(const char *fmt, ...) AM_PRINTF(1, 2);
-/* Text in a field of so many display columns (Chinese characters take two); longer text is not cut. */
+/* Text in a field of so many display columns (Chinese characters take two); longer text is not cut.
+ */
 enum am_side { AM_SIDE_LEFT, AM_SIDE_RIGHT };
 void am_say_field(struct am_str s, size_t width, enum am_side side);
-/* A table: rows are lists of text; numbers are set right. Widths are display columns of the terminal. */
+/* A table: rows are lists of text; numbers are set right. Widths are display columns of the
+ * terminal. */
 struct am_grid;
 struct am_grid *am_grid_new(const char *const *headers, size_t n);
 void am_grid_text(struct am_grid *g, struct am_str s);
 void am_grid_node(struct am_grid *g, const struct am_node *v); /* number, text, bool or null */
-void am_grid_print(struct am_grid *g); /* and frees */
+void am_grid_print(struct am_grid *g);                         /* and frees */
 
 /* Progress to stderr: a bar on a terminal, nothing in a pipe or with --quiet. */
 void am_progress_bar_init(struct am_cli *c);

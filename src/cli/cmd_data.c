@@ -67,8 +67,11 @@ enum am_exit am_cmd_init(struct am_cli *c)
 
 static void show_profile(struct am_cli *c, const struct am_node *r)
 {
-    static const char *const headers[] = {AM_N("column"), AM_N("type"), AM_N("missing"), AM_N("distinct"), AM_N("min"), AM_N("mean"), AM_N("max"), AM_N("std"), AM_N("why")};
-    static const char *const keys[] = {"name", "type", "missing", "distinct", "min", "mean", "max", "std", "why"};
+    static const char *const headers[] = {AM_N("column"),   AM_N("type"), AM_N("missing"),
+                                          AM_N("distinct"), AM_N("min"),  AM_N("mean"),
+                                          AM_N("max"),      AM_N("std"),  AM_N("why")};
+    static const char *const keys[] = {"name", "type", "missing", "distinct", "min",
+                                       "mean", "max",  "std",     "why"};
     const struct am_node *list = am_node_get(r, "columns");
     struct am_grid *g = am_grid_new(headers, 9);
     (void)c;
@@ -84,8 +87,9 @@ static void show_profile(struct am_cli *c, const struct am_node *r)
 enum am_exit am_cmd_profile(struct am_cli *c)
 {
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK || am_platform_profile(c->platform, c->arena, c->args[0],
-                                                       am_cli_value(c, "--target"), &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK ||
+        am_platform_profile(c->platform, c->arena, c->args[0], am_cli_value(c, "--target"), &r,
+                            &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_profile);
 }
@@ -106,9 +110,11 @@ static void show_plan(struct am_cli *c, const struct am_node *r)
     am_say(am_tr("\ntask        %.*s (%.*s)\n"), AM_FMT(am_node_str(r, "task", "")),
            AM_FMT(am_node_str(r, "task_why", "")));
     am_say(am_tr("rows        %lld training, %lld validation, %lld test, %lld dropped\n"),
-           (long long)am_node_i64(split, "train", 0), (long long)am_node_i64(split, "validation", 0),
-           (long long)am_node_i64(split, "test", 0), (long long)am_node_i64(split, "dropped", 0));
-    am_say(am_tr("features    %lld\nparameters  %lld\nmemory      %.1f MB at most for rows and weights\nsteps       "),
+           (long long)am_node_i64(split, "train", 0),
+           (long long)am_node_i64(split, "validation", 0), (long long)am_node_i64(split, "test", 0),
+           (long long)am_node_i64(split, "dropped", 0));
+    am_say(am_tr("features    %lld\nparameters  %lld\nmemory      %.1f MB at most for rows and "
+                 "weights\nsteps       "),
            (long long)am_node_i64(r, "features", 0), (long long)am_node_i64(r, "parameters", 0),
            (double)am_node_i64(r, "memory_bytes", 0) / 1e6);
     for (size_t i = 0; steps && i < steps->list.n; i++) {
@@ -123,7 +129,8 @@ enum am_exit am_cmd_plan(struct am_cli *c)
 {
     struct am_recipe_ref ref = {.path = c->args[0], .sets = c->many, .n_sets = c->n_many};
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK || am_platform_plan(c->platform, c->arena, &ref, &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK ||
+        am_platform_plan(c->platform, c->arena, &ref, &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_plan);
 }

@@ -1,5 +1,5 @@
-/* Predict: rows of a file or of stdin in, predictions out, in the same format. With --json the one object
- * on stdout holds the predictions. */
+/* Predict: rows of a file or of stdin in, predictions out, in the same format. With --json the one
+ * object on stdout holds the predictions. */
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>

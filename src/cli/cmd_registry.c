@@ -1,4 +1,5 @@
-/* Commands over what is stored: runs, compare, datasets, models, aliases, tags, export, import, rm, gc. */
+/* Commands over what is stored: runs, compare, datasets, models, aliases, tags, export, import, rm,
+ * gc. */
 #include <math.h>
 
 #include "base/num.h"
@@ -7,7 +8,8 @@
 static enum am_rc list_options(struct am_cli *c, struct am_list_options *o)
 {
     const char *limit = am_cli_value(c, "--limit"), *offset = am_cli_value(c, "--offset");
-    *o = (struct am_list_options){.filter = am_cli_value(c, "--filter"), .order_by = am_cli_value(c, "--order")};
+    *o = (struct am_list_options){.filter = am_cli_value(c, "--filter"),
+                                  .order_by = am_cli_value(c, "--order")};
     if ((limit && (!am_parse_i64(am_str(limit), &o->limit) || o->limit < 1)) ||
         (offset && (!am_parse_i64(am_str(offset), &o->offset) || o->offset < 0))) {
         am_fail(&c->err, AM_EUSAGE, "--limit and --offset take whole numbers");
@@ -19,7 +21,8 @@ static enum am_rc list_options(struct am_cli *c, struct am_list_options *o)
 
 static enum am_exit list(struct am_cli *c,
                          enum am_rc (*get)(struct am_platform *, struct am_arena *,
-                                           const struct am_list_options *, struct am_node **, struct am_err *),
+                                           const struct am_list_options *, struct am_node **,
+                                           struct am_err *),
                          void (*show)(struct am_cli *, const struct am_node *))
 {
     struct am_list_options o;
@@ -48,7 +51,8 @@ static void show_rows(const struct am_node *r, const char *key, const char *cons
 /* The first test metric as "name value", so that a list says how good a run is. */
 static void show_runs(struct am_cli *c, const struct am_node *r)
 {
-    static const char *const headers[] = {AM_N("run"), AM_N("name"), AM_N("state"), AM_N("started"), AM_N("seconds"), AM_N("test")};
+    static const char *const headers[] = {AM_N("run"),     AM_N("name"),    AM_N("state"),
+                                          AM_N("started"), AM_N("seconds"), AM_N("test")};
     const struct am_node *rows = am_node_get(r, "runs");
     struct am_grid *g = am_grid_new(headers, 6);
     for (size_t i = 0; rows && i < rows->list.n; i++) {
@@ -59,7 +63,8 @@ static void show_runs(struct am_cli *c, const struct am_node *r)
             am_grid_node(g, am_node_get(run, headers[k]));
         for (size_t k = 0; m && k < m->map.n; k++) {
             double v;
-            if (am_str_starts(m->map.pairs[k].key, AM_STR("test.")) && am_node_as_f64(m->map.pairs[k].value, &v)) {
+            if (am_str_starts(m->map.pairs[k].key, AM_STR("test.")) &&
+                am_node_as_f64(m->map.pairs[k].value, &v)) {
                 best = am_arena_printf(c->arena, "%.*s %.4f", AM_FMT(m->map.pairs[k].key), v);
                 best.ptr += 5, best.len -= 5;
                 break;
@@ -70,21 +75,28 @@ static void show_runs(struct am_cli *c, const struct am_node *r)
     am_grid_print(g);
 }
 
-enum am_exit am_cmd_runs(struct am_cli *c) { return list(c, am_platform_runs, show_runs); }
+enum am_exit am_cmd_runs(struct am_cli *c)
+{
+    return list(c, am_platform_runs, show_runs);
+}
 
 static void show_datasets(struct am_cli *c, const struct am_node *r)
 {
-    static const char *const keys[] = {AM_N("name"), AM_N("version"), AM_N("rows"),
+    static const char *const keys[] = {AM_N("name"),  AM_N("version"), AM_N("rows"),
                                        AM_N("bytes"), AM_N("created"), AM_N("source")};
     (void)c;
     show_rows(r, "datasets", keys, keys, 6);
 }
 
-enum am_exit am_cmd_datasets(struct am_cli *c) { return list(c, am_platform_datasets, show_datasets); }
+enum am_exit am_cmd_datasets(struct am_cli *c)
+{
+    return list(c, am_platform_datasets, show_datasets);
+}
 
 static void show_models(struct am_cli *c, const struct am_node *r)
 {
-    static const char *const headers[] = {AM_N("model"), AM_N("versions"), AM_N("latest"), AM_N("updated"), AM_N("aliases")};
+    static const char *const headers[] = {AM_N("model"), AM_N("versions"), AM_N("latest"),
+                                          AM_N("updated"), AM_N("aliases")};
     const struct am_node *rows = am_node_get(r, "models");
     struct am_grid *g = am_grid_new(headers, 5);
     for (size_t i = 0; rows && i < rows->list.n; i++) {
@@ -103,7 +115,10 @@ static void show_models(struct am_cli *c, const struct am_node *r)
     am_grid_print(g);
 }
 
-enum am_exit am_cmd_models(struct am_cli *c) { return list(c, am_platform_models, show_models); }
+enum am_exit am_cmd_models(struct am_cli *c)
+{
+    return list(c, am_platform_models, show_models);
+}
 
 /* Any tree as indented YAML: what is known about one thing. */
 static void show_tree(struct am_cli *c, const struct am_node *r)
@@ -119,7 +134,8 @@ static void show_tree(struct am_cli *c, const struct am_node *r)
 enum am_exit am_cmd_run_show(struct am_cli *c)
 {
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK || am_platform_run_show(c->platform, c->arena, c->args[0], &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK ||
+        am_platform_run_show(c->platform, c->arena, c->args[0], &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_tree);
 }
@@ -154,8 +170,8 @@ static void show_compare(struct am_cli *c, const struct am_node *r)
 enum am_exit am_cmd_compare(struct am_cli *c)
 {
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK ||
-        am_platform_compare(c->platform, c->arena, c->args, (size_t)c->n_args, &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK || am_platform_compare(c->platform, c->arena, c->args,
+                                                       (size_t)c->n_args, &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_compare);
 }
@@ -175,8 +191,8 @@ enum am_exit am_cmd_model_alias(struct am_cli *c)
                                 : am_cli_has(c, "--remove") ? AM_ALIAS_REMOVE
                                                             : AM_ALIAS_SET;
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK ||
-        am_platform_model_alias(c->platform, c->arena, c->args[0], c->args[1], what, &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK || am_platform_model_alias(c->platform, c->arena, c->args[0],
+                                                           c->args[1], what, &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_tree);
 }
@@ -185,8 +201,8 @@ enum am_exit am_cmd_model_tag(struct am_cli *c)
 {
     struct am_node *r;
     if (am_cli_open(c) != AM_OK ||
-        am_platform_model_tag(c->platform, c->arena, c->args[0], c->args[1], c->n_args > 2 ? c->args[2] : NULL,
-                              &r, &c->err) != AM_OK)
+        am_platform_model_tag(c->platform, c->arena, c->args[0], c->args[1],
+                              c->n_args > 2 ? c->args[2] : NULL, &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_tree);
 }
@@ -194,8 +210,8 @@ enum am_exit am_cmd_model_tag(struct am_cli *c)
 enum am_exit am_cmd_model_export(struct am_cli *c)
 {
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK ||
-        am_platform_model_export(c->platform, c->arena, c->args[0], c->args[1], &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK || am_platform_model_export(c->platform, c->arena, c->args[0],
+                                                            c->args[1], &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_tree);
 }
@@ -203,8 +219,9 @@ enum am_exit am_cmd_model_export(struct am_cli *c)
 enum am_exit am_cmd_model_import(struct am_cli *c)
 {
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK || am_platform_model_import(c->platform, c->arena, c->args[0],
-                                                            am_cli_value(c, "--name"), &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK ||
+        am_platform_model_import(c->platform, c->arena, c->args[0], am_cli_value(c, "--name"), &r,
+                                 &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_tree);
 }
@@ -212,7 +229,8 @@ enum am_exit am_cmd_model_import(struct am_cli *c)
 enum am_exit am_cmd_rm(struct am_cli *c)
 {
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK || am_platform_rm(c->platform, c->arena, c->args[0], &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK ||
+        am_platform_rm(c->platform, c->arena, c->args[0], &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_tree);
 }
@@ -221,7 +239,8 @@ enum am_exit am_cmd_gc(struct am_cli *c)
 {
     struct am_node *r;
     if (am_cli_open(c) != AM_OK ||
-        am_platform_gc(c->platform, c->arena, am_cli_has(c, "--dry-run") ? AM_GC_DRY_RUN : AM_GC_REAL, &r,
+        am_platform_gc(c->platform, c->arena,
+                       am_cli_has(c, "--dry-run") ? AM_GC_DRY_RUN : AM_GC_REAL, &r,
                        &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_tree);

@@ -15,15 +15,21 @@ static void ready(void *ctx, const char *url, int port, int admin_port)
     if (c->json)
         printf("{\"url\": \"%s\", \"port\": %d, \"pid\": %ld}\n", url, port, (long)getpid());
     else
-        printf(am_tr("Serving at %s (loopback only: login comes later, so nobody else can reach it)\n"), url);
+        printf(
+            am_tr(
+                "Serving at %s (loopback only: login comes later, so nobody else can reach it)\n"),
+            url);
     fflush(stdout);
 }
 
 enum am_exit am_cmd_serve(struct am_cli *c)
 {
     const char *port = am_cli_value(c, "--port"), *threads = am_cli_value(c, "--threads");
-    struct am_api_options o = {.host = am_cli_value(c, "--host"), .port = -1,
-                               .user = am_cli_value(c, "--user"), .ready = ready, .ctx = c};
+    struct am_api_options o = {.host = am_cli_value(c, "--host"),
+                               .port = -1,
+                               .user = am_cli_value(c, "--user"),
+                               .ready = ready,
+                               .ctx = c};
     uint64_t n;
     if (port) {
         if (!am_parse_u64(am_str(port), 65535, &n)) {
@@ -101,7 +107,8 @@ enum am_exit am_cmd_help(struct am_cli *c)
             show_command(&am_commands[i]);
             return AM_EXIT_DONE;
         }
-    am_say("%s", am_tr("AI Mass: from raw data to a watched prediction service, on machines that you own.\n\n"));
+    am_say("%s", am_tr("AI Mass: from raw data to a watched prediction service, on machines that "
+                       "you own.\n\n"));
     for (size_t i = 0; i < am_n_commands; i++) {
         char left[80];
         snprintf(left, sizeof left, "%s %s", am_commands[i].name, am_commands[i].usage);
@@ -119,7 +126,8 @@ static void words(const char *separator)
     for (size_t i = 0; i < am_n_commands; i++) {
         const char *space = strchr(am_commands[i].name, ' ');
         int n = space ? (int)(space - am_commands[i].name) : (int)strlen(am_commands[i].name);
-        bool seen = i && space && strncmp(am_commands[i].name, am_commands[i - 1].name, (size_t)n + 1) == 0;
+        bool seen =
+            i && space && strncmp(am_commands[i].name, am_commands[i - 1].name, (size_t)n + 1) == 0;
         if (!seen)
             am_say("%s%.*s", i ? separator : "", n, am_commands[i].name);
     }
@@ -137,19 +145,22 @@ static void bash_completion(void)
     am_say("_aimass() {\n  local cur=${COMP_WORDS[COMP_CWORD]} cmd=${COMP_WORDS[1]}\n"
            "  if [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W '");
     words(" ");
-    am_say("' -- \"$cur\")); return; fi\n  if [ \"$cmd\" = model ] && [ \"$COMP_CWORD\" = 2 ]; then "
-           "COMPREPLY=($(compgen -W '");
+    am_say(
+        "' -- \"$cur\")); return; fi\n  if [ \"$cmd\" = model ] && [ \"$COMP_CWORD\" = 2 ]; then "
+        "COMPREPLY=($(compgen -W '");
     sub_words();
     am_say("' -- \"$cur\")); return; fi\n  case \"$cmd\" in\n");
     for (size_t i = 0; i < am_n_commands; i++) {
         if (strchr(am_commands[i].name, ' '))
             continue;
         am_say("    %s) flags='", am_commands[i].name);
-        for (const struct am_flag *f = am_commands[i].flags; f < am_commands[i].flags + 8 && f->name; f++)
+        for (const struct am_flag *f = am_commands[i].flags;
+             f < am_commands[i].flags + 8 && f->name; f++)
             am_say("%s ", f->name);
         am_say("' ;;\n");
     }
-    am_say("    *) flags='' ;;\n  esac\n  case \"$cur\" in\n    -*) COMPREPLY=($(compgen -W \"$flags");
+    am_say(
+        "    *) flags='' ;;\n  esac\n  case \"$cur\" in\n    -*) COMPREPLY=($(compgen -W \"$flags");
     for (const struct am_flag *f = am_global_flags; f->name; f++)
         am_say(" %s", f->name);
     am_say("\" -- \"$cur\")) ;;\n    *) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n  esac\n}\n"
@@ -165,8 +176,8 @@ enum am_exit am_cmd_completion(struct am_cli *c)
         bash_completion();
     } else if (strcmp(c->args[0], "fish") == 0) {
         for (size_t i = 0; i < am_n_commands; i++)
-            am_say("complete -c aimass -n __fish_use_subcommand -a '%s' -d '%s'\n", am_commands[i].name,
-                   am_commands[i].doc);
+            am_say("complete -c aimass -n __fish_use_subcommand -a '%s' -d '%s'\n",
+                   am_commands[i].name, am_commands[i].doc);
         for (const struct am_flag *f = am_global_flags; f->name; f++)
             am_say("complete -c aimass -l %s -d '%s'\n", f->name + 2, f->doc);
     } else {

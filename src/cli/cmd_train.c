@@ -16,8 +16,10 @@ static void show_number(const struct am_node *v)
 static void show_metrics(const struct am_node *r)
 {
     static const char *const parts[] = {"train", "validation", "test", "baseline"};
-    static const char *const names[] = {AM_N("training"), AM_N("validation"), AM_N("test"), AM_N("baseline")};
-    const struct am_node *m = am_node_get(r, "metrics"), *bands = am_node_get(r, "intervals"), *rows = NULL;
+    static const char *const names[] = {AM_N("training"), AM_N("validation"), AM_N("test"),
+                                        AM_N("baseline")};
+    const struct am_node *m = am_node_get(r, "metrics"), *bands = am_node_get(r, "intervals"),
+                         *rows = NULL;
     for (size_t k = 0; k < 4; k++)
         if (!rows && am_node_get(m, parts[k]))
             rows = am_node_get(m, parts[k]);
@@ -66,15 +68,17 @@ static void show_trained(struct am_cli *c, const struct am_node *r)
     if (kept.len)
         am_say(am_tr("  (alias kept where it was: %.*s)"), AM_FMT(kept));
     am_say(am_tr("\nrun      %.*s (%.1f s)\ndata     %.*s\nreport   %.*s\npackage  %.*s\n"),
-           AM_FMT(am_node_str(r, "run", "")), am_node_f64(r, "seconds", 0), AM_FMT(am_node_str(r, "dataset", "")),
-           AM_FMT(am_node_str(r, "report", "")), AM_FMT(am_node_str(r, "package", "")));
+           AM_FMT(am_node_str(r, "run", "")), am_node_f64(r, "seconds", 0),
+           AM_FMT(am_node_str(r, "dataset", "")), AM_FMT(am_node_str(r, "report", "")),
+           AM_FMT(am_node_str(r, "package", "")));
 }
 
 enum am_exit am_cmd_train(struct am_cli *c)
 {
     struct am_recipe_ref ref = {.path = c->args[0], .sets = c->many, .n_sets = c->n_many};
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK || am_platform_train(c->platform, c->arena, &ref, &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK ||
+        am_platform_train(c->platform, c->arena, &ref, &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_trained);
 }
@@ -82,7 +86,8 @@ enum am_exit am_cmd_train(struct am_cli *c)
 enum am_exit am_cmd_resume(struct am_cli *c)
 {
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK || am_platform_resume(c->platform, c->arena, c->args[0], &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK ||
+        am_platform_resume(c->platform, c->arena, c->args[0], &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_trained);
 }
@@ -100,7 +105,8 @@ enum am_exit am_cmd_run(struct am_cli *c)
     if (am_cli_open(c) != AM_OK ||
         am_platform_init(c->platform, c->arena, c->args[0], target, &start, &c->err) != AM_OK)
         return am_cli_fail(c);
-    struct am_recipe_ref ref = {.text = am_node_str(start, "recipe", ""), .sets = c->many, .n_sets = c->n_many};
+    struct am_recipe_ref ref = {
+        .text = am_node_str(start, "recipe", ""), .sets = c->many, .n_sets = c->n_many};
     if (am_platform_train(c->platform, c->arena, &ref, &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     am_node_set(c->arena, r, "recipe", am_node_get(start, "recipe"));
@@ -109,7 +115,8 @@ enum am_exit am_cmd_run(struct am_cli *c)
 
 static void show_evaluated(struct am_cli *c, const struct am_node *r)
 {
-    static const char *const headers[] = {AM_N("metric"), AM_N("now"), AM_N("low"), AM_N("high"), AM_N("when trained (test)")};
+    static const char *const headers[] = {AM_N("metric"), AM_N("now"), AM_N("low"), AM_N("high"),
+                                          AM_N("when trained (test)")};
     const struct am_node *m = am_node_get(r, "metrics"), *then = am_node_get(r, "trained");
     struct am_grid *g = am_grid_new(headers, 5);
     (void)c;
@@ -139,11 +146,14 @@ static void show_verified(struct am_cli *c, const struct am_node *r)
 {
     (void)c;
     if (am_node_bool(r, "equal", false))
-        am_say(am_tr("%.*s version %lld: the retrained weights are equal bit by bit (promise: %.*s)\n"),
-               AM_FMT(am_node_str(r, "model", "")), (long long)am_node_i64(r, "version", 0),
-               AM_FMT(am_node_str(r, "promise", "")));
+        am_say(
+            am_tr(
+                "%.*s version %lld: the retrained weights are equal bit by bit (promise: %.*s)\n"),
+            AM_FMT(am_node_str(r, "model", "")), (long long)am_node_i64(r, "version", 0),
+            AM_FMT(am_node_str(r, "promise", "")));
     else
-        am_say(am_tr("%.*s version %lld: the retrained weights differ by at most %.3g (promise: %.*s)\n"),
+        am_say(am_tr("%.*s version %lld: the retrained weights differ by at most %.3g (promise: "
+                     "%.*s)\n"),
                AM_FMT(am_node_str(r, "model", "")), (long long)am_node_i64(r, "version", 0),
                am_node_f64(r, "max_difference", NAN), AM_FMT(am_node_str(r, "promise", "")));
 }
@@ -151,7 +161,8 @@ static void show_verified(struct am_cli *c, const struct am_node *r)
 enum am_exit am_cmd_verify(struct am_cli *c)
 {
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK || am_platform_verify(c->platform, c->arena, c->args[0], &r, &c->err) != AM_OK)
+    if (am_cli_open(c) != AM_OK ||
+        am_platform_verify(c->platform, c->arena, c->args[0], &r, &c->err) != AM_OK)
         return am_cli_fail(c);
     return am_cli_done(c, r, show_verified);
 }

@@ -18,8 +18,8 @@ static void on_signal(int sig)
         _exit(130);
 }
 
-/* The person's language, also where the system has no such locale installed (glibc then needs any UTF-8
- * locale and LANGUAGE). Numbers stay as in C. */
+/* The person's language, also where the system has no such locale installed (glibc then needs any
+ * UTF-8 locale and LANGUAGE). Numbers stay as in C. */
 static void choose_language(void)
 {
     static const char *const names[] = {"LC_ALL", "LC_MESSAGES", "LANG"};

@@ -126,7 +126,8 @@ static void add_cell(struct am_grid *g, char *text, bool number)
 void am_grid_text(struct am_grid *g, struct am_str s)
 {
     char *t = am_xalloc(s.len + 1);
-    for (size_t i = 0; i < s.len; i++) /* a cell stays on its line and sends nothing to the terminal */
+    for (size_t i = 0; i < s.len;
+         i++) /* a cell stays on its line and sends nothing to the terminal */
         t[i] = (unsigned char)s.ptr[i] < 32 || s.ptr[i] == 127 ? ' ' : s.ptr[i];
     t[s.len] = 0;
     add_cell(g, t, false);
