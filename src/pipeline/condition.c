@@ -41,9 +41,10 @@ static struct am_str word(struct scan *s)
 static bool number(struct scan *s, double *out)
 {
     size_t from = s->at, n = 0;
-    while (from + n < s->text.len && (word_char(s->text.ptr[from + n]) ||
-                                      ((s->text.ptr[from + n] == '-' || s->text.ptr[from + n] == '+') &&
-                                       (n == 0 || (s->text.ptr[from + n - 1] | 32) == 'e'))))
+    while (from + n < s->text.len &&
+           (word_char(s->text.ptr[from + n]) ||
+            ((s->text.ptr[from + n] == '-' || s->text.ptr[from + n] == '+') &&
+             (n == 0 || (s->text.ptr[from + n - 1] | 32) == 'e'))))
         n++;
     if (!am_parse_double((struct am_str){s->text.ptr + from, n}, AM_NUM_FINITE, out))
         return false;
@@ -154,7 +155,8 @@ static enum am_rc value_of(const struct lookup *l, const struct am_condition_sid
     }
     v = am_node_get_str(metrics, s->metric);
     if (!am_node_as_f64(v, &x)) {
-        am_fail(err, AM_EUSAGE, "metric \"%.*s\" of the condition is not measured", AM_FMT(s->metric));
+        am_fail(err, AM_EUSAGE, "metric \"%.*s\" of the condition is not measured",
+                AM_FMT(s->metric));
         am_hint(err, "Add it to evaluate.metrics.");
         return AM_EUSAGE;
     }
@@ -163,7 +165,8 @@ static enum am_rc value_of(const struct lookup *l, const struct am_condition_sid
 }
 
 enum am_rc am_condition_holds(const struct am_condition *c, const struct am_node *own,
-                              const struct am_node *(*alias_metrics)(void *ctx, struct am_str alias),
+                              const struct am_node *(*alias_metrics)(void *ctx,
+                                                                     struct am_str alias),
                               void *ctx, bool *holds, char *why, size_t why_cap, struct am_err *err)
 {
     static const char *const names[] = {">=", ">", "<=", "<", "="};

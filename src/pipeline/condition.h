@@ -1,6 +1,7 @@
 /* Conditions on metrics: `roc_auc >= 0.95`, `roc_auc >= champion.roc_auc + 0.002`, joined by `and`.
  *
- * Used by evaluate.accept and register.if. A side is a number or METRIC or ALIAS.METRIC, optionally with
+ * Used by evaluate.accept and register.if. A side is a number or METRIC or ALIAS.METRIC, optionally
+ * with
  * `+ number` or `- number`. Pure functions; any thread. */
 #ifndef AM_PIPELINE_CONDITION_H
 #define AM_PIPELINE_CONDITION_H
@@ -27,11 +28,12 @@ struct am_condition {
 /* The slices point into text. AM_EUSAGE names the position. */
 enum am_rc am_condition_parse(struct am_str text, struct am_condition *out,
                               struct am_err *err) AM_MUST_CHECK;
-/* Does it hold? own: {metric: value} of this run; alias_metrics(ctx, alias) gives those of an alias, or
- * NULL when the alias does not exist (a term that needs it then holds). A metric that is not there is
- * AM_EUSAGE. `why` gets the first term that does not hold, with both values. */
+/* Does it hold? own: {metric: value} of this run; alias_metrics(ctx, alias) gives those of an
+ * alias, or NULL when the alias does not exist (a term that needs it then holds). A metric that is
+ * not there is AM_EUSAGE. `why` gets the first term that does not hold, with both values. */
 enum am_rc am_condition_holds(const struct am_condition *c, const struct am_node *own,
-                              const struct am_node *(*alias_metrics)(void *ctx, struct am_str alias),
+                              const struct am_node *(*alias_metrics)(void *ctx,
+                                                                     struct am_str alias),
                               void *ctx, bool *holds, char *why, size_t why_cap,
                               struct am_err *err) AM_MUST_CHECK;
 bool am_condition_needs_alias(const struct am_condition *c);

@@ -52,7 +52,8 @@ static enum am_rc append_batch(const struct am_prepared *p, const struct am_batc
     size_t width = am_features_width(f->features);
     struct am_batch in = {b->n_rows, b->n_columns - 1, b->columns, b->first_row};
     AM_TRY(block_grow(s, b->n_rows, width, err));
-    AM_TRY(am_target_encode(p->target, &b->columns[b->n_columns - 1], b->n_rows, b->first_row, s->t, err));
+    AM_TRY(am_target_encode(p->target, &b->columns[b->n_columns - 1], b->n_rows, b->first_row, s->t,
+                            err));
     for (size_t i = 0; i < b->n_rows; i++)
         s->y[i] = (float)s->t[i];
     if (training)
@@ -62,8 +63,9 @@ static enum am_rc append_batch(const struct am_prepared *p, const struct am_batc
     return am_matrix_append(m, b->n_rows, s->x, s->y, NULL, err);
 }
 
-enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view, const struct am_fitted *f,
-                        bool training, size_t memory_bytes, struct am_rows *out, struct am_err *err)
+enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view,
+                        const struct am_fitted *f, bool training, size_t memory_bytes,
+                        struct am_rows *out, struct am_err *err)
 {
     struct am_matrix_options o = {.memory_bytes = memory_bytes,
                                   .temp_dir = am_registry_scratch(p->pl->registry),
@@ -108,16 +110,16 @@ enum am_rc am_training_rows(struct am_training *t, struct am_err *err)
     enum am_rc rc = am_fit_features(p, &view, &t->fitted, err);
     view.ops->free(view.impl);
     for (unsigned part = AM_ROW_TRAIN; part <= AM_ROW_TEST && rc == AM_OK; part++) {
-        /* a quarter of the memory for the training rows, a sixteenth for each of the others; the table
-         * engine has half, the cached table an eighth */
+        /* a quarter of the memory for the training rows, a sixteenth for each of the others; the
+         * table engine has half, the cached table an eighth */
         size_t memory = (size_t)(p->pl->memory_limit_bytes / (part == AM_ROW_TRAIN ? 4 : 16));
         if (p->counts.n[part] == 0)
             continue;
         rc = am_rows_view(&p->table, p->parts, p->n_rows, AM_PART_BIT(part), &view, err);
         if (rc != AM_OK)
             break;
-        rc = am_make_rows(p, &view, &t->fitted, part == AM_ROW_TRAIN, memory ? memory : 1, &t->rows[part],
-                          err);
+        rc = am_make_rows(p, &view, &t->fitted, part == AM_ROW_TRAIN, memory ? memory : 1,
+                          &t->rows[part], err);
         view.ops->free(view.impl);
     }
     return rc;
@@ -144,7 +146,8 @@ static enum am_rc class_weights(const struct am_training *t, double **out, struc
     for (size_t i = 0; i < w->map.n; i++) {
         size_t k = am_target_find(t->p.target, w->map.pairs[i].key);
         if (k == SIZE_MAX) {
-            am_fail(err, AM_EUSAGE, "train.class_weights names \"%.*s\", which is no class of the target",
+            am_fail(err, AM_EUSAGE,
+                    "train.class_weights names \"%.*s\", which is no class of the target",
                     AM_FMT(w->map.pairs[i].key));
             am_hint(err, "Its first class is \"%.*s\".", AM_FMT(am_target_class(t->p.target, 0)));
             return AM_EUSAGE;
@@ -155,20 +158,22 @@ static enum am_rc class_weights(const struct am_training *t, double **out, struc
     return AM_OK;
 }
 
-enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *out, struct am_err *err)
+enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *out,
+                            struct am_err *err)
 {
     double *weights;
     AM_TRY(class_weights(t, &weights, err));
-    *out = (struct am_learn_task){.task = am_target_task(t->p.target),
-                                  .n_classes = am_target_n_classes(t->p.target),
-                                  .n_features = t->fitted.features ? am_features_width(t->fitted.features) : 1,
-                                  .train = t->rows[AM_ROW_TRAIN].data,
-                                  .validation = t->rows[AM_ROW_VALIDATION].data,
-                                  .model = am_node_get(t->p.recipe.resolved, "model"),
-                                  .train_spec = am_node_get(t->p.recipe.resolved, "train"),
-                                  .class_weights = weights,
-                                  .seed = t->seed,
-                                  .pool = t->p.pl->pool};
+    *out = (struct am_learn_task){
+        .task = am_target_task(t->p.target),
+        .n_classes = am_target_n_classes(t->p.target),
+        .n_features = t->fitted.features ? am_features_width(t->fitted.features) : 1,
+        .train = t->rows[AM_ROW_TRAIN].data,
+        .validation = t->rows[AM_ROW_VALIDATION].data,
+        .model = am_node_get(t->p.recipe.resolved, "model"),
+        .train_spec = am_node_get(t->p.recipe.resolved, "train"),
+        .class_weights = weights,
+        .seed = t->seed,
+        .pool = t->p.pl->pool};
     return AM_OK;
 }
 
@@ -176,7 +181,8 @@ static enum am_rc check_metrics(struct am_training *t, struct am_err *err)
 {
     const struct am_node *list = am_node_path(t->p.recipe.resolved, "evaluate.metrics");
     const struct am_node *composite = am_node_path(t->p.recipe.resolved, "evaluate.composite");
-    struct am_str chosen = am_node_str(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), "maximize", "");
+    struct am_str chosen =
+        am_node_str(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), "maximize", "");
     enum am_task task = am_target_task(t->p.target);
     const char *const *defaults = am_metrics_default(task);
     size_t n = 0;
@@ -237,13 +243,15 @@ static enum am_rc on_epoch(void *ctx, const struct am_train_epoch *e, struct am_
 {
     struct am_training *t = ctx;
     struct am_arena *a = t->p.arena;
-    struct am_metric_point points[3] = {{"train.loss", (int64_t)e->epoch, e->train_loss},
-                                        {"train.learning_rate", (int64_t)e->epoch, e->learning_rate},
-                                        {"validation.loss", (int64_t)e->epoch, e->validation_loss}};
+    struct am_metric_point points[3] = {
+        {"train.loss", (int64_t)e->epoch, e->train_loss},
+        {"train.learning_rate", (int64_t)e->epoch, e->learning_rate},
+        {"validation.loss", (int64_t)e->epoch, e->validation_loss}};
     am_node_push(a, am_node_get(t->history, "epoch"), am_new_i64(a, (int64_t)e->epoch));
     am_node_push(a, am_node_get(t->history, "train_loss"), am_new_f64(a, e->train_loss));
     if (!isnan(e->validation_loss))
-        am_node_push(a, am_node_get(t->history, "validation_loss"), am_new_f64(a, e->validation_loss));
+        am_node_push(a, am_node_get(t->history, "validation_loss"),
+                     am_new_f64(a, e->validation_loss));
     AM_TRY(am_arena_check(a, err));
     return t->run ? am_run_metrics(t->run, points, isnan(e->validation_loss) ? 2 : 3, err) : AM_OK;
 }
@@ -254,7 +262,8 @@ static enum am_rc save_checkpoint(void *ctx, const void *bytes, size_t n, struct
     const struct am_node *epochs = am_node_get(t->history, "epoch");
     bool ours = am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "checkpoint_every", 0) == 0;
     uint64_t now = am_mono_ns();
-    if (ours && !am_progress_canceled(t->p.pl->progress) && now - t->checkpointed_ns < CHECKPOINT_EVERY_NS)
+    if (ours && !am_progress_canceled(t->p.pl->progress) &&
+        now - t->checkpointed_ns < CHECKPOINT_EVERY_NS)
         return AM_OK;
     t->checkpointed_ns = now;
     return am_run_checkpoint(t->run, epochs ? (int64_t)epochs->list.n : 0, bytes, n, 2, err);
@@ -266,7 +275,8 @@ static enum am_rc load_checkpoint(void *ctx, struct am_buf *out, struct am_err *
     int64_t step;
     if (!t->resumed)
         return AM_OK;
-    enum am_rc rc = am_registry_checkpoint_read(t->p.pl->registry, am_run_id(t->run), &step, out, err);
+    enum am_rc rc =
+        am_registry_checkpoint_read(t->p.pl->registry, am_run_id(t->run), &step, out, err);
     if (rc == AM_ENOTFOUND) { /* interrupted before the first one: from the start */
         am_buf_reset(out);
         return AM_OK;
@@ -290,10 +300,12 @@ enum am_rc am_training_learn(struct am_training *t, struct am_err *err)
     t->history = t->resumed_history ? t->resumed_history : am_training_history(t);
     AM_TRY(am_arena_check(a, err));
     AM_TRY(am_training_task(t, &task, err));
-    task.hooks = (struct am_train_hooks){.ctx = t, .on_epoch = on_epoch, .progress = t->p.pl->progress};
+    task.hooks =
+        (struct am_train_hooks){.ctx = t, .on_epoch = on_epoch, .progress = t->p.pl->progress};
     if (t->run) {
         struct am_node *spec = am_node_copy(a, task.train_spec);
-        if (am_node_i64(spec, "checkpoint_every", 0) == 0) /* every epoch is offered, save_checkpoint chooses */
+        if (am_node_i64(spec, "checkpoint_every", 0) ==
+            0) /* every epoch is offered, save_checkpoint chooses */
             am_node_set(a, spec, "checkpoint_every", am_new_i64(a, 1));
         AM_TRY(am_arena_check(a, err));
         task.train_spec = spec;

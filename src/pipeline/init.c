@@ -1,4 +1,5 @@
-/* Looking before training: the starter recipe, the profile of a source, and the plan of a recipe. */
+/* Looking before training: the starter recipe, the profile of a source, and the plan of a recipe.
+ */
 #include <stdio.h>
 
 #include "nn/train_plan.h"
@@ -6,22 +7,23 @@
 
 /* ---- profile ---- */
 
-static enum am_rc inspect(struct am_pipeline *pl, struct am_arena *a, const char *source, const char *target,
-                          struct am_dataset_info *info, struct am_err *err)
+static enum am_rc inspect(struct am_pipeline *pl, struct am_arena *a, const char *source,
+                          const char *target, struct am_dataset_info *info, struct am_err *err)
 {
     struct am_tables *tables;
     struct am_str spec = am_str(source);
-    struct am_import_options o = {.source = {.specs = &spec, .n_specs = 1,
-                                             .temp_dir = am_registry_scratch(pl->registry)},
-                                  .target = {NULL, 0},
-                                  .progress = pl->progress};
+    struct am_import_options o = {
+        .source = {.specs = &spec, .n_specs = 1, .temp_dir = am_registry_scratch(pl->registry)},
+        .target = {NULL, 0},
+        .progress = pl->progress};
     AM_TRY(pl->tables(pl->tables_ctx, &tables, err));
     if (target)
         o.target = am_str(target);
     memset(info, 0, sizeof *info);
     AM_TRY(am_dataset_inspect(tables, a, &o, info, err));
     size_t k;
-    return target ? am_target_column(am_schema_of(&info->schema, a), am_str(target), &k, err) : AM_OK;
+    return target ? am_target_column(am_schema_of(&info->schema, a), am_str(target), &k, err)
+                  : AM_OK;
 }
 
 static struct am_node *column_of(const struct am_node *profile, struct am_str name)
@@ -74,8 +76,9 @@ static void put_list(struct am_buf *b, const struct am_node *list)
     am_node_to_json(list, AM_JSON_COMPACT, b);
 }
 
-static struct am_str starter(struct am_arena *a, const char *source, const char *target, const char *name,
-                             enum am_task task, const struct am_dataset_info *info)
+static struct am_str starter(struct am_arena *a, const char *source, const char *target,
+                             const char *name, enum am_task task,
+                             const struct am_dataset_info *info)
 {
     struct am_node *ids = am_new_list(a), *drop = am_new_list(a);
     struct am_buf b;
@@ -142,10 +145,12 @@ enum am_rc am_pipeline_init(struct am_pipeline *pl, struct am_arena *a, const ch
     name[n] = 0;
     enum am_task task = guess_task(&info, target);
     *out = am_new_map(a);
-    am_node_set(a, *out, "recipe", am_new_str(a, starter(a, source, target, n ? name : "model", task, &info)));
-    am_node_set(a, *out, "task", am_new_cstr(a, task == AM_TASK_REGRESSION ? "regression"
-                                                : task == AM_TASK_BINARY   ? "binary"
-                                                                           : "multiclass"));
+    am_node_set(a, *out, "recipe",
+                am_new_str(a, starter(a, source, target, n ? name : "model", task, &info)));
+    am_node_set(a, *out, "task",
+                am_new_cstr(a, task == AM_TASK_REGRESSION ? "regression"
+                               : task == AM_TASK_BINARY   ? "binary"
+                                                          : "multiclass"));
     am_node_set(a, *out, "target", am_new_cstr(a, target));
     am_node_set(a, *out, "name", am_new_cstr(a, n ? name : "model"));
     am_node_set(a, *out, "columns", am_node_get(info.report, "columns"));
@@ -171,19 +176,22 @@ static enum am_rc plan_model(struct am_training *t, struct am_node *out, struct 
     struct am_graph *g = NULL;
     struct am_params *params = NULL;
     struct am_plan *plan = NULL;
-    size_t bucket = (size_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "batch_size", 32);
+    size_t bucket =
+        (size_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "batch_size", 32);
     struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = bucket};
     enum am_rc rc;
     AM_TRY(am_training_task(t, &task, err));
     AM_GO(rc, am_learner_graph(&task, &g, err));
     AM_GO(rc, am_params_new(g, &params, err));
     AM_GO(rc, am_plan_build(g, params, &o, &plan, err));
-    uint64_t rows = t->p.counts.n[AM_ROW_TRAIN] * (am_features_width(t->fitted.features) + 1) * sizeof(float);
+    uint64_t rows =
+        t->p.counts.n[AM_ROW_TRAIN] * (am_features_width(t->fitted.features) + 1) * sizeof(float);
     uint64_t kept = rows < t->p.pl->memory_limit_bytes / 4 ? rows : t->p.pl->memory_limit_bytes / 4;
     am_node_set(a, out, "parameters", am_new_i64(a, (int64_t)params->n_values));
     am_node_set(a, out, "layers", layers(a, plan));
-    am_node_set(a, out, "memory_bytes",
-                am_new_i64(a, (int64_t)(kept + am_plan_peak_bytes(plan) + 4 * am_params_bytes(params))));
+    am_node_set(
+        a, out, "memory_bytes",
+        am_new_i64(a, (int64_t)(kept + am_plan_peak_bytes(plan) + 4 * am_params_bytes(params))));
     am_node_set(a, out, "flops_per_row", am_new_f64(a, am_plan_flops(plan, 1)));
 out:
     am_plan_put(plan);
@@ -192,8 +200,9 @@ out:
     return rc;
 }
 
-enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a, const struct am_recipe_source *src,
-                            struct am_node **out, struct am_err *err)
+enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
+                            const struct am_recipe_source *src, struct am_node **out,
+                            struct am_err *err)
 {
     static const char *const parts[] = {"train", "validation", "test", "dropped"};
     struct am_training *t = am_arena_zalloc(a, sizeof *t);
@@ -207,7 +216,8 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a, const st
     t->seed = (uint64_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "seed", 42);
     AM_GO(rc, am_prepare_rows(&t->p, err));
     AM_GO(rc, am_training_check(t, err));
-    AM_GO(rc, am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(AM_ROW_TRAIN), &view, err));
+    AM_GO(rc, am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(AM_ROW_TRAIN), &view,
+                           err));
     AM_GO(rc, am_fit_features(&t->p, &view, &t->fitted, err));
     *out = am_new_map(a);
     am_node_to_yaml(t->p.recipe.resolved, &yaml);
@@ -215,9 +225,10 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a, const st
     am_node_set(a, *out, "recipe", t->p.recipe.resolved);
     am_node_set(a, *out, "yaml", am_new_str(a, am_buf_view(&yaml)));
     am_node_set(a, *out, "dataset", am_new_str(a, t->p.dataset));
-    am_node_set(a, *out, "task", am_new_cstr(a, am_target_task(t->p.target) == AM_TASK_REGRESSION ? "regression"
-                                                : am_target_task(t->p.target) == AM_TASK_BINARY   ? "binary"
-                                                                                                  : "multiclass"));
+    am_node_set(a, *out, "task",
+                am_new_cstr(a, am_target_task(t->p.target) == AM_TASK_REGRESSION ? "regression"
+                               : am_target_task(t->p.target) == AM_TASK_BINARY   ? "binary"
+                                                                                 : "multiclass"));
     am_node_set(a, *out, "task_why", am_new_str(a, t->p.task_why));
     for (size_t i = 0; i < 4; i++)
         am_node_set(a, split, parts[i], am_new_i64(a, (int64_t)t->p.counts.n[i]));

@@ -21,7 +21,8 @@ static enum am_rc measure_part(struct am_training *t, const struct am_scored *s,
     return AM_OK;
 }
 
-static enum am_rc baseline(struct am_training *t, const struct am_train_data *on, struct am_err *err)
+static enum am_rc baseline(struct am_training *t, const struct am_train_data *on,
+                           struct am_err *err)
 {
     struct am_arena *a = t->p.arena;
     struct am_learn_task task;
@@ -47,7 +48,8 @@ static enum am_rc baseline(struct am_training *t, const struct am_train_data *on
 static enum am_rc choose_threshold(struct am_training *t, const struct am_scored *validation,
                                    struct am_err *err)
 {
-    struct am_str metric = am_node_str(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), "maximize", "");
+    struct am_str metric =
+        am_node_str(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), "maximize", "");
     double value;
     if (metric.len == 0 || validation->in.n_rows == 0)
         return AM_OK;
@@ -64,8 +66,8 @@ static struct am_node *class_names(const struct am_training *t)
     return list;
 }
 
-static enum am_rc confusion_node(struct am_training *t, const struct am_scored *s, struct am_node **out,
-                                 struct am_err *err)
+static enum am_rc confusion_node(struct am_training *t, const struct am_scored *s,
+                                 struct am_node **out, struct am_err *err)
 {
     size_t c = s->in.n_classes;
     struct am_arena *a = t->p.arena;
@@ -84,7 +86,9 @@ static enum am_rc confusion_node(struct am_training *t, const struct am_scored *
 
 static const char *task_name(enum am_task task)
 {
-    return task == AM_TASK_REGRESSION ? "regression" : task == AM_TASK_BINARY ? "binary" : "multiclass";
+    return task == AM_TASK_REGRESSION ? "regression"
+           : task == AM_TASK_BINARY   ? "binary"
+                                      : "multiclass";
 }
 
 /* What was used: columns, types and reasons. */
@@ -143,16 +147,16 @@ static struct am_str main_metric(const struct am_training *t)
 
 #define IMPORTANCE_ROWS 2000
 
-static enum am_rc importance(struct am_training *t, const struct am_train_data *on, struct am_node *r,
-                             struct am_err *err)
+static enum am_rc importance(struct am_training *t, const struct am_train_data *on,
+                             struct am_node *r, struct am_err *err)
 {
     struct am_node *list;
     bool wanted = am_node_bool(am_node_get(t->p.recipe.resolved, "evaluate"), "importance", true);
     if (!wanted)
         return AM_OK;
     AM_TRY(am_score_importance(&t->learned, t->fitted.features, am_target_task(t->p.target),
-                               am_target_n_classes(t->p.target), on, main_metric(t), t->threshold, t->seed,
-                               IMPORTANCE_ROWS, t->p.pl->pool, t->p.arena, &list, err));
+                               am_target_n_classes(t->p.target), on, main_metric(t), t->threshold,
+                               t->seed, IMPORTANCE_ROWS, t->p.pl->pool, t->p.arena, &list, err));
     am_node_set(t->p.arena, r, "importance", list);
     am_node_set(t->p.arena, r, "importance_metric", am_new_str(t->p.arena, main_metric(t)));
     return AM_OK;
@@ -168,7 +172,8 @@ static enum am_rc advise(struct am_training *t, struct am_node *r, struct am_err
 {
     struct am_arena *a = t->p.arena;
     struct am_str name = main_metric(t);
-    const struct am_node *imp = am_node_get(r, "importance"), *band = am_node_get_str(t->intervals, name);
+    const struct am_node *imp = am_node_get(r, "importance"),
+                         *band = am_node_get_str(t->intervals, name);
     size_t c = am_target_n_classes(t->p.target);
     uint64_t *rows = am_arena_array(a, c + 1, sizeof *rows);
     const char **names = am_arena_array(a, c + 1, sizeof *names);
@@ -205,7 +210,8 @@ static enum am_rc advise(struct am_training *t, struct am_node *r, struct am_err
 
 #define CURVE_POINTS 200
 
-static enum am_rc plots(struct am_training *t, const struct am_scored *s, struct am_node *r, struct am_err *err)
+static enum am_rc plots(struct am_training *t, const struct am_scored *s, struct am_node *r,
+                        struct am_err *err)
 {
     struct am_arena *a = t->p.arena;
     struct am_node *c;
@@ -261,8 +267,11 @@ enum am_rc am_training_measure(struct am_training *t, struct am_err *err)
     size_t c = am_target_n_classes(t->p.target);
     struct am_scored s[3] = {{{0}, NULL, NULL}};
     struct am_bootstrap_options boot = {
-        .seed = t->seed, .level = 0.95, .pool = t->p.pl->pool,
-        .n_resamples = (size_t)am_node_i64(am_node_get(t->p.recipe.resolved, "evaluate"), "bootstrap", 1000)};
+        .seed = t->seed,
+        .level = 0.95,
+        .pool = t->p.pl->pool,
+        .n_resamples =
+            (size_t)am_node_i64(am_node_get(t->p.recipe.resolved, "evaluate"), "bootstrap", 1000)};
     enum am_rc rc = AM_OK;
     am_progress_begin(t->p.pl->progress, "evaluate", 1);
     t->metrics = am_new_map(t->p.arena);
@@ -273,9 +282,12 @@ enum am_rc am_training_measure(struct am_training *t, struct am_err *err)
         s[i].in.threshold = t->threshold;
         AM_GO(rc, measure_part(t, &s[i], part_names[i], err));
     }
-    size_t held = s[AM_ROW_TEST].in.n_rows ? AM_ROW_TEST : s[AM_ROW_VALIDATION].in.n_rows ? AM_ROW_VALIDATION : 0;
+    size_t held = s[AM_ROW_TEST].in.n_rows         ? AM_ROW_TEST
+                  : s[AM_ROW_VALIDATION].in.n_rows ? AM_ROW_VALIDATION
+                                                   : 0;
     AM_GO(rc, baseline(t, t->rows[held].data, err));
-    AM_GO(rc, am_bootstrap(&s[held].in, t->metric_names, t->n_metrics, &boot, t->p.arena, &t->intervals, err));
+    AM_GO(rc, am_bootstrap(&s[held].in, t->metric_names, t->n_metrics, &boot, t->p.arena,
+                           &t->intervals, err));
     rc = build_report(t, &s[held], t->rows[held].data, err);
 out:
     for (size_t i = 0; i < 3; i++)
@@ -293,8 +305,8 @@ static const struct am_node *without_stopping(struct am_training *t, const struc
     return copy;
 }
 
-static enum am_rc one_fold(struct am_training *t, const uint16_t *fold, unsigned k, struct am_node **out,
-                           struct am_err *err)
+static enum am_rc one_fold(struct am_training *t, const uint16_t *fold, unsigned k,
+                           struct am_node **out, struct am_err *err)
 {
     struct am_table in = {NULL, NULL}, outside = {NULL, NULL};
     struct am_fitted f = {NULL, NULL};
@@ -340,7 +352,8 @@ static struct am_node *mean_and_deviation(struct am_training *t, const struct am
         double sum = 0, square = 0, n = 0;
         for (size_t k = 0; k < folds->list.n; k++) {
             double v;
-            if (!am_node_as_f64(am_node_get_str(folds->list.items[k], t->metric_names[m]), &v) || isnan(v))
+            if (!am_node_as_f64(am_node_get_str(folds->list.items[k], t->metric_names[m]), &v) ||
+                isnan(v))
                 continue;
             sum += v;
             square += v * v;
@@ -348,7 +361,8 @@ static struct am_node *mean_and_deviation(struct am_training *t, const struct am
         }
         double mean = n > 0 ? sum / n : NAN;
         am_node_set(a, one, "mean", am_new_f64(a, mean));
-        am_node_set(a, one, "deviation", am_new_f64(a, n > 0 ? sqrt(fmax(0, square / n - mean * mean)) : NAN));
+        am_node_set(a, one, "deviation",
+                    am_new_f64(a, n > 0 ? sqrt(fmax(0, square / n - mean * mean)) : NAN));
         am_node_set_str(a, out, t->metric_names[m], one);
     }
     return out;
@@ -359,7 +373,8 @@ enum am_rc am_training_folds(struct am_training *t, struct am_err *err)
     int64_t k = am_node_i64(am_node_get(t->p.recipe.resolved, "evaluate"), "folds", 0);
     struct am_split_spec spec = t->p.split;
     struct am_node *list = am_new_list(t->p.arena), *one;
-    unsigned all = AM_PART_BIT(AM_ROW_TRAIN) | AM_PART_BIT(AM_ROW_VALIDATION) | AM_PART_BIT(AM_ROW_TEST);
+    unsigned all =
+        AM_PART_BIT(AM_ROW_TRAIN) | AM_PART_BIT(AM_ROW_VALIDATION) | AM_PART_BIT(AM_ROW_TEST);
     enum am_rc rc;
     if (k < 2)
         return AM_OK;
@@ -368,7 +383,8 @@ enum am_rc am_training_folds(struct am_training *t, struct am_err *err)
         return am_fail_nomem(err, t->p.n_rows * sizeof *fold);
     if (spec.by == AM_SPLIT_HASH)
         spec.by = AM_SPLIT_RANDOM;
-    AM_GO(rc, am_split_folds(&t->p.raw, &spec, (unsigned)k, t->p.parts, all, fold, t->p.n_rows, err));
+    AM_GO(rc,
+          am_split_folds(&t->p.raw, &spec, (unsigned)k, t->p.parts, all, fold, t->p.n_rows, err));
     for (unsigned i = (unsigned)k; i-- > (spec.by == AM_SPLIT_TIME ? 1u : 0u);) {
         for (uint64_t row = 0; spec.by == AM_SPLIT_TIME && row < t->p.n_rows; row++)
             if (fold[row] > i)

@@ -1,8 +1,8 @@
 /* The steps of a recipe: look at data, plan, train, resume, evaluate, predict, verify.
  *
- * Each step takes what platform/ wired (registry, tables, pool) and answers a tree in the caller's arena,
- * in the shapes that platform.h documents. Steps hold no state between calls; one step at a time on one
- * struct am_pipeline. Not here: names of drivers, printing, HTTP. */
+ * Each step takes what platform/ wired (registry, tables, pool) and answers a tree in the caller's
+ * arena, in the shapes that platform.h documents. Steps hold no state between calls; one step at a
+ * time on one struct am_pipeline. Not here: names of drivers, printing, HTTP. */
 #ifndef AM_PIPELINE_PIPELINE_H
 #define AM_PIPELINE_PIPELINE_H
 
@@ -33,14 +33,17 @@ struct am_recipe_source {
 };
 
 enum am_rc am_pipeline_init(struct am_pipeline *p, struct am_arena *a, const char *source,
-                            const char *target, struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+                            const char *target, struct am_node **out,
+                            struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_pipeline_profile(struct am_pipeline *p, struct am_arena *a, const char *source,
                                const char *target, struct am_node **out,
                                struct am_err *err) AM_MUST_CHECK;
-enum am_rc am_pipeline_plan(struct am_pipeline *p, struct am_arena *a, const struct am_recipe_source *r,
-                            struct am_node **out, struct am_err *err) AM_MUST_CHECK;
-enum am_rc am_pipeline_train(struct am_pipeline *p, struct am_arena *a, const struct am_recipe_source *r,
-                             struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_pipeline_plan(struct am_pipeline *p, struct am_arena *a,
+                            const struct am_recipe_source *r, struct am_node **out,
+                            struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_pipeline_train(struct am_pipeline *p, struct am_arena *a,
+                             const struct am_recipe_source *r, struct am_node **out,
+                             struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_pipeline_resume(struct am_pipeline *p, struct am_arena *a, const char *run,
                               struct am_node **out, struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_pipeline_evaluate(struct am_pipeline *p, struct am_arena *a, const char *model,

@@ -1,6 +1,6 @@
-/* The phases of prepare.h: dataset, rows, features. Every statistic that enters a model comes from the
- * training rows, in dataset order; classes of the target from all kept rows, so that a test row never
- * holds a label without a name. One thread. */
+/* The phases of prepare.h: dataset, rows, features. Every statistic that enters a model comes from
+ * the training rows, in dataset order; classes of the target from all kept rows, so that a test row
+ * never holds a label without a name. One thread. */
 #include "pipeline/prepare.h"
 
 #include <stdio.h>
@@ -8,14 +8,14 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/limits.h"
-#include "data/cache.h"
 #include "base/log.h"
+#include "data/cache.h"
 #include "registry/registry.h"
 
 /* ---- dataset ---- */
 
-static enum am_rc texts_of(struct am_arena *a, const struct am_node *n, struct am_str **out, size_t *n_out,
-                           struct am_err *err)
+static enum am_rc texts_of(struct am_arena *a, const struct am_node *n, struct am_str **out,
+                           size_t *n_out, struct am_err *err)
 {
     struct am_str s;
     *out = NULL;
@@ -105,7 +105,8 @@ static struct am_node *merged_types(struct am_prepared *p, const struct am_node 
 {
     struct am_node *out = am_new_map(p->arena);
     const struct am_node *types = am_node_get(data, "types");
-    const struct am_node *features = p->recipe.resolved ? am_node_get(p->recipe.resolved, "features") : NULL;
+    const struct am_node *features =
+        p->recipe.resolved ? am_node_get(p->recipe.resolved, "features") : NULL;
     for (size_t i = 0; types && i < types->map.n; i++)
         am_node_set_str(p->arena, out, types->map.pairs[i].key, types->map.pairs[i].value);
     for (size_t i = 0; features && features->kind == AM_NODE_MAP && i < features->map.n; i++) {
@@ -116,10 +117,14 @@ static struct am_node *merged_types(struct am_prepared *p, const struct am_node 
     return out;
 }
 
-static char first_char(struct am_str s) { return s.len ? s.ptr[0] : 0; }
+static char first_char(struct am_str s)
+{
+    return s.len ? s.ptr[0] : 0;
+}
 
-static enum am_rc source_options(struct am_prepared *p, const struct am_node *data, const char *base_dir,
-                                 struct am_source_options *o, struct am_err *err)
+static enum am_rc source_options(struct am_prepared *p, const struct am_node *data,
+                                 const char *base_dir, struct am_source_options *o,
+                                 struct am_err *err)
 {
     const struct am_node *csv = am_node_get(data, "csv");
     struct am_str *specs, *nulls;
@@ -162,19 +167,21 @@ static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struc
                                 .files = files,
                                 .n_files = 3};
     AM_TRY(am_arena_check(p->arena, err));
-    p->fresh = am_registry_dataset_get(p->pl->registry, p->arena, info->hash.ptr, &out, NULL) == AM_ENOTFOUND;
+    p->fresh = am_registry_dataset_get(p->pl->registry, p->arena, info->hash.ptr, &out, NULL) ==
+               AM_ENOTFOUND;
     AM_TRY(am_registry_dataset_add(p->pl->registry, p->arena, &d, &out, err));
     p->hash = am_arena_str(p->arena, info->hash);
     return open_registered(p, p->hash.ptr, err);
 }
 
-static enum am_rc import_source(struct am_prepared *p, const struct am_node *data, struct am_str target,
-                                const char *base_dir, struct am_err *err)
+static enum am_rc import_source(struct am_prepared *p, const struct am_node *data,
+                                struct am_str target, const char *base_dir, struct am_err *err)
 {
     struct am_import_options o = {.target = target, .progress = p->pl->progress};
     struct am_dataset_info info = {0};
     char dir[4096];
-    if (snprintf(dir, sizeof dir, "%s/import", am_registry_scratch(p->pl->registry)) >= (int)sizeof dir)
+    if (snprintf(dir, sizeof dir, "%s/import", am_registry_scratch(p->pl->registry)) >=
+        (int)sizeof dir)
         return am_fail(err, AM_ELIMIT, "the workspace's path is too long");
     if (target.len == 0)
         o.target = (struct am_str){NULL, 0};
@@ -188,13 +195,15 @@ static enum am_rc import_source(struct am_prepared *p, const struct am_node *dat
         p->import_report = info.report;
         rc = register_dataset(p, dir, o.source.specs[0], &info, err);
     }
-    if (am_fs_exists(dir) && am_fs_remove_tree(dir, rc == AM_OK ? err : NULL) != AM_OK && rc == AM_OK)
+    if (am_fs_exists(dir) && am_fs_remove_tree(dir, rc == AM_OK ? err : NULL) != AM_OK &&
+        rc == AM_OK)
         rc = AM_EIO;
     return rc;
 }
 
-enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data, struct am_str target,
-                              const char *base_dir, const char *dataset_hash, struct am_err *err)
+enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data,
+                              struct am_str target, const char *base_dir, const char *dataset_hash,
+                              struct am_err *err)
 {
     struct am_str spec;
     AM_TRY(p->pl->tables(p->pl->tables_ctx, &p->tables, err));
@@ -206,8 +215,10 @@ enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data,
         AM_TRY(am_arena_check(p->arena, err));
         enum am_rc rc = open_registered(p, ref.ptr, err);
         if (rc == AM_ENOTFOUND)
-            am_hint(err, "\"%s\" is neither a file here nor a dataset; `aimass datasets` lists datasets.",
-                    ref.ptr);
+            am_hint(
+                err,
+                "\"%s\" is neither a file here nor a dataset; `aimass datasets` lists datasets.",
+                ref.ptr);
         if (rc != AM_OK)
             return rc;
     } else {
@@ -216,7 +227,8 @@ enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data,
     p->schema = am_schema_of(&p->dataset_schema, p->arena);
     AM_TRY(am_arena_check(p->arena, err));
     p->n_rows = p->dataset_schema.n_rows;
-    bool cached; /* every phase reads the rows again: from memory where they fit into an eighth of it */
+    bool cached; /* every phase reads the rows again: from memory where they fit into an eighth of
+                    it */
     AM_TRY(am_dataset_open(p->tables, &p->files, &p->raw, err));
     return am_table_cache(&p->raw, p->pl->memory_limit_bytes / 8, &cached, err);
 }
@@ -346,15 +358,17 @@ static enum am_rc make_split(struct am_prepared *p, struct am_err *err)
                                                                    : AM_TARGET_AUTO;
     AM_TRY(fit_target(p, &p->raw, KEPT, want, 0, &p->target, err));
     bool classes = am_target_task(p->target) != AM_TASK_REGRESSION;
-    AM_TRY(am_split_spec_from_node(am_node_get(data, "split"), p->schema->columns[p->target_column].name,
-                                   classes, p->arena, &p->split, err));
+    AM_TRY(am_split_spec_from_node(am_node_get(data, "split"),
+                                   p->schema->columns[p->target_column].name, classes, p->arena,
+                                   &p->split, err));
     p->split.ignore = p->ids;
     p->split.n_ignore = p->n_ids;
     AM_TRY(am_split_make(&p->raw, &p->split, p->parts, p->n_rows, &p->counts, err));
     if (!classes) { /* mean and deviation of the training rows only */
         am_target_free(p->target);
         p->target = NULL;
-        AM_TRY(fit_target(p, &p->raw, AM_PART_BIT(AM_ROW_TRAIN), AM_TARGET_REGRESSION, 0, &p->target, err));
+        AM_TRY(fit_target(p, &p->raw, AM_PART_BIT(AM_ROW_TRAIN), AM_TARGET_REGRESSION, 0,
+                          &p->target, err));
     }
     return AM_OK;
 }
@@ -367,23 +381,26 @@ enum am_rc am_prepare_rows(struct am_prepared *p, struct am_err *err)
     if (!p->parts)
         return am_fail_nomem(err, p->n_rows);
     AM_TRY(am_sample_from_node(am_node_get(data, "sample"), p->parts, p->n_rows, err));
-    AM_TRY(am_clean_new(am_node_get(data, "clean"), p->schema, target, p->ids, p->n_ids, &p->clean, err));
+    AM_TRY(am_clean_new(am_node_get(data, "clean"), p->schema, target, p->ids, p->n_ids, &p->clean,
+                        err));
     AM_TRY(am_clean_rows(p->clean, p->tables, &p->files, &p->raw, p->parts, p->n_rows, err));
     AM_TRY(make_split(p, err));
     AM_TRY(am_clean_fit(p->clean, &p->raw, p->parts, p->n_rows, err));
     am_split_count(p->parts, p->n_rows, &p->counts);
     AM_TRY(am_clean_view(p->clean, &p->raw, &p->table, err));
-    return am_features_select(am_node_get(p->recipe.resolved, "features"), p->schema, target, p->ids,
-                              p->n_ids, p->arena, &p->columns, &p->n_columns, err);
+    return am_features_select(am_node_get(p->recipe.resolved, "features"), p->schema, target,
+                              p->ids, p->n_ids, p->arena, &p->columns, &p->n_columns, err);
 }
 
-/* A dataset that no run came to use goes again, so that a refused recipe and a plan leave no trace. */
+/* A dataset that no run came to use goes again, so that a refused recipe and a plan leave no trace.
+ */
 static void forget_dataset(struct am_prepared *p)
 {
     struct am_err err = {0};
     struct am_node *out;
     if (p->fresh && !p->keep && p->hash.ptr &&
-        am_registry_rm(p->pl->registry, p->arena, p->hash.ptr, &out, &err) != AM_OK && err.rc != AM_ECONFLICT)
+        am_registry_rm(p->pl->registry, p->arena, p->hash.ptr, &out, &err) != AM_OK &&
+        err.rc != AM_ECONFLICT)
         am_log_err(AM_LOG_WARN, "pipeline", &err);
     p->fresh = false;
 }
@@ -404,8 +421,8 @@ void am_prepared_clear(struct am_prepared *p)
 /* ---- features ---- */
 
 /* Reads y of a batch whose last column is the target into *y, grown as needed. */
-static enum am_rc encode_y(const struct am_prepared *p, const struct am_batch *b, double **y, size_t *cap,
-                           struct am_err *err)
+static enum am_rc encode_y(const struct am_prepared *p, const struct am_batch *b, double **y,
+                           size_t *cap, struct am_err *err)
 {
     if (b->n_rows > *cap) {
         double *q = am_realloc_array(*y, b->n_rows, sizeof *q);
@@ -414,22 +431,23 @@ static enum am_rc encode_y(const struct am_prepared *p, const struct am_batch *b
         *y = q;
         *cap = b->n_rows;
     }
-    return am_target_encode(p->target, &b->columns[b->n_columns - 1], b->n_rows, b->first_row, *y, err);
+    return am_target_encode(p->target, &b->columns[b->n_columns - 1], b->n_rows, b->first_row, *y,
+                            err);
 }
 
-enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t, struct am_fitted *out,
-                           struct am_err *err)
+enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t,
+                           struct am_fitted *out, struct am_err *err)
 {
     const struct am_node *spec = am_node_get(p->recipe.resolved, "features");
-    struct am_features_config c = {.spec = spec,
-                                   .schema = p->schema,
-                                   .columns = p->columns,
-                                   .n_columns = p->n_columns,
-                                   .task = am_target_task(p->target),
-                                   .n_classes = am_target_n_classes(p->target),
-                                   .seed = (uint64_t)am_node_i64(
-                                       am_node_get(p->recipe.resolved, "train"), "seed", 42),
-                                   .pool = p->pl->pool};
+    struct am_features_config c = {
+        .spec = spec,
+        .schema = p->schema,
+        .columns = p->columns,
+        .n_columns = p->n_columns,
+        .task = am_target_task(p->target),
+        .n_classes = am_target_n_classes(p->target),
+        .seed = (uint64_t)am_node_i64(am_node_get(p->recipe.resolved, "train"), "seed", 42),
+        .pool = p->pl->pool};
     struct am_table_iter *it = NULL;
     const struct am_batch *b;
     size_t *columns = am_arena_array(p->arena, p->n_columns + 1, sizeof *columns), cap = 0;

@@ -1,8 +1,8 @@
 /* From a recipe to rows that a learner can read: dataset, cleaning, split, target, features.
  *
- * The phases are apart because `plan` stops after the features, `evaluate` enters with a finished model,
- * and cross-validation fits features again per fold. A struct am_prepared owns all it points to unless a
- * field says otherwise; am_prepared_clear frees it in any state. One thread. */
+ * The phases are apart because `plan` stops after the features, `evaluate` enters with a finished
+ * model, and cross-validation fits features again per fold. A struct am_prepared owns all it points
+ * to unless a field says otherwise; am_prepared_clear frees it in any state. One thread. */
 #ifndef AM_PIPELINE_PREPARE_H
 #define AM_PIPELINE_PREPARE_H
 
@@ -28,8 +28,8 @@ struct am_prepared {
     struct am_dataset_files files;
     struct am_node *import_report; /* types and reasons */
     struct am_node *profile;
-    bool fresh;               /* this import registered the dataset */
-    bool keep;                /* somebody refers to it now: am_prepared_clear leaves it registered */
+    bool fresh;            /* this import registered the dataset */
+    bool keep;             /* somebody refers to it now: am_prepared_clear leaves it registered */
     struct am_table raw;   /* as imported */
     struct am_table table; /* cleaned; ops NULL until am_prepare_rows */
 
@@ -61,14 +61,14 @@ struct am_fitted {
     struct am_features *features;
 };
 /* t: a view whose rows are the training rows. */
-enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t, struct am_fitted *out,
-                           struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t,
+                           struct am_fitted *out, struct am_err *err) AM_MUST_CHECK;
 void am_fitted_clear(struct am_fitted *f);
 
 /* Import a source into the registry, or find the dataset of that name. Fills hash, dataset,
  * dataset_schema, files, raw, profile, import_report of p. */
-enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data, struct am_str target,
-                              const char *base_dir, const char *dataset_hash,
+enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data,
+                              struct am_str target, const char *base_dir, const char *dataset_hash,
                               struct am_err *err) AM_MUST_CHECK;
 
 #endif

@@ -1,4 +1,5 @@
-/* What becomes of a trained model: the gate, the package, the registry, the alias, the artefacts. */
+/* What becomes of a trained model: the gate, the package, the registry, the alias, the artefacts.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,7 +14,8 @@
 
 /* ---- gate ---- */
 
-enum am_rc am_training_accepted(struct am_training *t, bool *holds, char *why, size_t cap, struct am_err *err)
+enum am_rc am_training_accepted(struct am_training *t, bool *holds, char *why, size_t cap,
+                                struct am_err *err)
 {
     const struct am_node *accept = am_node_path(t->p.recipe.resolved, "evaluate.accept");
     size_t n = accept ? accept->kind == AM_NODE_LIST ? accept->list.n : 1 : 0;
@@ -60,8 +62,10 @@ static enum am_rc rival_metrics(struct am_training *t, struct am_model *m, struc
         AM_GO(rc, am_fail_nomem(err, n * per * sizeof *pred));
     for (size_t i = 0; i < n_in; i++) {
         columns[i] = am_schema_find(t->p.schema, info->inputs->columns[i].name);
-        if (columns[i] == SIZE_MAX || t->p.schema->columns[columns[i]].type != info->inputs->columns[i].type)
-            AM_GO(rc, am_fail(err, AM_EUSAGE, "the other model needs column \"%.*s\", which these rows do not have",
+        if (columns[i] == SIZE_MAX ||
+            t->p.schema->columns[columns[i]].type != info->inputs->columns[i].type)
+            AM_GO(rc, am_fail(err, AM_EUSAGE,
+                              "the other model needs column \"%.*s\", which these rows do not have",
                               AM_FMT(info->inputs->columns[i].name)));
     }
     columns[n_in] = t->p.target_column;
@@ -74,18 +78,26 @@ static enum am_rc rival_metrics(struct am_training *t, struct am_model *m, struc
             break;
         struct am_batch in = {b->n_rows, n_in, b->columns, b->first_row};
         AM_GO(rc, am_model_predict(predictor, &in, &answer, err));
-        AM_GO(rc, am_target_encode(am_model_target(m), &b->columns[n_in], b->n_rows, b->first_row, truth + at, err));
+        AM_GO(rc, am_target_encode(am_model_target(m), &b->columns[n_in], b->n_rows, b->first_row,
+                                   truth + at, err));
         for (size_t i = 0; i < b->n_rows; i++)
             for (size_t k = 0; k < per; k++)
                 pred[(at + i) * per + k] = info->task == AM_TASK_REGRESSION ? (float)answer.value[i]
-                                           : info->task == AM_TASK_BINARY   ? answer.probability[i * 2 + 1]
-                                                                            : answer.probability[i * c + k];
+                                           : info->task == AM_TASK_BINARY
+                                               ? answer.probability[i * 2 + 1]
+                                               : answer.probability[i * c + k];
         at += b->n_rows;
     }
-    struct am_eval_input in = {.task = info->task, .n_rows = at, .n_classes = c, .truth = truth, .pred = pred,
-                               .threshold = info->threshold, .scores = info->output == AM_MODEL_SCORE};
+    struct am_eval_input in = {.task = info->task,
+                               .n_rows = at,
+                               .n_classes = c,
+                               .truth = truth,
+                               .pred = pred,
+                               .threshold = info->threshold,
+                               .scores = info->output == AM_MODEL_SCORE};
     rc = am_metrics_node(&in, t->metric_names, t->n_metrics,
-                         am_node_path(t->p.recipe.resolved, "evaluate.composite"), t->p.arena, out, err);
+                         am_node_path(t->p.recipe.resolved, "evaluate.composite"), t->p.arena, out,
+                         err);
 out:
     if (view.ops) {
         view.ops->close(it);
@@ -119,7 +131,8 @@ static const struct am_node *alias_metrics(void *ctx, struct am_str alias)
 }
 
 /* *moves: does the alias move? */
-static enum am_rc alias_moves(struct am_training *t, bool *moves, char *why, size_t cap, struct am_err *err)
+static enum am_rc alias_moves(struct am_training *t, bool *moves, char *why, size_t cap,
+                              struct am_err *err)
 {
     struct am_str text = am_node_str(am_node_get(t->p.recipe.resolved, "register"), "if", "");
     struct rival r = {t, err, AM_OK};
@@ -128,7 +141,8 @@ static enum am_rc alias_moves(struct am_training *t, bool *moves, char *why, siz
     if (text.len == 0)
         return AM_OK;
     AM_TRY(am_condition_parse(text, &c, err));
-    enum am_rc rc = am_condition_holds(&c, am_training_deciding(t), alias_metrics, &r, moves, why, cap, err);
+    enum am_rc rc =
+        am_condition_holds(&c, am_training_deciding(t), alias_metrics, &r, moves, why, cap, err);
     return r.rc != AM_OK ? r.rc : rc;
 }
 
@@ -253,7 +267,8 @@ static enum am_rc final_metrics(struct am_training *t, struct am_err *err)
     return AM_OK;
 }
 
-static enum am_rc set_aliases(struct am_training *t, const char *ref, struct am_node *out, struct am_err *err)
+static enum am_rc set_aliases(struct am_training *t, const char *ref, struct am_node *out,
+                              struct am_err *err)
 {
     const struct am_node *alias = am_node_path(t->p.recipe.resolved, "register.alias");
     size_t n = alias ? alias->kind == AM_NODE_LIST ? alias->list.n : 1 : 0;
@@ -281,12 +296,15 @@ static enum am_rc set_aliases(struct am_training *t, const char *ref, struct am_
 }
 
 /* A file that a browser opens by its name; the artefact in the blobs is the one that counts. */
-static enum am_rc report_copy(struct am_training *t, int64_t version, struct am_str *path, struct am_err *err)
+static enum am_rc report_copy(struct am_training *t, int64_t version, struct am_str *path,
+                              struct am_err *err)
 {
     struct am_buf html;
-    struct am_str dir = am_arena_printf(t->p.arena, "%s/reports", am_registry_dir(t->p.pl->registry));
+    struct am_str dir =
+        am_arena_printf(t->p.arena, "%s/reports", am_registry_dir(t->p.pl->registry));
     enum am_rc rc;
-    *path = am_arena_printf(t->p.arena, "%.*s/%.*s-%lld.html", AM_FMT(dir), AM_FMT(t->p.name), (long long)version);
+    *path = am_arena_printf(t->p.arena, "%.*s/%.*s-%lld.html", AM_FMT(dir), AM_FMT(t->p.name),
+                            (long long)version);
     AM_TRY(am_arena_check(t->p.arena, err));
     AM_TRY(am_fs_mkdirs(dir.ptr, err));
     am_buf_init(&html, 1 << 26);

@@ -1,6 +1,6 @@
-/* Loads a recipe: parse, apply --set, check every key against the table, fill defaults, check the rules
- * between fields. Not here: the table (recipe_table.c), the rules (recipe_rules.c), what needs the data.
- * Everything lives in the caller's arena; one thread at a time. */
+/* Loads a recipe: parse, apply --set, check every key against the table, fill defaults, check the
+ * rules between fields. Not here: the table (recipe_table.c), the rules (recipe_rules.c), what
+ * needs the data. Everything lives in the caller's arena; one thread at a time. */
 #include "pipeline/recipe_int.h"
 
 #include <stdio.h>
@@ -182,10 +182,14 @@ static void want_text(const struct am_recipe_key *row, char *out, size_t cap)
     static const struct {
         unsigned bit;
         const char *name;
-    } names[] = {{AM_KEY_BOOL, AM_N("true or false")}, {AM_KEY_INT, AM_N("a whole number")},
-                 {AM_KEY_NUMBER, AM_N("a number")},    {AM_KEY_TEXT, AM_N("text")},
-                 {AM_KEY_TEXTS, AM_N("a list of text")}, {AM_KEY_INTS, AM_N("a list of whole numbers")},
-                 {AM_KEY_MAP, AM_N("a map")},          {AM_KEY_NULL, AM_N("null")}};
+    } names[] = {{AM_KEY_BOOL, AM_N("true or false")},
+                 {AM_KEY_INT, AM_N("a whole number")},
+                 {AM_KEY_NUMBER, AM_N("a number")},
+                 {AM_KEY_TEXT, AM_N("text")},
+                 {AM_KEY_TEXTS, AM_N("a list of text")},
+                 {AM_KEY_INTS, AM_N("a list of whole numbers")},
+                 {AM_KEY_MAP, AM_N("a map")},
+                 {AM_KEY_NULL, AM_N("null")}};
     size_t at = 0;
     out[0] = 0;
     if (row->types & AM_KEY_ENUM)
@@ -212,8 +216,8 @@ static enum am_rc check_value(struct check *c, const struct am_recipe_key *row,
     }
     if (row->min < row->max && (row->types & (AM_KEY_INT | AM_KEY_NUMBER)) &&
         am_node_as_f64(v, &d) && !(d >= row->min && d <= row->max)) {
-        am_fail(c->err, AM_EUSAGE, "%s: \"%s\" is %g, but must lie between %g and %g", where, head, d,
-                row->min, row->max);
+        am_fail(c->err, AM_EUSAGE, "%s: \"%s\" is %g, but must lie between %g and %g", where, head,
+                d, row->min, row->max);
         am_hint(c->err, "%s", am_tr(row->doc));
         return AM_EUSAGE;
     }
@@ -276,7 +280,8 @@ static enum am_rc apply_set(struct check *c, struct am_node *root, const struct 
 
 /* ---- defaults ---- */
 
-static enum am_rc fill_map(struct check *c, const struct am_recipe_path *parent, struct am_node *map)
+static enum am_rc fill_map(struct check *c, const struct am_recipe_path *parent,
+                           struct am_node *map)
 {
     const struct am_recipe_key *rows;
     size_t n = am_recipe_table(&rows);
@@ -302,9 +307,9 @@ static enum am_rc fill_map(struct check *c, const struct am_recipe_path *parent,
 
 static enum am_rc resolve(struct check *c, const struct am_node *given, struct am_node **out)
 {
-    static const char *const groups[][2] = {{NULL, "data"},   {"data", "split"},    {NULL, "features"},
-                                            {NULL, "model"},  {NULL, "train"},      {NULL, "evaluate"},
-                                            {NULL, "register"}};
+    static const char *const groups[][2] = {
+        {NULL, "data"},  {"data", "split"},  {NULL, "features"}, {NULL, "model"},
+        {NULL, "train"}, {NULL, "evaluate"}, {NULL, "register"}};
     struct am_recipe_path root = {.n = 0};
     struct am_node *copy = am_node_copy(c->arena, given);
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
@@ -336,7 +341,8 @@ enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *wh
         if (err && rc != AM_ENOMEM)
             err->rc = AM_EUSAGE;
         if (err && !err->hint[0])
-            am_hint(err, "Correct the line; `aimass init DATA --target T --output -` shows what a recipe looks like.");
+            am_hint(err, "Correct the line; `aimass init DATA --target T --output -` shows what a "
+                         "recipe looks like.");
         return rc == AM_ENOMEM ? rc : AM_EUSAGE;
     }
     if (given->kind != AM_NODE_MAP) {

@@ -1,9 +1,11 @@
-/* The recipe: its table of keys, the checker, the resolver and the JSON Schema made from the same table.
+/* The recipe: its table of keys, the checker, the resolver and the JSON Schema made from the same
+ * table.
  *
- * A recipe is a YAML (or JSON) document; am_recipe_load checks it key by key (unknown keys get the nearest
- * name, line and column), applies `--set` values, checks rules between fields, and fills every default, so
- * that the resolved tree says all. It knows nothing of the data: am_recipe_check_columns does that once the
- * schema is known. Owns nothing but its arena's nodes; one thread at a time. */
+ * A recipe is a YAML (or JSON) document; am_recipe_load checks it key by key (unknown keys get the
+ * nearest name, line and column), applies `--set` values, checks rules between fields, and fills
+ * every default, so that the resolved tree says all. It knows nothing of the data:
+ * am_recipe_check_columns does that once the schema is known. Owns nothing but its arena's nodes;
+ * one thread at a time. */
 #ifndef AM_PIPELINE_RECIPE_H
 #define AM_PIPELINE_RECIPE_H
 
@@ -11,15 +13,15 @@
 #include "tensor/frame.h"
 
 enum am_key_type { /* bits: a key may allow several */
-    AM_KEY_BOOL = 1,
-    AM_KEY_INT = 2,
-    AM_KEY_NUMBER = 4,
-    AM_KEY_TEXT = 8,
-    AM_KEY_ENUM = 16,   /* one of `choices` */
-    AM_KEY_TEXTS = 32,  /* list of text */
-    AM_KEY_INTS = 64,   /* list of integers */
-    AM_KEY_MAP = 128,   /* the rows below it name its keys */
-    AM_KEY_NULL = 256,
+                   AM_KEY_BOOL = 1,
+                   AM_KEY_INT = 2,
+                   AM_KEY_NUMBER = 4,
+                   AM_KEY_TEXT = 8,
+                   AM_KEY_ENUM = 16,  /* one of `choices` */
+                   AM_KEY_TEXTS = 32, /* list of text */
+                   AM_KEY_INTS = 64,  /* list of integers */
+                   AM_KEY_MAP = 128,  /* the rows below it name its keys */
+                   AM_KEY_NULL = 256,
 };
 
 struct am_recipe_key {
@@ -53,7 +55,8 @@ void am_recipe_markdown(struct am_buf *out);
 enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *what,
                           const struct am_recipe_set *sets, size_t n_sets, struct am_recipe *out,
                           struct am_err *err) AM_MUST_CHECK;
-/* Names in the recipe against the data's own columns: target, ids, types, features, split columns. */
+/* Names in the recipe against the data's own columns: target, ids, types, features, split columns.
+ */
 enum am_rc am_recipe_check_columns(const struct am_recipe *r, const struct am_schema *schema,
                                    struct am_err *err) AM_MUST_CHECK;
 

@@ -1,5 +1,5 @@
-/* What is generated from the recipe's table: the JSON Schema (draft 2020-12) that editors complete with,
- * and the Markdown of docs/RECIPE.md. Nothing here checks a recipe. */
+/* What is generated from the recipe's table: the JSON Schema (draft 2020-12) that editors complete
+ * with, and the Markdown of docs/RECIPE.md. Nothing here checks a recipe. */
 #include "pipeline/recipe_int.h"
 
 static void set_type(struct am_arena *a, struct am_node *types, const char *name)
@@ -127,9 +127,14 @@ void am_recipe_markdown(struct am_buf *out)
         static const struct {
             unsigned bit;
             const char *name;
-        } names[] = {{AM_KEY_BOOL, "boolean"}, {AM_KEY_INT, "integer"}, {AM_KEY_NUMBER, "number"},
-                     {AM_KEY_TEXT, "text"},    {AM_KEY_TEXTS, "list of text"},
-                     {AM_KEY_INTS, "list of integers"}, {AM_KEY_MAP, "map"}, {AM_KEY_NULL, "null"}};
+        } names[] = {{AM_KEY_BOOL, "boolean"},
+                     {AM_KEY_INT, "integer"},
+                     {AM_KEY_NUMBER, "number"},
+                     {AM_KEY_TEXT, "text"},
+                     {AM_KEY_TEXTS, "list of text"},
+                     {AM_KEY_INTS, "list of integers"},
+                     {AM_KEY_MAP, "map"},
+                     {AM_KEY_NULL, "null"}};
         const char *sep = "";
         am_buf_printf(out, "| `%s` | ", rows[i].path);
         for (const char *p = rows[i].choices; p && *p;) {

@@ -1,5 +1,6 @@
-/* Rules between the fields of a recipe, and the recipe's names against the data's columns. Every rule is
- * one clear AM_EUSAGE with the place and the remedy, before the first row is trained. Pure functions. */
+/* Rules between the fields of a recipe, and the recipe's names against the data's columns. Every
+ * rule is one clear AM_EUSAGE with the place and the remedy, before the first row is trained. Pure
+ * functions. */
 #include "pipeline/recipe_int.h"
 
 #include <stdio.h>
@@ -46,13 +47,16 @@ static enum am_rc check_split(const struct rules *r)
     double test = am_node_f64(split, "test", 0.2), val = validation_share(r->root);
     bool of_all = !v || v->kind != AM_NODE_MAP || am_str_is(am_node_str(v, "of", "all"), "all");
     if (of_all && test + val >= 0.99)
-        return contradiction(r, "data.split.test", "test and validation leave no rows for training",
-                             "Lower data.split.test or data.split.validation; their sum must stay under 0.99.");
+        return contradiction(
+            r, "data.split.test", "test and validation leave no rows for training",
+            "Lower data.split.test or data.split.validation; their sum must stay under 0.99.");
     if (am_str_is(by, "group") != (am_node_get(split, "group") != NULL))
-        return contradiction(r, "data.split.by", "\"by: group\" and \"group: COLUMN\" need each other",
+        return contradiction(r, "data.split.by",
+                             "\"by: group\" and \"group: COLUMN\" need each other",
                              "Give both, or neither.");
     if (am_str_is(by, "time") != (am_node_get(split, "time") != NULL))
-        return contradiction(r, "data.split.by", "\"by: time\" and \"time: COLUMN\" need each other",
+        return contradiction(r, "data.split.by",
+                             "\"by: time\" and \"time: COLUMN\" need each other",
                              "Give both, or neither.");
     if (am_node_get(split, "hash") && !am_str_is(by, "hash"))
         return contradiction(r, "data.split.hash", "\"hash\" is given but \"by\" is not hash",
@@ -90,28 +94,34 @@ static enum am_rc check_roles(const struct rules *r)
         return contradiction(r, "features.only", "the target is also a feature",
                              "Take the target out of features.only.");
     if (only && only->kind == AM_NODE_LIST && only->list.n == 0)
-        return contradiction(r, "features.only", "features.only is empty, so there is nothing to learn from",
+        return contradiction(r, "features.only",
+                             "features.only is empty, so there is nothing to learn from",
                              "Name at least one column, or leave features.only out.");
     for (size_t i = 0; only && drop && only->kind == AM_NODE_LIST && i < only->list.n; i++) {
         struct am_str s;
         if (am_node_as_str(only->list.items[i], &s) && listed(drop, s))
-            return contradiction(r, "features.drop", "a column stands in features.only and in features.drop",
+            return contradiction(r, "features.drop",
+                                 "a column stands in features.only and in features.drop",
                                  "Take it out of one of them.");
     }
     return AM_OK;
 }
 
-enum am_rc am_recipe_check_rules(const struct am_node *resolved, const char *what, struct am_err *err)
+enum am_rc am_recipe_check_rules(const struct am_node *resolved, const char *what,
+                                 struct am_err *err)
 {
     struct rules r = {resolved, what, err};
     const struct am_node *source = am_node_path(resolved, "data.source");
     struct am_str name = am_node_str(resolved, "name", "model");
     if (!source || (source->kind == AM_NODE_LIST && source->list.n == 0))
-        return contradiction(&r, "data", "the recipe names no data",
-                             "Add `data: {source: FILE}`: a file, glob, dataset name or SQL query.");
+        return contradiction(
+            &r, "data", "the recipe names no data",
+            "Add `data: {source: FILE}`: a file, glob, dataset name or SQL query.");
     if (!am_name_valid(name)) {
-        am_fail(err, AM_EUSAGE, "%s: \"name\" is \"%.*s\", which is not a name", what, AM_FMT(name));
-        am_hint(err, "Use 1 to 128 letters, digits, dots, dashes and underscores, not starting with a dot or dash.");
+        am_fail(err, AM_EUSAGE, "%s: \"name\" is \"%.*s\", which is not a name", what,
+                AM_FMT(name));
+        am_hint(err, "Use 1 to 128 letters, digits, dots, dashes and underscores, not starting "
+                     "with a dot or dash.");
         return AM_EUSAGE;
     }
     if (am_node_i64(resolved, "version", 1) != 1)
@@ -119,22 +129,24 @@ enum am_rc am_recipe_check_rules(const struct am_node *resolved, const char *wha
                              "Update AI Mass, or write version: 1.");
     AM_TRY(check_split(&r));
     AM_TRY(check_roles(&r));
-    if (truthy_map(am_node_path(resolved, "train.early_stopping")) && validation_share(resolved) <= 0)
+    if (truthy_map(am_node_path(resolved, "train.early_stopping")) &&
+        validation_share(resolved) <= 0)
         return contradiction(&r, "train.early_stopping", "early stopping needs validation rows",
                              "Give data.split.validation a share, or leave early stopping out.");
     if (am_node_path(resolved, "evaluate.threshold.maximize") && validation_share(resolved) <= 0)
         return contradiction(&r, "evaluate.threshold", "a chosen threshold needs validation rows",
                              "Give data.split.validation a share, or set a number.");
     if (am_node_path(resolved, "evaluate.retry") && !am_node_path(resolved, "evaluate.accept"))
-        return contradiction(&r, "evaluate.retry", "evaluate.retry is given without evaluate.accept",
+        return contradiction(&r, "evaluate.retry",
+                             "evaluate.retry is given without evaluate.accept",
                              "Say what must be reached, for example `accept: roc_auc >= 0.95`.");
     return AM_OK;
 }
 
 /* ---- against the data ---- */
 
-static enum am_rc column_must_exist(const struct am_schema *schema, struct am_str name, const char *key,
-                                    const struct am_node *at, struct am_err *err)
+static enum am_rc column_must_exist(const struct am_schema *schema, struct am_str name,
+                                    const char *key, const struct am_node *at, struct am_err *err)
 {
     char where[256];
     if (am_schema_find(schema, name) != SIZE_MAX)
@@ -149,8 +161,8 @@ static enum am_rc column_must_exist(const struct am_schema *schema, struct am_st
             best = i;
         }
     }
-    am_fail(err, AM_EUSAGE, "%s: \"%s\" names column \"%.*s\", which the data does not have", where, key,
-            AM_FMT(name));
+    am_fail(err, AM_EUSAGE, "%s: \"%s\" names column \"%.*s\", which the data does not have", where,
+            key, AM_FMT(name));
     if (best != SIZE_MAX) {
         am_hint(err, "Did you mean \"%.*s\"?", AM_FMT(schema->columns[best].name));
     } else {
@@ -158,7 +170,8 @@ static enum am_rc column_must_exist(const struct am_schema *schema, struct am_st
         am_buf_init(&list, AM_ERR_HINT_BYTES / 2);
         for (size_t i = 0; i < schema->n && i < 12; i++)
             am_buf_printf(&list, "%s%.*s", i ? ", " : "", AM_FMT(schema->columns[i].name));
-        am_hint(err, "Its columns are: %.*s%s.", AM_FMT(am_buf_view(&list)), schema->n > 12 ? ", ..." : "");
+        am_hint(err, "Its columns are: %.*s%s.", AM_FMT(am_buf_view(&list)),
+                schema->n > 12 ? ", ..." : "");
         am_buf_clear(&list);
     }
     return AM_EUSAGE;
@@ -195,13 +208,14 @@ static enum am_rc columns_of_keys(const struct am_schema *schema, const struct a
 enum am_rc am_recipe_check_columns(const struct am_recipe *r, const struct am_schema *schema,
                                    struct am_err *err)
 {
-    static const char *const lists[] = {"data.target",      "data.id",         "features.only",
-                                        "features.drop",    "data.split.group", "data.split.time",
-                                        "data.split.hash",  "data.shards.key"};
+    static const char *const lists[] = {"data.target",     "data.id",          "features.only",
+                                        "features.drop",   "data.split.group", "data.split.time",
+                                        "data.split.hash", "data.shards.key"};
     static const char *const reserved[] = {"only", "drop", "default", NULL};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         AM_TRY(columns_of_list(schema, am_node_path(r->resolved, lists[i]), lists[i], err));
-    AM_TRY(columns_of_keys(schema, am_node_path(r->resolved, "data.types"), "data.types", NULL, err));
+    AM_TRY(
+        columns_of_keys(schema, am_node_path(r->resolved, "data.types"), "data.types", NULL, err));
     AM_TRY(columns_of_keys(schema, am_node_path(r->resolved, "data.clean.columns"),
                            "data.clean.columns", NULL, err));
     return columns_of_keys(schema, am_node_get(r->resolved, "features"), "features", reserved, err);

@@ -1,7 +1,7 @@
-/* The table of recipe keys: the one place where a key, its type, its range, its default and its sentence
- * stand. The checker, the resolver, the JSON Schema, docs/RECIPE.md and shell completion read it. Keys of a
- * column's features come from feature/, keys of a model from its learner; they are appended here at first
- * use. Static data; any thread after am_recipe_table() returned once. */
+/* The table of recipe keys: the one place where a key, its type, its range, its default and its
+ * sentence stand. The checker, the resolver, the JSON Schema, docs/RECIPE.md and shell completion
+ * read it. Keys of a column's features come from feature/, keys of a model from its learner; they
+ * are appended here at first use. Static data; any thread after am_recipe_table() returned once. */
 #include "pipeline/recipe_int.h"
 
 #include <pthread.h>
@@ -23,7 +23,8 @@
 static const struct am_recipe_key general[] = {
     {"version", INT, NULL, 0, 0, "1", "Version of the recipe's syntax."},
     {"name", TEXT, NULL, 0, 0, NULL, "Name of the model; the default is the source's file name."},
-    {"experiment", TEXT, NULL, 0, 0, NULL, "Experiment that the run belongs to; the default is the name."},
+    {"experiment", TEXT, NULL, 0, 0, NULL,
+     "Experiment that the run belongs to; the default is the name."},
 
     {"data", MAP, NULL, 0, 0, NULL, "Where the rows come from and how they are cleaned and split."},
     {"data.source", TEXT | TEXTS, NULL, 0, 0, NULL,
@@ -32,10 +33,12 @@ static const struct am_recipe_key general[] = {
     {"data.task", ENUM, "auto|classification|regression", 0, 0, "auto", "What is predicted."},
     {"data.positive", TEXT | INT | NUM | BOOL, NULL, 0, 0, NULL,
      "The positive class of a two-class target; the default is the second in order."},
-    {"data.id", TEXTS, NULL, 0, 0, "[]", "Columns that name a row: never features, passed through predict."},
+    {"data.id", TEXTS, NULL, 0, 0, "[]",
+     "Columns that name a row: never features, passed through predict."},
     {"data.types", MAP, NULL, 0, 0, NULL, "Column types that you disagree with."},
     {"data.types.*", ENUM, "number|boolean|category|text|date", 0, 0, NULL, "Type of this column."},
-    {"data.encoding", ENUM, "auto|utf-8|utf-16|gb18030|latin-1", 0, 0, "auto", "Text encoding of the files."},
+    {"data.encoding", ENUM, "auto|utf-8|utf-16|gb18030|latin-1", 0, 0, "auto",
+     "Text encoding of the files."},
     {"data.csv", MAP, NULL, 0, 0, NULL, "How CSV files are written; what is not said is sniffed."},
     {"data.csv.delimiter", TEXT, NULL, 0, 0, NULL, "One character between cells."},
     {"data.csv.quote", TEXT, NULL, 0, 0, NULL, "The quote character."},
@@ -45,36 +48,48 @@ static const struct am_recipe_key general[] = {
     {"data.sample.rows", INT, NULL, 1, 1e12, NULL, "How many rows."},
     {"data.sample.share", NUM, NULL, 1e-9, 1, NULL, "Which fraction of the rows."},
     {"data.sample.seed", INT, NULL, 0, 9e15, "42", "Seed of the sample."},
-    {"data.clean", MAP, NULL, 0, 0, NULL, "Cleaning, in this order: where, invalid, missing, outliers, duplicates."},
-    {"data.clean.where", TEXT | TEXTS, NULL, 0, 0, NULL, "SQL predicates that a row must satisfy to be kept."},
-    {"data.clean.duplicates", ENUM, "keep|drop", 0, 0, "keep", "Exact duplicates: keep all, or the first only."},
+    {"data.clean", MAP, NULL, 0, 0, NULL,
+     "Cleaning, in this order: where, invalid, missing, outliers, duplicates."},
+    {"data.clean.where", TEXT | TEXTS, NULL, 0, 0, NULL,
+     "SQL predicates that a row must satisfy to be kept."},
+    {"data.clean.duplicates", ENUM, "keep|drop", 0, 0, "keep",
+     "Exact duplicates: keep all, or the first only."},
     {"data.clean.missing", ENUM, "keep|drop", 0, 0, "keep",
      "Rows with a missing feature: keep (transforms impute) or drop."},
     {"data.clean.columns", MAP, NULL, 0, 0, NULL, "Rules for single columns."},
     {"data.clean.columns.*", MAP, NULL, 0, 0, NULL, "Rules of this column."},
     {"data.clean.columns.*.missing", ENUM | MAP, "keep|drop|mean|median|mode|forward", 0, 0, NULL,
      "What to do with a missing value."},
-    {"data.clean.columns.*.missing.constant", TEXT | NUM | BOOL, NULL, 0, 0, NULL, "Fill with this value."},
+    {"data.clean.columns.*.missing.constant", TEXT | NUM | BOOL, NULL, 0, 0, NULL,
+     "Fill with this value."},
     {"data.clean.columns.*.invalid", ENUM, "error|missing|drop", 0, 0, "error",
      "Infinite numbers and texts that are not of the column's type."},
     {"data.clean.columns.*.min", NUM, NULL, 0, 0, NULL, "Smaller values are invalid."},
     {"data.clean.columns.*.max", NUM, NULL, 0, 0, NULL, "Larger values are invalid."},
-    {"data.clean.columns.*.outliers", MAP, NULL, 0, 0, NULL, "What counts as an outlier, and what happens."},
-    {"data.clean.columns.*.outliers.by", ENUM, "sigma|iqr", 0, 0, "iqr", "Distance by deviations or quartiles."},
+    {"data.clean.columns.*.outliers", MAP, NULL, 0, 0, NULL,
+     "What counts as an outlier, and what happens."},
+    {"data.clean.columns.*.outliers.by", ENUM, "sigma|iqr", 0, 0, "iqr",
+     "Distance by deviations or quartiles."},
     {"data.clean.columns.*.outliers.limit", NUM, NULL, 0.1, 1000, NULL,
      "Allowed distance: 3 deviations or 1.5 quartile ranges when not said."},
-    {"data.clean.columns.*.outliers.action", ENUM, "drop|clip|missing", 0, 0, "drop", "What to do with one."},
+    {"data.clean.columns.*.outliers.action", ENUM, "drop|clip|missing", 0, 0, "drop",
+     "What to do with one."},
     {"data.split", MAP, NULL, 0, 0, NULL, "How rows are parted."},
-    {"data.split.test", NUM, NULL, 0, 0.95, "0.2", "Share of all rows that only the final test sees."},
+    {"data.split.test", NUM, NULL, 0, 0.95, "0.2",
+     "Share of all rows that only the final test sees."},
     {"data.split.validation", NUM | MAP, NULL, 0, 0.95, "0.2",
      "Share of all rows for validation, or a map that says of what."},
     {"data.split.validation.share", NUM, NULL, 0, 0.95, "0.2", "The share."},
-    {"data.split.validation.of", ENUM, "all|train", 0, 0, "all", "Share of all rows, or of the rows left for training."},
-    {"data.split.validation.take", ENUM, "random|last", 0, 0, "random", "Random rows, or the last of the training rows."},
+    {"data.split.validation.of", ENUM, "all|train", 0, 0, "all",
+     "Share of all rows, or of the rows left for training."},
+    {"data.split.validation.take", ENUM, "random|last", 0, 0, "random",
+     "Random rows, or the last of the training rows."},
     {"data.split.by", ENUM, "auto|random|stratified|group|time|hash", 0, 0, "auto",
      "How rows are drawn; auto is stratified for classes and random for numbers."},
-    {"data.split.group", TEXT, NULL, 0, 0, NULL, "Column whose equal values stay together (by: group)."},
-    {"data.split.time", TEXT, NULL, 0, 0, NULL, "Column that orders the rows (by: time): the latest are tested."},
+    {"data.split.group", TEXT, NULL, 0, 0, NULL,
+     "Column whose equal values stay together (by: group)."},
+    {"data.split.time", TEXT, NULL, 0, 0, NULL,
+     "Column that orders the rows (by: time): the latest are tested."},
     {"data.split.hash", TEXTS, NULL, 0, 0, NULL, "Columns hashed (by: hash); the default is all."},
     {"data.split.seed", INT, NULL, 0, 9e15, "42", "Seed of the split."},
     {"data.split.leaks", ENUM, "error|warn|ignore|group", 0, 0, "group",
@@ -83,7 +98,8 @@ static const struct am_recipe_key general[] = {
     {"data.shards.n", INT, NULL, 1, 4096, "1", "Number of shards."},
     {"data.shards.key", TEXT, NULL, 0, 0, NULL, "Column whose values name the shards."},
 
-    {"features", MAP, NULL, 0, 0, NULL, "Which columns are used and how; say only what you disagree with."},
+    {"features", MAP, NULL, 0, 0, NULL,
+     "Which columns are used and how; say only what you disagree with."},
     {"features.only", TEXTS, NULL, 0, 0, NULL, "Use these columns and no others."},
     {"features.drop", TEXTS, NULL, 0, 0, NULL, "Never use these columns."},
 
@@ -91,14 +107,16 @@ static const struct am_recipe_key general[] = {
 
     {"train", MAP, NULL, 0, 0, NULL, "How the model is trained."},
     {"train.seed", INT, NULL, 0, 9e15, "42", "Seed of weights, shuffles and dropout."},
-    {"train.optimizer", ENUM, "sgd|momentum|nesterov|adagrad|rmsprop|adam|adamw", 0, 0, "adam", "The update rule."},
+    {"train.optimizer", ENUM, "sgd|momentum|nesterov|adagrad|rmsprop|adam|adamw", 0, 0, "adam",
+     "The update rule."},
     {"train.learning_rate", NUM, NULL, 1e-12, 1000, "0.001", "Step size."},
     {"train.momentum", NUM, NULL, 0, 0.9999, "0.9", "Of momentum, nesterov and rmsprop's average."},
     {"train.beta1", NUM, NULL, 0, 0.9999, "0.9", "First moment of adam and adamw."},
     {"train.beta2", NUM, NULL, 0, 0.999999, "0.999", "Second moment of adam and adamw."},
     {"train.epsilon", NUM, NULL, 1e-16, 1, "1e-8", "Added to denominators."},
     {"train.rho", NUM, NULL, 0, 0.9999, "0.99", "Decay of rmsprop's average."},
-    {"train.weight_decay", NUM, NULL, 0, 100, "0", "Decoupled decay (adamw), else added to the gradient."},
+    {"train.weight_decay", NUM, NULL, 0, 100, "0",
+     "Decoupled decay (adamw), else added to the gradient."},
     {"train.l1", NUM, NULL, 0, 100, "0", "L1 penalty on the weights."},
     {"train.l2", NUM, NULL, 0, 100, "0", "L2 penalty on the weights; with l1: elastic net."},
     {"train.epochs", INT, NULL, 1, 1000000, "50", "Passes over the training rows."},
@@ -106,37 +124,51 @@ static const struct am_recipe_key general[] = {
     {"train.shuffle", BOOL, NULL, 0, 0, "true", "New order of the rows in each epoch."},
     {"train.schedule", ENUM | MAP, "constant|step|exponential|cosine|plateau", 0, 0, "constant",
      "How the learning rate moves."},
-    {"train.schedule.type", ENUM, "constant|step|exponential|cosine|plateau", 0, 0, "constant", "Its kind."},
+    {"train.schedule.type", ENUM, "constant|step|exponential|cosine|plateau", 0, 0, "constant",
+     "Its kind."},
     {"train.schedule.step", INT, NULL, 1, 1000000, "10", "Epochs between steps (step)."},
-    {"train.schedule.factor", NUM, NULL, 1e-6, 1, "0.1", "Factor of step, exponential and plateau."},
-    {"train.schedule.patience", INT, NULL, 0, 1000000, "10", "Epochs without gain before plateau acts."},
+    {"train.schedule.factor", NUM, NULL, 1e-6, 1, "0.1",
+     "Factor of step, exponential and plateau."},
+    {"train.schedule.patience", INT, NULL, 0, 1000000, "10",
+     "Epochs without gain before plateau acts."},
     {"train.schedule.min", NUM, NULL, 0, 1000, "0", "Lowest learning rate."},
     {"train.schedule.warmup", INT, NULL, 0, 1000000, "0", "Epochs of linear warm-up."},
     {"train.clip_norm", NUM, NULL, 0, 1e9, "0", "Largest norm of the gradient; 0 = no clipping."},
     {"train.clip_value", NUM, NULL, 0, 1e9, "0", "Largest value in the gradient; 0 = no clipping."},
-    {"train.early_stopping", BOOL | MAP, NULL, 0, 0, "false", "Stop when validation gains nothing; best weights are restored."},
+    {"train.early_stopping", BOOL | MAP, NULL, 0, 0, "false",
+     "Stop when validation gains nothing; best weights are restored."},
     {"train.early_stopping.patience", INT, NULL, 1, 1000000, "10", "Epochs without gain."},
-    {"train.early_stopping.min_delta", NUM, NULL, 0, 1e9, "0", "Smallest change that counts as gain."},
+    {"train.early_stopping.min_delta", NUM, NULL, 0, 1e9, "0",
+     "Smallest change that counts as gain."},
     {"train.class_weights", ENUM | MAP, "none|balanced", 0, 0, "none", "Weights of the classes."},
     {"train.class_weights.*", NUM, NULL, 1e-9, 1e9, NULL, "Weight of this class."},
     {"train.label_smoothing", NUM, NULL, 0, 0.5, "0", "Of the cross-entropy."},
-    {"train.loss", ENUM, "auto|cross_entropy|mse|mae|huber|hinge", 0, 0, "auto", "What is minimised."},
+    {"train.loss", ENUM, "auto|cross_entropy|mse|mae|huber|hinge", 0, 0, "auto",
+     "What is minimised."},
     {"train.huber_delta", NUM, NULL, 1e-9, 1e9, "1", "Where the Huber loss turns linear."},
     {"train.threads", INT, NULL, 0, 1024, "0", "Threads; 0 = all cores. Never changes the result."},
-    {"train.checkpoint_every", INT, NULL, 0, 1000000, "0", "Epochs between checkpoints; 0 = as often as every two seconds."},
+    {"train.checkpoint_every", INT, NULL, 0, 1000000, "0",
+     "Epochs between checkpoints; 0 = as often as every two seconds."},
 
     {"evaluate", MAP, NULL, 0, 0, NULL, "What is measured, and what a good model must reach."},
     {"evaluate.metrics", TEXTS, NULL, 0, 0, NULL, "Metrics by name; the default fits the task."},
-    {"evaluate.threshold", NUM | MAP, NULL, 0, 1, "0.5", "Decision threshold of a two-class model."},
-    {"evaluate.threshold.maximize", TEXT, NULL, 0, 0, NULL, "Choose it on the validation rows for this metric."},
-    {"evaluate.composite", MAP, NULL, 0, 0, NULL, "Metrics of your own, as weighted expressions of others."},
+    {"evaluate.threshold", NUM | MAP, NULL, 0, 1, "0.5",
+     "Decision threshold of a two-class model."},
+    {"evaluate.threshold.maximize", TEXT, NULL, 0, 0, NULL,
+     "Choose it on the validation rows for this metric."},
+    {"evaluate.composite", MAP, NULL, 0, 0, NULL,
+     "Metrics of your own, as weighted expressions of others."},
     {"evaluate.composite.*", TEXT, NULL, 0, 0, NULL, "For example `0.7 * f1 + 0.3 * roc_auc`."},
-    {"evaluate.bootstrap", INT, NULL, 0, 100000, "1000", "Resamples for the confidence intervals; 0 = none."},
+    {"evaluate.bootstrap", INT, NULL, 0, 100000, "1000",
+     "Resamples for the confidence intervals; 0 = none."},
     {"evaluate.importance", BOOL, NULL, 0, 0, "true", "Permutation importance of each column."},
     {"evaluate.folds", INT, NULL, 0, 100, "0", "Also cross-validate with this many folds."},
-    {"evaluate.accept", TEXT | TEXTS, NULL, 0, 0, NULL, "Conditions such as `roc_auc >= 0.95`; the run fails when one does not hold."},
-    {"evaluate.retry", MAP, NULL, 0, 0, NULL, "Settings to try next when the gate refuses, in order."},
-    {"evaluate.retry.*", TEXTS | TEXT, NULL, 0, 0, NULL, "Path of a setting, with its next values."},
+    {"evaluate.accept", TEXT | TEXTS, NULL, 0, 0, NULL,
+     "Conditions such as `roc_auc >= 0.95`; the run fails when one does not hold."},
+    {"evaluate.retry", MAP, NULL, 0, 0, NULL,
+     "Settings to try next when the gate refuses, in order."},
+    {"evaluate.retry.*", TEXTS | TEXT, NULL, 0, 0, NULL,
+     "Path of a setting, with its next values."},
 
     {"register", MAP, NULL, 0, 0, NULL, "What becomes of the trained model."},
     {"register.alias", TEXT | TEXTS, NULL, 0, 0, NULL, "Alias that moves to the new version."},
@@ -175,15 +207,18 @@ static const char *joined(const char *a, const char *b)
     return s;
 }
 
-static void add(struct am_recipe_key row) { all[n_all++] = row; }
+static void add(struct am_recipe_key row)
+{
+    all[n_all++] = row;
+}
 
 static void add_features(const char *prefix)
 {
     size_t n;
     const struct am_feature_key *k = am_feature_keys(&n);
     for (size_t i = 0; i < n; i++)
-        add((struct am_recipe_key){joined(prefix, k[i].name), k[i].types, k[i].choices, k[i].min, k[i].max,
-                                   NULL, k[i].doc});
+        add((struct am_recipe_key){joined(prefix, k[i].name), k[i].types, k[i].choices, k[i].min,
+                                   k[i].max, NULL, k[i].doc});
 }
 
 /* The same key of several learners stands once; each learner checks its own range. */
@@ -220,12 +255,14 @@ static void build(void)
     add((struct am_recipe_key){"features.default", AM_KEY_MAP, NULL, 0, 0, NULL,
                                "Settings for every column that they suit."});
     add_features("features.default.");
-    add((struct am_recipe_key){"features.*", AM_KEY_MAP, NULL, 0, 0, NULL, "Settings of this column."});
+    add((struct am_recipe_key){"features.*", AM_KEY_MAP, NULL, 0, 0, NULL,
+                               "Settings of this column."});
     add_features("features.*.");
     for (size_t i = 0; i < n_learners; i++)
         types = joined(types, joined("|", learners[i]->name));
-    add((struct am_recipe_key){"model.type", AM_KEY_ENUM, types, 0, 0, NULL,
-                               "The learner; the default is logistic for classes and linear for numbers."});
+    add((struct am_recipe_key){
+        "model.type", AM_KEY_ENUM, types, 0, 0, NULL,
+        "The learner; the default is logistic for classes and linear for numbers."});
     for (size_t i = 0; i < n_learners; i++)
         for (size_t k = 0; k < learners[i]->n_keys; k++)
             add_learner_key(&learners[i]->keys[k]);

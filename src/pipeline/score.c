@@ -33,8 +33,8 @@ static enum am_rc runner_new(struct runner *r, const struct am_learned *l, struc
     return rc;
 }
 
-static enum am_rc runner_run(const struct runner *r, size_t n, size_t width, const float *x, float *y,
-                             size_t n_out, struct am_err *err)
+static enum am_rc runner_run(const struct runner *r, size_t n, size_t width, const float *x,
+                             float *y, size_t n_out, struct am_err *err)
 {
     for (size_t at = 0; at < n; at += BLOCK) {
         size_t k = n - at < BLOCK ? n - at : BLOCK;
@@ -61,7 +61,9 @@ enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_clas
     struct runner r = {NULL, NULL};
     enum am_rc rc;
     memset(out, 0, sizeof *out);
-    out->in = (struct am_eval_input){.task = task, .n_classes = n_classes, .threshold = 0.5,
+    out->in = (struct am_eval_input){.task = task,
+                                     .n_classes = n_classes,
+                                     .threshold = 0.5,
                                      .scores = l->kind == AM_LEARNED_SCORE};
     if (n == 0)
         return AM_OK;
@@ -148,17 +150,22 @@ static struct am_node *importance_node(const struct am_features *f, struct ranke
     return list;
 }
 
-enum am_rc am_score_importance(const struct am_learned *l, const struct am_features *f, enum am_task task,
-                               size_t n_classes, const struct am_train_data *data, struct am_str metric,
-                               double threshold, uint64_t seed, size_t max_rows, struct am_pool *pool,
-                               struct am_arena *a, struct am_node **out, struct am_err *err)
+enum am_rc am_score_importance(const struct am_learned *l, const struct am_features *f,
+                               enum am_task task, size_t n_classes,
+                               const struct am_train_data *data, struct am_str metric,
+                               double threshold, uint64_t seed, size_t max_rows,
+                               struct am_pool *pool, struct am_arena *a, struct am_node **out,
+                               struct am_err *err)
 {
     size_t n_groups = am_features_n_inputs(f), all = (size_t)data->n_rows;
-    struct importance j = {.f = f, .metric = metric, .width = data->n_features,
+    struct importance j = {.f = f,
+                           .metric = metric,
+                           .width = data->n_features,
                            .n = all < max_rows ? all : max_rows,
                            .n_out = task == AM_TASK_MULTICLASS ? n_classes : 1};
     const struct am_metric_info *info = am_metric_find(metric);
-    double *truth = am_alloc_array(j.n + 1, sizeof *truth), *mean = am_calloc(n_groups + 1, sizeof *mean),
+    double *truth = am_alloc_array(j.n + 1, sizeof *truth),
+           *mean = am_calloc(n_groups + 1, sizeof *mean),
            *dev = am_calloc(n_groups + 1, sizeof *dev);
     uint64_t *rows = am_alloc_array(j.n + 1, sizeof *rows);
     float *y = am_alloc_array(j.n + 1, sizeof *y);
@@ -174,11 +181,19 @@ enum am_rc am_score_importance(const struct am_learned *l, const struct am_featu
     AM_GO(rc, data->gather(data->self, rows, j.n, j.x, y, NULL, err));
     for (size_t i = 0; i < j.n; i++)
         truth[i] = (double)y[i];
-    j.in = (struct am_eval_input){.task = task, .n_rows = j.n, .n_classes = n_classes, .truth = truth,
-                                  .threshold = threshold, .scores = l->kind == AM_LEARNED_SCORE};
+    j.in = (struct am_eval_input){.task = task,
+                                  .n_rows = j.n,
+                                  .n_classes = n_classes,
+                                  .truth = truth,
+                                  .threshold = threshold,
+                                  .scores = l->kind == AM_LEARNED_SCORE};
     AM_GO(rc, runner_new(&j.run, l, pool, err));
-    struct am_importance_job job = {.n_groups = n_groups, .n_rows = j.n, .n_repeats = 5, .seed = seed,
-                                    .better = info ? info->better : AM_METRIC_HIGHER, .ctx = &j,
+    struct am_importance_job job = {.n_groups = n_groups,
+                                    .n_rows = j.n,
+                                    .n_repeats = 5,
+                                    .seed = seed,
+                                    .better = info ? info->better : AM_METRIC_HIGHER,
+                                    .ctx = &j,
                                     .score = score_group};
     AM_GO(rc, am_importance(&job, mean, dev, err));
     for (size_t g = 0; g < n_groups; g++)

@@ -1,7 +1,7 @@
 /* Predictions of a trained graph over rows, and what is measured on them.
  *
- * Works on the float rows that features made, so training, cross-validation and importance use the same
- * numbers as serving. Owns its arrays. One thread. */
+ * Works on the float rows that features made, so training, cross-validation and importance use the
+ * same numbers as serving. Owns its arrays. One thread. */
 #ifndef AM_PIPELINE_SCORE_H
 #define AM_PIPELINE_SCORE_H
 
@@ -20,11 +20,13 @@ enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_clas
                     struct am_err *err) AM_MUST_CHECK;
 void am_scored_clear(struct am_scored *s);
 
-/* [{column, mean, deviation}], largest first: what the metric loses when a column is shuffled. At most
- * max_rows rows are used. */
-enum am_rc am_score_importance(const struct am_learned *l, const struct am_features *f, enum am_task task,
-                               size_t n_classes, const struct am_train_data *data, struct am_str metric,
-                               double threshold, uint64_t seed, size_t max_rows, struct am_pool *pool,
-                               struct am_arena *a, struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+/* [{column, mean, deviation}], largest first: what the metric loses when a column is shuffled. At
+ * most max_rows rows are used. */
+enum am_rc am_score_importance(const struct am_learned *l, const struct am_features *f,
+                               enum am_task task, size_t n_classes,
+                               const struct am_train_data *data, struct am_str metric,
+                               double threshold, uint64_t seed, size_t max_rows,
+                               struct am_pool *pool, struct am_arena *a, struct am_node **out,
+                               struct am_err *err) AM_MUST_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
-/* Train and resume: the phases in order, the run's life around them, and the retries of the gate. A run
- * that fails is stored as failed with its reason; one that is interrupted keeps its checkpoint. */
+/* Train and resume: the phases in order, the run's life around them, and the retries of the gate. A
+ * run that fails is stored as failed with its reason; one that is interrupted keeps its checkpoint.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <sys/utsname.h>
@@ -88,8 +89,8 @@ static enum am_rc finish(struct am_training *t, enum am_rc rc, struct am_err *er
     am_log_capture(NULL, NULL);
     if (rc == AM_OK)
         return am_run_finish(t->run, AM_RUN_FINISHED, NULL, err);
-    end = am_run_finish(t->run, rc == AM_ECANCELED ? AM_RUN_CANCELED : AM_RUN_FAILED, err ? err->message : NULL,
-                        &second);
+    end = am_run_finish(t->run, rc == AM_ECANCELED ? AM_RUN_CANCELED : AM_RUN_FAILED,
+                        err ? err->message : NULL, &second);
     if (end != AM_OK)
         am_log_err(AM_LOG_ERROR, "pipeline", &second);
     if (rc == AM_ECANCELED)
@@ -98,7 +99,8 @@ static enum am_rc finish(struct am_training *t, enum am_rc rc, struct am_err *er
 }
 
 static enum am_rc prepare(struct am_training *t, struct am_pipeline *pl, struct am_arena *a,
-                          const struct am_recipe_source *src, const char *dataset, struct am_err *err)
+                          const struct am_recipe_source *src, const char *dataset,
+                          struct am_err *err)
 {
     memset(t, 0, sizeof *t);
     AM_TRY(am_prepare_data(&t->p, pl, a, src, dataset, err));
@@ -114,8 +116,10 @@ static enum am_rc gate(struct am_training *t, bool *holds, struct am_err *err)
     if (*holds)
         return AM_OK;
     am_fail(err, AM_EGATE, "the model was not accepted: %s", why);
-    am_hint(err, "Nothing was registered; run %.12s keeps report and metrics. Lower evaluate.accept, or try other "
-                 "settings (evaluate.retry does so by itself).",
+    am_hint(err,
+            "Nothing was registered; run %.12s keeps report and metrics. Lower evaluate.accept, or "
+            "try other "
+            "settings (evaluate.retry does so by itself).",
             am_run_id(t->run));
     return AM_EGATE;
 }
@@ -126,7 +130,8 @@ static enum am_rc keep_report(struct am_training *t, struct am_err *err)
     struct am_buf json;
     am_buf_init(&json, 1 << 26);
     am_node_to_json(t->report, AM_JSON_PRETTY, &json);
-    struct am_registry_file f = {.name = "report.json", .bytes = am_buf_view(&json), .media = "application/json"};
+    struct am_registry_file f = {
+        .name = "report.json", .bytes = am_buf_view(&json), .media = "application/json"};
     enum am_rc rc = am_buf_check(&json, err);
     if (rc == AM_OK)
         rc = am_run_artefact(t->run, &f, err);
@@ -156,8 +161,8 @@ static enum am_rc run_to_end(struct am_training *t, struct am_node **out, struct
 }
 
 /* The k-th values of evaluate.retry as sets; *n = 0 when they are used up. */
-static enum am_rc retry_sets(struct am_arena *a, const struct am_node *resolved, size_t k, const char ***out,
-                             size_t *n, struct am_err *err)
+static enum am_rc retry_sets(struct am_arena *a, const struct am_node *resolved, size_t k,
+                             const char ***out, size_t *n, struct am_err *err)
 {
     const struct am_node *m = am_node_path(resolved, "evaluate.retry");
     *n = 0;
@@ -173,14 +178,16 @@ static enum am_rc retry_sets(struct am_arena *a, const struct am_node *resolved,
         am_buf_init(&text, 1 << 16);
         am_node_to_json(v->kind == AM_NODE_LIST ? v->list.items[k] : v, AM_JSON_COMPACT, &text);
         (*out)[(*n)++] =
-            am_arena_printf(a, "%.*s=%.*s", AM_FMT(m->map.pairs[i].key), AM_FMT(am_buf_view(&text))).ptr;
+            am_arena_printf(a, "%.*s=%.*s", AM_FMT(m->map.pairs[i].key), AM_FMT(am_buf_view(&text)))
+                .ptr;
         am_buf_clear(&text);
     }
     return am_arena_check(a, err);
 }
 
-static enum am_rc with_sets(struct am_arena *a, const struct am_recipe_source *src, const char *const *more,
-                            size_t n_more, struct am_recipe_source *out, struct am_err *err)
+static enum am_rc with_sets(struct am_arena *a, const struct am_recipe_source *src,
+                            const char *const *more, size_t n_more, struct am_recipe_source *out,
+                            struct am_err *err)
 {
     const char **sets = am_arena_array(a, src->n_sets + n_more + 1, sizeof *sets);
     AM_TRY(am_arena_check(a, err));
@@ -194,8 +201,9 @@ static enum am_rc with_sets(struct am_arena *a, const struct am_recipe_source *s
     return AM_OK;
 }
 
-enum am_rc am_pipeline_train(struct am_pipeline *pl, struct am_arena *a, const struct am_recipe_source *src,
-                             struct am_node **out, struct am_err *err)
+enum am_rc am_pipeline_train(struct am_pipeline *pl, struct am_arena *a,
+                             const struct am_recipe_source *src, struct am_node **out,
+                             struct am_err *err)
 {
     struct am_err own = {0};
     struct am_recipe_source now = *src;
@@ -239,9 +247,11 @@ enum am_rc am_pipeline_train(struct am_pipeline *pl, struct am_arena *a, const s
 /* ---- resume ---- */
 
 /* The epochs before the checkpoint, for the report's learning curve and the run's metrics. */
-static void old_history(struct am_training *t, const struct am_node *run, int64_t step, struct am_node *history)
+static void old_history(struct am_training *t, const struct am_node *run, int64_t step,
+                        struct am_node *history)
 {
-    static const char *const keys[][2] = {{"train.loss", "train_loss"}, {"validation.loss", "validation_loss"}};
+    static const char *const keys[][2] = {{"train.loss", "train_loss"},
+                                          {"validation.loss", "validation_loss"}};
     struct am_arena *a = t->p.arena;
     for (size_t k = 0; k < 2; k++) {
         const struct am_node *points = am_node_get(am_node_get(run, "history"), keys[k][0]);
@@ -270,7 +280,8 @@ enum am_rc am_pipeline_resume(struct am_pipeline *pl, struct am_arena *a, const 
     err = err ? err : &own;
     AM_TRY(am_arena_check(a, err));
     AM_TRY(am_registry_run_get(pl->registry, a, run, &stored, err));
-    struct am_recipe_source src = {.text = am_node_str(stored, "recipe", ""), .what = am_tr("the run's recipe")};
+    struct am_recipe_source src = {.text = am_node_str(stored, "recipe", ""),
+                                   .what = am_tr("the run's recipe")};
     struct am_str id = am_node_str(stored, "run", ""), dataset = am_node_str(stored, "dataset", "");
     if (am_str_is(am_node_str(stored, "state", ""), "finished")) {
         am_fail(err, AM_ECONFLICT, "run %.*s has finished, there is nothing to resume", AM_FMT(id));

@@ -1,7 +1,8 @@
 /* Shared by the files of training: one training as a struct, and its phases.
  *
- * fit.c makes rows and a learned graph, measure.c measures and builds the report, publish.c packages and
- * registers, train.c runs them in order. A struct am_training owns what it points to; one thread. */
+ * fit.c makes rows and a learned graph, measure.c measures and builds the report, publish.c
+ * packages and registers, train.c runs them in order. A struct am_training owns what it points to;
+ * one thread. */
 #ifndef AM_PIPELINE_TRAIN_INT_H
 #define AM_PIPELINE_TRAIN_INT_H
 
@@ -12,7 +13,7 @@
 
 /* Rows ready for a learner. */
 struct am_rows {
-    struct am_matrix *matrix; /* owned */
+    struct am_matrix *matrix;         /* owned */
     const struct am_train_data *data; /* NULL = no rows */
 };
 
@@ -30,8 +31,8 @@ struct am_training {
     size_t n_metrics;
     double threshold;
     struct am_node *resumed_history; /* of the epochs before a resume; NULL = none */
-    struct am_node *history; /* {epoch, train_loss, validation_loss: [..]} */
-    struct am_node *metrics; /* {train, validation, test, baseline} */
+    struct am_node *history;         /* {epoch, train_loss, validation_loss: [..]} */
+    struct am_node *metrics;         /* {train, validation, test, baseline} */
     struct am_node *intervals, *advice, *report, *folds;
 };
 
@@ -62,9 +63,11 @@ enum am_rc am_training_folds(struct am_training *t, struct am_err *err) AM_MUST_
 /* Does evaluate.accept hold? why gets the first term that does not. */
 enum am_rc am_training_accepted(struct am_training *t, bool *holds, char *why, size_t cap,
                                 struct am_err *err) AM_MUST_CHECK;
-enum am_rc am_training_publish(struct am_training *t, struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_training_publish(struct am_training *t, struct am_node **out,
+                               struct am_err *err) AM_MUST_CHECK;
 /* The package of what was learned, at path. */
-enum am_rc am_training_package(struct am_training *t, const char *path, struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_training_package(struct am_training *t, const char *path,
+                               struct am_err *err) AM_MUST_CHECK;
 /* The commit of the git folder around dir (NULL = here), without running git; "" = none. */
 void am_git_commit(const char *dir, char out[65]);
 
