@@ -1,8 +1,10 @@
-/* Tables in memory: a schema and column batches, the currency between data/, feature/ and prediction.
+/* Tables in memory: a schema and column batches, the currency between data/, feature/ and
+ * prediction.
  *
- * Not a data base: no types beyond what features need. A batch borrows its columns from whoever made it
- * and is valid until that iterator's next call (or for the request). Missing is in band: NaN for numbers
- * and booleans, INT64_MIN for dates, a NULL pointer for strings. Immutable once handed out. */
+ * Not a data base: no types beyond what features need. A batch borrows its columns from whoever
+ * made it and is valid until that iterator's next call (or for the request). Missing is in band:
+ * NaN for numbers and booleans, INT64_MIN for dates, a NULL pointer for strings. Immutable once
+ * handed out. */
 #ifndef AM_TENSOR_FRAME_H
 #define AM_TENSOR_FRAME_H
 
@@ -76,8 +78,8 @@ struct am_table_ops {
     /* Rows in all, or UINT64_MAX when not known before reading. */
     uint64_t (*n_rows)(void *impl);
     /* Starts at row 0. The columns wanted: indices into the schema, or NULL for all. */
-    enum am_rc (*open)(void *impl, const size_t *columns, size_t n_columns, struct am_table_iter **out,
-                       struct am_err *err);
+    enum am_rc (*open)(void *impl, const size_t *columns, size_t n_columns,
+                       struct am_table_iter **out, struct am_err *err);
     /* *out = NULL at the end. The batch lives until the next call. */
     enum am_rc (*next)(struct am_table_iter *it, const struct am_batch **out, struct am_err *err);
     void (*close)(struct am_table_iter *it); /* NULL is fine */
