@@ -34,7 +34,7 @@ static enum am_rc native_parse(struct am_call *call, struct am_err *err)
             if (seen || !am_str_is(key, "rows")) {
                 (void)am_js_fail(&js, AM_EINVAL,
                                  am_str_is(key, "rows") ? "a second key \"%.*s\""
-                                                        : "unknown key \"%.*s\"",
+                                                        : AM_N("unknown key \"%.*s\""),
                                  (int)(key.len > 100 ? 100 : key.len), key.ptr);
                 am_hint(err, "Send {\"rows\": [{column: value, ...}, ...]}.");
                 break;

@@ -62,7 +62,7 @@ enum am_rc am_target_fit_new(const struct am_target_config *config, struct am_ta
         enum am_rc rc =
             am_fail(err, AM_EUSAGE, "target \"%.*s\" of type %s cannot be predicted as %s",
                     AM_FMT(config->name), am_col_type_name(config->type),
-                    config->type == AM_COL_DATE ? "a class or a number" : "a number");
+                    config->type == AM_COL_DATE ? am_tr("a class or a number") : "a number");
         am_hint(err, "Choose another target, or another type in data.types.");
         return rc;
     }

@@ -114,7 +114,7 @@ static enum am_rc read_loss(const struct am_learn_task *t, const struct am_node 
     am_fail(err, AM_EUSAGE, "%strain.loss \"%.*s\" does not fit the task", am_key_where(n, where),
             AM_FMT(s));
     am_hint(err, number_wanted ? "Use mse, mae or huber for numbers."
-                               : "Use cross_entropy or hinge for classes.");
+                               : AM_N("Use cross_entropy or hinge for classes."));
     return AM_EUSAGE;
 }
 

@@ -172,7 +172,7 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
                 tasks[task->task]);
         am_hint(err, task->task == AM_TASK_REGRESSION
                          ? "Use model.type linear or mlp, or set data.task to classification."
-                         : "Use model.type logistic or mlp, or set data.task to regression.");
+                         : AM_N("Use model.type logistic or mlp, or set data.task to regression."));
         return AM_EUSAGE;
     }
     for (size_t i = 0; task->model && task->model->kind == AM_NODE_MAP && i < task->model->map.n;

@@ -93,7 +93,7 @@ static enum am_rc load(const char *program, const struct am_module_spec *spec, c
     char path[PATH_MAX + 128];
     if (!find(program, spec->name, path, sizeof path)) {
         enum am_rc rc = am_fail(err, AM_EMISSING, "module \"%s\" is not installed", spec->name);
-        am_hint(err, "%s", spec->remedy);
+        am_hint(err, "%s", am_tr(spec->remedy));
         return rc;
     }
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -102,7 +102,7 @@ static enum am_rc load(const char *program, const struct am_module_spec *spec, c
         const char *why = dlerror();
         enum am_rc rc = am_fail(err, AM_EMISSING, "cannot load module \"%s\": %s", path,
                                 why ? why : "it exports no am_module");
-        am_hint(err, "%s", spec->remedy);
+        am_hint(err, "%s", am_tr(spec->remedy));
         return rc;
     }
     AM_TRY(check(spec, path, *symbol, err));
@@ -142,7 +142,7 @@ enum am_rc am_tables_open(const char *program, const struct am_tables_config *co
         .abi = am_tables_abi(),
         .size = sizeof(struct am_tables_ops),
         .remedy =
-            "Run scripts/setup and build again: it fetches DuckDB's library and builds the module.",
+            AM_N("Run scripts/setup and build again: it fetches DuckDB's library and builds the module."),
     };
     const void *ops = NULL;
     *out = (struct am_tables){0};

@@ -43,8 +43,7 @@ static enum am_rc commit_removal(struct am_registry *r, const struct am_op *ops,
     const struct am_txn txn = {.ops = ops, .n_ops = n, .publish = true};
     enum am_rc rc = am_records_commit(&r->records, &txn, NULL, err);
     if (rc == AM_ECONFLICT)
-        return am_fail(err, AM_ECONFLICT, "%s came into use or was removed just now",
-                       am_tr(what));
+        return am_fail(err, AM_ECONFLICT, "%s came into use or was removed just now", am_tr(what));
     return rc;
 }
 
@@ -192,7 +191,7 @@ static enum am_rc rm_model(struct am_registry *r, const struct am_snapshot *s, s
     const struct am_cond *of_model = REG_EQ("model", am_v_text(model));
     enum am_rc rc = one_user(s, a, "alias", "name", of_model, &alias, err);
     if (rc == AM_OK) {
-        (void)snprintf(by, sizeof by, "its alias \"%.128s\"", alias.text.ptr);
+        (void)snprintf(by, sizeof by, am_tr("its alias \"%.128s\""), alias.text.ptr);
         return in_use(err, what, by, by);
     }
     if (rc != AM_ENOTFOUND)
