@@ -91,7 +91,7 @@ state() {
     for k in runs models datasets; do
         printf '%s %s ' $k "$("$AIMASS" $k --json 2>/dev/null | jq -c '.total')"
     done
-    find "$AIMASS_WORKSPACE/tmp" "$AIMASS_WORKSPACE/blobs" -path '*tmp*' -type f 2>/dev/null | wc -l
+    find "$AIMASS_WORKSPACE/tmp" "$AIMASS_WORKSPACE"/blobs/*/tmp -type f 2>/dev/null | wc -l
 }
 
 # bad CODE MESSAGE-REGEX HINT-REGEX ARGS...: one error that names the thing, a remedy, nothing recorded
