@@ -1,5 +1,5 @@
-/* The doctor: what the program needs, whether it is there, and how to get it. Also importing a package,
- * which opens it first. One thread. */
+/* The doctor: what the program needs, whether it is there, and how to get it. Also importing a
+ * package, which opens it first. One thread. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -8,8 +8,8 @@
 #include "platform/platform_int.h"
 #include "tensor/kernels.h"
 
-static void check(struct am_arena *a, struct am_node *list, const char *name, bool ok, const char *found,
-                  const char *remedy, bool *all)
+static void check(struct am_arena *a, struct am_node *list, const char *name, bool ok,
+                  const char *found, const char *remedy, bool *all)
 {
     struct am_node *m = am_new_map(a);
     am_node_set(a, m, "name", am_new_cstr(a, name));
@@ -28,14 +28,17 @@ static void check_space(struct am_platform *p, struct am_arena *a, struct am_nod
     double free_mb = ok ? (double)st.f_bavail * (double)st.f_frsize / 1e6 : 0;
     if (ok)
         snprintf(text, sizeof text, am_tr("%.0f MB free"), free_mb);
-    check(a, list, "disk", ok && free_mb > 200, text, "Free some disk space, or choose another --workspace.", all);
+    check(a, list, "disk", ok && free_mb > 200, text,
+          "Free some disk space, or choose another --workspace.", all);
 }
 
 static void check_blas(struct am_arena *a, struct am_node *list, bool *all)
 {
     void *lib = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_LOCAL);
     check(a, list, "OpenBLAS", lib != NULL, lib ? "libopenblas.so.0" : am_tr("not found"),
-          "Install it: apt-get install libopenblas0-pthread. Without it own kernels do the work, slower.", all);
+          "Install it: apt-get install libopenblas0-pthread. Without it own kernels do the work, "
+          "slower.",
+          all);
     if (lib)
         dlclose(lib);
 }
@@ -55,7 +58,8 @@ enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct 
     if (rc == AM_OK) {
         check_space(p, a, list, &all);
         rc = am_platform_tables(p, &t, &e);
-        check(a, list, "DuckDB (tables)", rc == AM_OK, rc == AM_OK ? t->ops->version(t->impl) : e.message,
+        check(a, list, "DuckDB (tables)", rc == AM_OK,
+              rc == AM_OK ? t->ops->version(t->impl) : e.message,
               e.hint[0] ? e.hint : "Run scripts/setup.", &all);
     }
     check_blas(a, list, &all);
@@ -74,7 +78,8 @@ enum am_rc am_platform_model_import(struct am_platform *p, struct am_arena *a, c
     AM_TRY(am_platform_registry(p, &r, err));
     enum am_rc rc = am_model_open(path, NULL, &m, err); /* strict, and runs the stored sample */
     if (rc != AM_OK && err && !err->hint[0])
-        am_hint(err, "Take the package again from where it was made: `aimass model export MODEL FILE`.");
+        am_hint(err,
+                "Take the package again from where it was made: `aimass model export MODEL FILE`.");
     if (rc != AM_OK)
         return rc;
     const struct am_model_info *info = am_model_info(m);

@@ -141,8 +141,8 @@ enum am_rc am_tables_open(const char *program, const struct am_tables_config *co
         .name = "tables-duckdb",
         .abi = am_tables_abi(),
         .size = sizeof(struct am_tables_ops),
-        .remedy =
-            AM_N("Run scripts/setup and build again: it fetches DuckDB's library and builds the module."),
+        .remedy = AM_N("Run scripts/setup and build again: it fetches DuckDB's library and builds "
+                       "the module."),
     };
     const void *ops = NULL;
     *out = (struct am_tables){0};

@@ -1,5 +1,5 @@
-/* The commands that run a recipe's steps: they read the recipe, open the pipeline and hand the steps'
- * answers on. One thread at a time. */
+/* The commands that run a recipe's steps: they read the recipe, open the pipeline and hand the
+ * steps' answers on. One thread at a time. */
 #include "platform/platform_int.h"
 
 #include "base/fs.h"
@@ -14,8 +14,8 @@ static enum am_rc read_recipe(struct am_arena *a, const struct am_recipe_ref *r,
                               struct am_recipe_source *out, struct am_err *err)
 {
     struct am_buf b;
-    *out = (struct am_recipe_source){.text = r->text, .what = am_tr("recipe"), .sets = r->sets,
-                                     .n_sets = r->n_sets};
+    *out = (struct am_recipe_source){
+        .text = r->text, .what = am_tr("recipe"), .sets = r->sets, .n_sets = r->n_sets};
     if (!r->path)
         return AM_OK;
     am_buf_init(&b, AM_LIMIT_RECIPE_BYTES);
@@ -32,7 +32,8 @@ static enum am_rc read_recipe(struct am_arena *a, const struct am_recipe_ref *r,
         out->what = r->path;
         if (slash)
             out->base_dir =
-                am_arena_str(a, (struct am_str){r->path, slash == r->path ? 1 : (size_t)(slash - r->path)})
+                am_arena_str(
+                    a, (struct am_str){r->path, slash == r->path ? 1 : (size_t)(slash - r->path)})
                     .ptr;
         rc = am_arena_check(a, err);
     }
@@ -54,8 +55,8 @@ enum am_rc am_platform_profile(struct am_platform *p, struct am_arena *a, const 
     return am_pipeline_profile(&pl, a, source, target, out, err);
 }
 
-enum am_rc am_platform_plan(struct am_platform *p, struct am_arena *a, const struct am_recipe_ref *r,
-                            struct am_node **out, struct am_err *err)
+enum am_rc am_platform_plan(struct am_platform *p, struct am_arena *a,
+                            const struct am_recipe_ref *r, struct am_node **out, struct am_err *err)
 {
     struct am_recipe_source s;
     AM_TRY(read_recipe(a, r, &s, err));
@@ -63,8 +64,9 @@ enum am_rc am_platform_plan(struct am_platform *p, struct am_arena *a, const str
     return am_pipeline_plan(&pl, a, &s, out, err);
 }
 
-enum am_rc am_platform_train(struct am_platform *p, struct am_arena *a, const struct am_recipe_ref *r,
-                             struct am_node **out, struct am_err *err)
+enum am_rc am_platform_train(struct am_platform *p, struct am_arena *a,
+                             const struct am_recipe_ref *r, struct am_node **out,
+                             struct am_err *err)
 {
     struct am_recipe_source s;
     AM_TRY(read_recipe(a, r, &s, err));
@@ -97,11 +99,15 @@ enum am_rc am_platform_predict(struct am_platform *p, struct am_arena *a,
                                const struct am_predict_request *r, struct am_node **out,
                                struct am_err *err)
 {
-    static const enum am_pipeline_format formats[] = {
-        [AM_FORMAT_AUTO] = AM_PIPELINE_AUTO, [AM_FORMAT_CSV] = AM_PIPELINE_CSV,
-        [AM_FORMAT_JSON] = AM_PIPELINE_JSON};
-    struct am_pipeline_predict_job job = {.model = r->model, .source = r->source, .bytes = r->bytes,
-                                          .format = formats[r->format], .write = r->write, .ctx = r->ctx};
+    static const enum am_pipeline_format formats[] = {[AM_FORMAT_AUTO] = AM_PIPELINE_AUTO,
+                                                      [AM_FORMAT_CSV] = AM_PIPELINE_CSV,
+                                                      [AM_FORMAT_JSON] = AM_PIPELINE_JSON};
+    struct am_pipeline_predict_job job = {.model = r->model,
+                                          .source = r->source,
+                                          .bytes = r->bytes,
+                                          .format = formats[r->format],
+                                          .write = r->write,
+                                          .ctx = r->ctx};
     OPEN(p, pl, err);
     return am_pipeline_predict(&pl, a, &job, out, err);
 }

@@ -1,5 +1,6 @@
-/* Opens and closes the platform and wires the pipeline: registry at first need, pool at first need, the
- * table engine (a module) at first table. The only place that names a driver. One thread at a time. */
+/* Opens and closes the platform and wires the pipeline: registry at first need, pool at first need,
+ * the table engine (a module) at first table. The only place that names a driver. One thread at a
+ * time. */
 #include "platform/platform_int.h"
 
 #include <errno.h>
@@ -47,7 +48,8 @@ static enum am_rc workspace_path(const char *asked, char **out, struct am_err *e
     if (asked && *asked) {
         am_buf_cstr(&b, asked);
     } else {
-        if ((!home || !*home) && getpwuid_r(getuid(), &pw, names, sizeof names, &found) == 0 && found)
+        if ((!home || !*home) && getpwuid_r(getuid(), &pw, names, sizeof names, &found) == 0 &&
+            found)
             home = found->pw_dir;
         am_buf_printf(&b, "%s/.aimass", home && *home ? home : ".");
     }
@@ -86,7 +88,10 @@ void am_platform_close(struct am_platform *p)
     am_free(p);
 }
 
-const char *am_platform_workspace(const struct am_platform *p) { return p->workspace; }
+const char *am_platform_workspace(const struct am_platform *p)
+{
+    return p->workspace;
+}
 
 enum am_rc am_platform_registry(struct am_platform *p, struct am_registry **out, struct am_err *err)
 {
@@ -134,4 +139,7 @@ enum am_rc am_platform_schema(struct am_arena *a, struct am_node **out, struct a
     return am_arena_check(a, err);
 }
 
-void am_platform_recipe_markdown(struct am_buf *out) { am_recipe_markdown(out); }
+void am_platform_recipe_markdown(struct am_buf *out)
+{
+    am_recipe_markdown(out);
+}

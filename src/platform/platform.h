@@ -1,10 +1,10 @@
-/* The in-process API that every face uses: cli/ and api/ include this (and serving.h beside it), tensor/
- * and base/, nothing else of the product.
+/* The in-process API that every face uses: cli/ and api/ include this (and serving.h beside it),
+ * tensor/ and base/, nothing else of the product.
  *
- * A command takes plain arguments and returns a tree in the caller's arena; the tree is what `--json`
- * prints and what the HTTP API answers. Nothing here prints. Long commands report through the progress
- * object and stop at a set cancel flag (training then writes a checkpoint). One platform per process; its
- * commands may be called from one thread at a time, serving from many. */
+ * A command takes plain arguments and returns a tree in the caller's arena; the tree is what
+ * `--json` prints and what the HTTP API answers. Nothing here prints. Long commands report through
+ * the progress object and stop at a set cancel flag (training then writes a checkpoint). One
+ * platform per process; its commands may be called from one thread at a time, serving from many. */
 #ifndef AM_PLATFORM_PLATFORM_H
 #define AM_PLATFORM_PLATFORM_H
 
@@ -29,27 +29,32 @@ const char *am_platform_workspace(const struct am_platform *p); /* until close *
 
 /* A recipe: a file, or text with a name for messages; `sets` are "a.b=c" strings. */
 struct am_recipe_ref {
-    const char *path;        /* NULL when text is given */
+    const char *path; /* NULL when text is given */
     struct am_str text;
     const char *const *sets; /* [n_sets] */
     size_t n_sets;
 };
 
-/* Starter recipe. -> {recipe: text, task, target, columns: [{name, type, why}], warnings: [text]} */
+/* Starter recipe. -> {recipe: text, task, target, columns: [{name, type, why}], warnings: [text]}
+ */
 enum am_rc am_platform_init(struct am_platform *p, struct am_arena *a, const char *source,
-                            const char *target, struct am_node **out, struct am_err *err) AM_MUST_CHECK;
-/* -> {source, rows, columns: [{name, type, why, count, missing, …}], warnings: […]}; target may be NULL */
+                            const char *target, struct am_node **out,
+                            struct am_err *err) AM_MUST_CHECK;
+/* -> {source, rows, columns: [{name, type, why, count, missing, …}], warnings: […]}; target may be
+ * NULL */
 enum am_rc am_platform_profile(struct am_platform *p, struct am_arena *a, const char *source,
                                const char *target, struct am_node **out,
                                struct am_err *err) AM_MUST_CHECK;
-/* -> {recipe: resolved tree, yaml: text, task, columns: […], split: {train, validation, test, dropped},
- *     features: n, parameters: n, memory_bytes: n, layers: [{…}]} */
-enum am_rc am_platform_plan(struct am_platform *p, struct am_arena *a, const struct am_recipe_ref *r,
-                            struct am_node **out, struct am_err *err) AM_MUST_CHECK;
-/* -> {run, model, version, package, metrics: {train, validation, test, baseline}, intervals, advice,
- *     report: path of the HTML, dataset, seconds} */
-enum am_rc am_platform_train(struct am_platform *p, struct am_arena *a, const struct am_recipe_ref *r,
-                             struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+/* -> {recipe: resolved tree, yaml: text, task, columns: […], split: {train, validation, test,
+ * dropped}, features: n, parameters: n, memory_bytes: n, layers: [{…}]} */
+enum am_rc am_platform_plan(struct am_platform *p, struct am_arena *a,
+                            const struct am_recipe_ref *r, struct am_node **out,
+                            struct am_err *err) AM_MUST_CHECK;
+/* -> {run, model, version, package, metrics: {train, validation, test, baseline}, intervals,
+ * advice, report: path of the HTML, dataset, seconds} */
+enum am_rc am_platform_train(struct am_platform *p, struct am_arena *a,
+                             const struct am_recipe_ref *r, struct am_node **out,
+                             struct am_err *err) AM_MUST_CHECK;
 /* Continue an interrupted run from its checkpoint; the same tree. */
 enum am_rc am_platform_resume(struct am_platform *p, struct am_arena *a, const char *run,
                               struct am_node **out, struct am_err *err) AM_MUST_CHECK;
@@ -64,7 +69,8 @@ struct am_predict_request {
     const char *source;         /* file or glob; NULL = the bytes below */
     struct am_str bytes;        /* CSV with header, JSON list of objects, JSON Lines */
     enum am_data_format format; /* of the output too; AUTO: as the input is */
-    enum am_rc (*write)(void *ctx, const char *bytes, size_t n, struct am_err *err); /* output chunks */
+    enum am_rc (*write)(void *ctx, const char *bytes, size_t n,
+                        struct am_err *err); /* output chunks */
     void *ctx;
 };
 /* Streams; id columns pass through. -> {model, version, rows} */
@@ -72,7 +78,8 @@ enum am_rc am_platform_predict(struct am_platform *p, struct am_arena *a,
                                const struct am_predict_request *r, struct am_node **out,
                                struct am_err *err) AM_MUST_CHECK;
 /* Retrain from the recorded recipe and dataset, compare the weight bits.
- * -> {model, version, run, promise: "bits"|"tolerance", equal: bool, max_difference, profile: {then, now}} */
+ * -> {model, version, run, promise: "bits"|"tolerance", equal: bool, max_difference, profile:
+ * {then, now}} */
 enum am_rc am_platform_verify(struct am_platform *p, struct am_arena *a, const char *model,
                               struct am_node **out, struct am_err *err) AM_MUST_CHECK;
 
@@ -82,29 +89,34 @@ struct am_list_options {
     int64_t limit;        /* 0 = 100 */
     int64_t offset;
 };
-/* -> {runs: [{run, name, experiment, state, started, seconds, params, metrics, tags, dataset, …}], total} */
-enum am_rc am_platform_runs(struct am_platform *p, struct am_arena *a, const struct am_list_options *o,
-                            struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+/* -> {runs: [{run, name, experiment, state, started, seconds, params, metrics, tags, dataset, …}],
+ * total} */
+enum am_rc am_platform_runs(struct am_platform *p, struct am_arena *a,
+                            const struct am_list_options *o, struct am_node **out,
+                            struct am_err *err) AM_MUST_CHECK;
 /* One run with everything: params, metrics by step, artefacts, log, environment, recipe. */
 enum am_rc am_platform_run_show(struct am_platform *p, struct am_arena *a, const char *run,
                                 struct am_node **out, struct am_err *err) AM_MUST_CHECK;
 /* -> {runs: […], params: {key: [values]}, metrics: {…}} only what differs, and the metrics. */
 enum am_rc am_platform_compare(struct am_platform *p, struct am_arena *a, const char *const *runs,
-                               size_t n_runs, struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+                               size_t n_runs, struct am_node **out,
+                               struct am_err *err) AM_MUST_CHECK;
 /* -> {datasets: [{dataset, name, version, rows, bytes, created}], total} */
 enum am_rc am_platform_datasets(struct am_platform *p, struct am_arena *a,
                                 const struct am_list_options *o, struct am_node **out,
                                 struct am_err *err) AM_MUST_CHECK;
 /* -> {models: [{model, versions, latest, aliases: {name: version}, tags, …}], total} */
-enum am_rc am_platform_models(struct am_platform *p, struct am_arena *a, const struct am_list_options *o,
-                              struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_platform_models(struct am_platform *p, struct am_arena *a,
+                              const struct am_list_options *o, struct am_node **out,
+                              struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_platform_model_show(struct am_platform *p, struct am_arena *a, const char *model,
                                   struct am_node **out, struct am_err *err) AM_MUST_CHECK;
-/* Point an alias of MODEL@VERSION; NULL alias version = remove; "undo" goes back one step in history. */
+/* Point an alias of MODEL@VERSION; NULL alias version = remove; "undo" goes back one step in
+ * history. */
 enum am_alias_action { AM_ALIAS_SET, AM_ALIAS_REMOVE, AM_ALIAS_UNDO };
 enum am_rc am_platform_model_alias(struct am_platform *p, struct am_arena *a, const char *model,
-                                   const char *alias, enum am_alias_action action, struct am_node **out,
-                                   struct am_err *err) AM_MUST_CHECK;
+                                   const char *alias, enum am_alias_action action,
+                                   struct am_node **out, struct am_err *err) AM_MUST_CHECK;
 /* value NULL removes the tag. `model` may name a version. */
 enum am_rc am_platform_model_tag(struct am_platform *p, struct am_arena *a, const char *model,
                                  const char *key, const char *value, struct am_node **out,
@@ -116,7 +128,8 @@ enum am_rc am_platform_model_export(struct am_platform *p, struct am_arena *a, c
 enum am_rc am_platform_model_import(struct am_platform *p, struct am_arena *a, const char *path,
                                     const char *name, struct am_node **out,
                                     struct am_err *err) AM_MUST_CHECK;
-/* what: a run id, MODEL, MODEL@VERSION or dataset. Refuses what is still referenced and says by what. */
+/* what: a run id, MODEL, MODEL@VERSION or dataset. Refuses what is still referenced and says by
+ * what. */
 enum am_rc am_platform_rm(struct am_platform *p, struct am_arena *a, const char *what,
                           struct am_node **out, struct am_err *err) AM_MUST_CHECK;
 enum am_gc_mode { AM_GC_REAL, AM_GC_DRY_RUN };
@@ -127,7 +140,8 @@ enum am_rc am_platform_gc(struct am_platform *p, struct am_arena *a, enum am_gc_
 enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct am_node **out,
                               struct am_err *err) AM_MUST_CHECK;
 /* The JSON Schema of recipes; the recipe keys as a Markdown table. */
-enum am_rc am_platform_schema(struct am_arena *a, struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_platform_schema(struct am_arena *a, struct am_node **out,
+                              struct am_err *err) AM_MUST_CHECK;
 void am_platform_recipe_markdown(struct am_buf *out);
 
 #endif

@@ -1,9 +1,8 @@
-/* The commands about what is stored: runs, datasets, models, aliases, tags, export, import, rm, gc. They
- * open the registry at first use and hand its answers on. One thread at a time. */
+/* The commands about what is stored: runs, datasets, models, aliases, tags, export, import, rm, gc.
+ * They open the registry at first use and hand its answers on. One thread at a time. */
 #include "platform/platform_int.h"
 
 #include <stdio.h>
-
 
 #define OPEN(p, r, err)                                                                            \
     struct am_registry *r;                                                                         \
@@ -17,8 +16,9 @@ static struct am_registry_list list_of(const struct am_list_options *o)
     return l;
 }
 
-enum am_rc am_platform_runs(struct am_platform *p, struct am_arena *a, const struct am_list_options *o,
-                            struct am_node **out, struct am_err *err)
+enum am_rc am_platform_runs(struct am_platform *p, struct am_arena *a,
+                            const struct am_list_options *o, struct am_node **out,
+                            struct am_err *err)
 {
     struct am_registry_list l = list_of(o);
     OPEN(p, r, err);
@@ -41,8 +41,9 @@ enum am_rc am_platform_datasets(struct am_platform *p, struct am_arena *a,
     return am_registry_datasets(r, a, &l, out, err);
 }
 
-enum am_rc am_platform_models(struct am_platform *p, struct am_arena *a, const struct am_list_options *o,
-                              struct am_node **out, struct am_err *err)
+enum am_rc am_platform_models(struct am_platform *p, struct am_arena *a,
+                              const struct am_list_options *o, struct am_node **out,
+                              struct am_err *err)
 {
     struct am_registry_list l = list_of(o);
     OPEN(p, r, err);
@@ -60,8 +61,8 @@ enum am_rc am_platform_model_show(struct am_platform *p, struct am_arena *a, con
 }
 
 enum am_rc am_platform_model_alias(struct am_platform *p, struct am_arena *a, const char *model,
-                                   const char *alias, enum am_alias_action action, struct am_node **out,
-                                   struct am_err *err)
+                                   const char *alias, enum am_alias_action action,
+                                   struct am_node **out, struct am_err *err)
 {
     OPEN(p, r, err);
     if (action != AM_ALIAS_SET && strchr(model, '@')) {
@@ -84,8 +85,8 @@ enum am_rc am_platform_model_tag(struct am_platform *p, struct am_arena *a, cons
                                  struct am_err *err)
 {
     OPEN(p, r, err);
-    return am_registry_tag(r, a, strchr(model, '@') ? AM_KIND_VERSION : AM_KIND_MODEL, model, key, value,
-                           out, err);
+    return am_registry_tag(r, a, strchr(model, '@') ? AM_KIND_VERSION : AM_KIND_MODEL, model, key,
+                           value, out, err);
 }
 
 enum am_rc am_platform_model_export(struct am_platform *p, struct am_arena *a, const char *model,
@@ -109,7 +110,8 @@ enum am_rc am_platform_gc(struct am_platform *p, struct am_arena *a, enum am_gc_
 {
     OPEN(p, r, err);
     return am_registry_gc(r, a, GC_GRACE_S,
-                          mode == AM_GC_DRY_RUN ? AM_REGISTRY_GC_DRY_RUN : AM_REGISTRY_GC_REAL, out, err);
+                          mode == AM_GC_DRY_RUN ? AM_REGISTRY_GC_DRY_RUN : AM_REGISTRY_GC_REAL, out,
+                          err);
 }
 
 /* ---- compare ---- */
@@ -127,7 +129,8 @@ static bool same_text(const struct am_node *x, const struct am_node *y)
     return same;
 }
 
-/* {key: [value of run 0, run 1, …]} over the union of the keys; equal rows are left out when asked. */
+/* {key: [value of run 0, run 1, …]} over the union of the keys; equal rows are left out when asked.
+ */
 static struct am_node *side_by_side(struct am_arena *a, struct am_node *const *runs, size_t n,
                                     const char *field, bool only_differences)
 {
@@ -165,7 +168,8 @@ enum am_rc am_platform_compare(struct am_platform *p, struct am_arena *a, const 
     got = am_arena_array(a, n_runs, sizeof *got);
     AM_TRY(am_arena_check(a, err));
     for (size_t i = 0; i < n_runs; i++) {
-        static const char *const shown[] = {"run", "name", "state", "started", "seconds", "dataset"};
+        static const char *const shown[] = {"run",     "name",    "state",
+                                            "started", "seconds", "dataset"};
         struct am_node *row = am_new_map(a);
         AM_TRY(am_registry_run_get(r, a, runs[i], &got[i], err));
         for (size_t k = 0; k < sizeof shown / sizeof shown[0]; k++) {
