@@ -1,5 +1,6 @@
 /* Loops that fail the n-th allocation or the n-th I/O of a call, until the call completes without a
- * failure. The call must then have failed cleanly every time: a code, no crash, no leak (ASan sees). */
+ * failure. The call must then have failed cleanly every time: a code, no crash, no leak (ASan
+ * sees). */
 #ifndef AM_TESTS_FAULTS_H
 #define AM_TESTS_FAULTS_H
 
@@ -9,8 +10,8 @@
 
 #include <errno.h>
 
-/* call: an expression of enum am_rc; undo: a statement run after every success (frees what was made).
- * A call may survive a failure that it can do without (then it must be really complete). */
+/* call: an expression of enum am_rc; undo: a statement run after every success (frees what was
+ * made). A call may survive a failure that it can do without (then it must be really complete). */
 #define AM_OOM_LOOP(call, undo)                                                                    \
     do {                                                                                           \
         for (long oom_n_ = 1;; oom_n_++) {                                                         \
@@ -30,8 +31,8 @@
         }                                                                                          \
     } while (0)
 
-/* The same for files: every failure must give an error code and leave nothing half done; `after_failure`
- * is a statement that checks that. */
+/* The same for files: every failure must give an error code and leave nothing half done;
+ * `after_failure` is a statement that checks that. */
 #define AM_IO_LOOP(call, undo, after_failure)                                                      \
     do {                                                                                           \
         static const int io_errs_[] = {EIO, ENOSPC};                                               \
