@@ -1,5 +1,5 @@
-/* The recipe: unknown keys with line, column and nearest name; types; ranges; contradictions; --set;
- * defaults; names against the data; conditions on metrics. */
+/* The recipe: unknown keys with line, column and nearest name; types; ranges; contradictions;
+ * --set; defaults; names against the data; conditions on metrics. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,8 +57,9 @@ static void resolves_defaults(void **state)
     assert_int_equal(load(GOOD, &r), AM_OK);
     assert_true(am_node_as_f64(am_node_path(r.resolved, "train.learning_rate"), &v) && v == 1e-3);
     assert_true(am_node_as_f64(am_node_path(r.resolved, "train.beta1"), &v) && v == 0.9);
-    assert_true(am_str_is(am_node_str(am_node_path(r.resolved, "train.schedule"), "type", ""), "") ||
-                am_node_path(r.resolved, "train.schedule") != NULL);
+    assert_true(
+        am_str_is(am_node_str(am_node_path(r.resolved, "train.schedule"), "type", ""), "") ||
+        am_node_path(r.resolved, "train.schedule") != NULL);
     assert_int_equal(am_node_i64(am_node_path(r.resolved, "data.split"), "seed", 0), 42);
     assert_null(am_node_path(r.resolved, "data.sample"));
 }
@@ -84,7 +85,8 @@ static void resolved_reads_back(void **state)
 static void unknown_keys(void **state)
 {
     (void)state;
-    refused("data: {source: a}\ntrain:\n  learing_rate: 0.1\n", "line 3, column 3", "learning_rate");
+    refused("data: {source: a}\ntrain:\n  learing_rate: 0.1\n", "line 3, column 3",
+            "learning_rate");
     refused("data: {source: a}\nmodle: {type: mlp}\n", "unknown key \"modle\"", "model");
     refused("data: {source: a, split: {tset: 0.2}}\n", "\"tset\"", "test");
     refused("data: {source: a}\nfeatures: {x: {skale: standard}}\n", "\"skale\"", "scale");
@@ -94,7 +96,8 @@ static void unknown_keys(void **state)
 static void wrong_types(void **state)
 {
     (void)state;
-    refused("data: {source: a}\ntrain: {epochs: many}\n", "\"train.epochs\" must be a whole number", NULL);
+    refused("data: {source: a}\ntrain: {epochs: many}\n", "\"train.epochs\" must be a whole number",
+            NULL);
     refused("data: {source: a}\ntrain: {epochs: 0}\n", "must lie between 1 and", NULL);
     refused("data: {source: a, split: {by: luck}}\n", "one of auto|random", NULL);
     refused("data: [1]\n", "must be a map", NULL);
@@ -106,15 +109,18 @@ static void contradictions(void **state)
 {
     (void)state;
     refused("name: a\n", "names no data", "source");
-    refused("data: {source: a, split: {test: 0.6, validation: 0.5}}\n", "leave no rows for training", NULL);
+    refused("data: {source: a, split: {test: 0.6, validation: 0.5}}\n",
+            "leave no rows for training", NULL);
     refused("data: {source: a, split: {by: group}}\n", "need each other", NULL);
     refused("data: {source: a, split: {time: t}}\n", "need each other", NULL);
     refused("data: {source: a, target: t, id: [t]}\n", "also an id", NULL);
-    refused("data: {source: a}\nfeatures: {only: [x], drop: [x]}\n", "features.only and in features.drop", NULL);
+    refused("data: {source: a}\nfeatures: {only: [x], drop: [x]}\n",
+            "features.only and in features.drop", NULL);
     refused("data: {source: a, split: {validation: 0}}\ntrain: {early_stopping: true}\n",
             "needs validation rows", NULL);
     refused("data: {source: a}\nname: ../x\n", "not a name", NULL);
-    refused("data: {source: a}\nevaluate: {retry: {train.epochs: [5]}}\n", "without evaluate.accept", NULL);
+    refused("data: {source: a}\nevaluate: {retry: {train.epochs: [5]}}\n",
+            "without evaluate.accept", NULL);
 }
 
 static void yaml_is_strict(void **state)
@@ -136,7 +142,8 @@ static void sets_win(void **state)
     (void)state;
     assert_int_equal(am_recipe_load(arena, am_str(GOOD), "r.yaml", s, 3, &r, &err), AM_OK);
     assert_int_equal(am_node_i64(am_node_get(r.resolved, "train"), "epochs", 0), 7);
-    assert_true(am_str_is(am_node_str(am_node_path(r.resolved, "data.split.validation"), "of", ""), "train"));
+    assert_true(am_str_is(am_node_str(am_node_path(r.resolved, "data.split.validation"), "of", ""),
+                          "train"));
     assert_int_equal(am_node_path(r.resolved, "model.layers")->list.n, 1);
     s[0].path = AM_STR("train.epoch");
     assert_int_equal(am_recipe_load(arena, am_str(GOOD), "r.yaml", s, 3, &r, &err), AM_EUSAGE);
@@ -149,12 +156,14 @@ static void columns_exist(void **state)
     struct am_schema schema = {c, 2};
     struct am_recipe r;
     (void)state;
-    assert_int_equal(load("data: {source: a, target: t}\nfeatures: {age: {scale: none}}\n", &r), AM_OK);
+    assert_int_equal(load("data: {source: a, target: t}\nfeatures: {age: {scale: none}}\n", &r),
+                     AM_OK);
     assert_int_equal(am_recipe_check_columns(&r, &schema, &err), AM_OK);
     assert_int_equal(load("data: {source: a, target: tt}\n", &r), AM_OK);
     assert_int_equal(am_recipe_check_columns(&r, &schema, &err), AM_EUSAGE);
     assert_non_null(strstr(err.hint, "\"t\""));
-    assert_int_equal(load("data: {source: a, target: t}\nfeatures: {agee: {scale: none}}\n", &r), AM_OK);
+    assert_int_equal(load("data: {source: a, target: t}\nfeatures: {agee: {scale: none}}\n", &r),
+                     AM_OK);
     assert_int_equal(am_recipe_check_columns(&r, &schema, &err), AM_EUSAGE);
     assert_non_null(strstr(err.message, "line 2, column 12"));
 }
@@ -185,7 +194,8 @@ static bool holds(const char *text, struct am_node *own, struct am_node *other)
     bool yes;
     char why[200];
     assert_int_equal(am_condition_parse(am_str(text), &c, &err), AM_OK);
-    assert_int_equal(am_condition_holds(&c, own, champion, other, &yes, why, sizeof why, &err), AM_OK);
+    assert_int_equal(am_condition_holds(&c, own, champion, other, &yes, why, sizeof why, &err),
+                     AM_OK);
     return yes;
 }
 
