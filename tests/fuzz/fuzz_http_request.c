@@ -21,7 +21,11 @@ static void handle(void *ctx, struct am_conn *c, struct am_request *rq)
     (void)ctx;
     am_buf_init(&allow, 4096);
     call.rq = rq;
-    (void)am_route_find(&call, rq->method_name, rq->method, rq->path, &allow, &err);
+    err.message[0] = 0;
+    if (am_route_find(&call, rq->method_name, rq->method, rq->path, &allow, &err) == AM_OK
+            ? !call.route
+            : !err.message[0])
+        abort();
     am_buf_clear(&allow);
     volatile unsigned char sum = 0;
     for (size_t i = 0; i < rq->body_len; i++)

@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     struct am_err err;
     struct am_buf out;
     am_buf_init(&out, (size_t)16 << 20);
-    if (a && am_recipe_load(a, (struct am_str){(const char *)data, size}, "fuzz", NULL, 0, &r, &err) == AM_OK)
+    if (a && am_recipe_load(a, (struct am_str){(const char *)data, size}, "fuzz", NULL, 0, &r,
+                            &err) == AM_OK)
         am_node_to_yaml(r.resolved, &out);
     am_buf_clear(&out);
     am_arena_free(a);

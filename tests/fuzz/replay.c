@@ -1,6 +1,6 @@
-/* Replays a corpus through a fuzz target in the ordinary test: every file of the directories and files
- * given as arguments, plus each of its prefixes up to 64 bytes. No fuzzing engine is needed; with
- * -Dfuzz=true the same targets are linked with libFuzzer instead. */
+/* Replays a corpus through a fuzz target in the ordinary test: every file of the directories and
+ * files given as arguments, plus each of its prefixes up to 64 bytes. No fuzzing engine is needed;
+ * with -Dfuzz=true the same targets are linked with libFuzzer instead. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
