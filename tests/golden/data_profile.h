@@ -1,3 +1,4 @@
+/* clang-format off */
 /* Made by data_profile.py with numpy 1.24.2, scikit-learn 1.2.1: the first 5 columns of the breast cancer set. */
 struct golden { double min, max, mean, std, quantiles[7], correlation; };
 static const struct golden golden[5] = {

@@ -8,7 +8,7 @@ import sklearn
 from sklearn.datasets import load_breast_cancer
 
 X, y = load_breast_cancer(return_X_y=True)
-print("/* Made by data_profile.py with numpy %s, scikit-learn %s: the first 5 columns of the breast cancer set. */"
+print("/* clang-format off */\n/* Made by data_profile.py with numpy %s, scikit-learn %s: the first 5 columns of the breast cancer set. */"
       % (np.__version__, sklearn.__version__))
 print("struct golden { double min, max, mean, std, quantiles[7], correlation; };")
 print("static const struct golden golden[5] = {")
