@@ -3,6 +3,7 @@
  * to do. */
 #include "driver_int.h"
 
+#include <libintl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,20 +140,21 @@ static enum am_rc fail_engine(const struct duck *d, const char *text, struct am_
         const char *hint;
     } kinds[] = {
         {"Out of Memory Error", AM_ELIMIT,
-         "Allow more memory, use fewer threads, or set a temporary folder to spill to."},
+         AM_N("Allow more memory, use fewer threads, or set a temporary folder to spill to.")},
         {"No space left on device", AM_ENOSPC,
-         "Free space on the disk of the workspace or of the temporary folder."},
-        {"INTERRUPT", AM_ECANCELED, "Start the command again."},
-        {"Permission Error", AM_EPERM, "Read only files that this access allows."},
-        {"No files found", AM_ENOTFOUND, "Check the file name and the folder that it starts from."},
-        {"Parser Error", AM_EUSAGE, "Correct the SQL."},
-        {"Binder Error", AM_EUSAGE, "Correct the SQL: check names of columns and functions."},
+         AM_N("Free space on the disk of the workspace or of the temporary folder.")},
+        {"INTERRUPT", AM_ECANCELED, AM_N("Start the command again.")},
+        {"Permission Error", AM_EPERM, AM_N("Read only files that this access allows.")},
+        {"No files found", AM_ENOTFOUND,
+         AM_N("Check the file name and the folder that it starts from.")},
+        {"Parser Error", AM_EUSAGE, AM_N("Correct the SQL.")},
+        {"Binder Error", AM_EUSAGE, AM_N("Correct the SQL: check names of columns and functions.")},
         {"Catalog Error", AM_EUSAGE,
-         "Correct the SQL: put file names in single quotes, as FROM 'data.csv'."},
+         AM_N("Correct the SQL: put file names in single quotes, as FROM 'data.csv'.")},
         {"Conversion Error", AM_EINVAL,
-         "Correct the value, or declare the column's type with data.types."},
-        {"IO Error", AM_EIO, "Check that the file is complete and readable."},
-        {"Invalid Input Error", AM_EINVAL, "Check that the file is what its name says."},
+         AM_N("Correct the value, or declare the column's type with data.types.")},
+        {"IO Error", AM_EIO, AM_N("Check that the file is complete and readable.")},
+        {"Invalid Input Error", AM_EINVAL, AM_N("Check that the file is what its name says.")},
     };
     struct am_str first = {text, strcspn(text, "\n")};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -163,7 +165,7 @@ static enum am_rc fail_engine(const struct duck *d, const char *text, struct am_
             first = (struct am_str){colon + 2, first.len - (size_t)(colon + 2 - text)};
         enum am_rc rc = DUCK_FAIL(d, err, kinds[i].rc, "the table engine says: %.*s",
                                   (int)(first.len > 400 ? 400 : first.len), first.ptr);
-        d->host->hint(err, "%s", kinds[i].hint);
+        d->host->hint(err, "%s", dgettext("aimass", kinds[i].hint));
         return rc;
     }
     return DUCK_FAIL(d, err, AM_EINTERNAL, "the table engine says: %.*s",
