@@ -5,10 +5,10 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "base/vec.h"
 #include "data/source.h"
 #include "feature/target.h"
 #include "pipeline/open_model.h"
+#include "pipeline/packaged.h"
 #include "registry/registry.h"
 
 enum am_rc am_open_model(struct am_pipeline *pl, struct am_arena *a, const char *ref,
@@ -60,75 +60,6 @@ enum am_rc am_check_inputs(const struct am_model *m, const struct am_batch *b, s
     return AM_OK;
 }
 
-struct measured {
-    AM_VEC(double) truth;
-    AM_VEC(float) pred;
-    uint64_t n_skipped; /* rows without a target */
-};
-
-static enum am_rc add_batch(struct measured *m, const struct am_model *model,
-                            struct am_predictor *p, const struct am_batch *b,
-                            struct am_prediction *answer, double *y, struct am_err *err)
-{
-    const struct am_model_info *info = am_model_info(model);
-    size_t n_in = info->inputs->n, c = info->n_classes,
-           per = info->task == AM_TASK_MULTICLASS ? c : 1;
-    struct am_batch in = {b->n_rows, n_in, b->columns, b->first_row};
-    AM_TRY(am_check_inputs(model, &in, err));
-    AM_TRY(am_model_predict(p, &in, answer, err));
-    AM_TRY(am_target_encode(am_model_target(model), &b->columns[n_in], b->n_rows, b->first_row, y,
-                            err));
-    if (!am_vec_reserve(&m->truth, m->truth.len + b->n_rows) ||
-        !am_vec_reserve(&m->pred, m->pred.len + b->n_rows * per))
-        return am_fail_nomem(err, b->n_rows * per * sizeof(float));
-    for (size_t i = 0; i < b->n_rows; i++) {
-        if (isnan(y[i])) {
-            m->n_skipped++;
-            continue;
-        }
-        m->truth.ptr[m->truth.len++] = y[i];
-        for (size_t k = 0; k < per; k++)
-            m->pred.ptr[m->pred.len++] = info->task == AM_TASK_REGRESSION ? (float)answer->value[i]
-                                         : info->task == AM_TASK_BINARY
-                                             ? answer->probability[i * 2 + 1]
-                                             : answer->probability[i * c + k];
-    }
-    return AM_OK;
-}
-
-static enum am_rc read_all(struct measured *m, const struct am_model *model, struct am_predictor *p,
-                           const struct am_table *t, struct am_progress *progress,
-                           struct am_err *err)
-{
-    struct am_prediction answer = {0};
-    struct am_table_iter *it = NULL;
-    const struct am_batch *b;
-    double *y = NULL;
-    size_t cap = 0;
-    enum am_rc rc;
-    AM_GO(rc, t->ops->open(t->impl, NULL, 0, &it, err));
-    for (;;) {
-        AM_GO(rc, t->ops->next(it, &b, err));
-        if (!b)
-            break;
-        if (b->n_rows > cap) {
-            double *q = am_realloc_array(y, b->n_rows, sizeof *q);
-            if (!q)
-                AM_GO(rc, am_fail_nomem(err, b->n_rows * sizeof *q));
-            y = q;
-            cap = b->n_rows;
-        }
-        AM_GO(rc, add_batch(m, model, p, b, &answer, y, err));
-        if (am_progress_canceled(progress))
-            AM_GO(rc, am_fail(err, AM_ECANCELED, "canceled"));
-    }
-out:
-    t->ops->close(it);
-    am_prediction_clear(&answer);
-    am_free(y);
-    return rc;
-}
-
 /* The model's inputs and its target, as a schema to read. */
 static enum am_rc wanted_schema(struct am_arena *a, const struct am_model *m, struct am_schema *out,
                                 struct am_err *err)
@@ -142,18 +73,12 @@ static enum am_rc wanted_schema(struct am_arena *a, const struct am_model *m, st
     return AM_OK;
 }
 
-static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m, const struct measured *d,
-                             struct am_node *out, struct am_err *err)
+static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m,
+                             const struct am_packaged_scores *d, struct am_node *out,
+                             struct am_err *err)
 {
     const struct am_model_info *info = am_model_info(m);
     const char *const *names = am_metrics_default(info->task);
-    struct am_eval_input in = {.task = info->task,
-                               .n_rows = d->truth.len,
-                               .n_classes = info->n_classes,
-                               .truth = d->truth.ptr,
-                               .pred = d->pred.ptr,
-                               .threshold = info->threshold,
-                               .scores = info->output == AM_MODEL_SCORE};
     const struct am_node *stored = am_node_get(am_model_metrics(m), "test");
     struct am_str list[64];
     struct am_node *metrics, *bands;
@@ -169,8 +94,8 @@ static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m, const
         if (!have)
             list[n++] = stored->map.pairs[i].key;
     }
-    AM_TRY(am_metrics_node(&in, list, n, NULL, a, &metrics, err));
-    AM_TRY(am_bootstrap(&in, list, n, &boot, a, &bands, err));
+    AM_TRY(am_metrics_node(&d->in, list, n, NULL, a, &metrics, err));
+    AM_TRY(am_bootstrap(&d->in, list, n, &boot, a, &bands, err));
     am_node_set(a, out, "metrics", metrics);
     am_node_set(a, out, "intervals", bands);
     am_node_set(a, out, "trained", stored ? am_node_copy(a, stored) : am_new_null(a));
@@ -184,8 +109,7 @@ enum am_rc am_pipeline_evaluate(struct am_pipeline *pl, struct am_arena *a, cons
     struct am_tables *tables;
     struct am_source *src = NULL;
     struct am_table t = {NULL, NULL};
-    struct am_predictor *p = NULL;
-    struct measured d = {{0}, {0}, 0};
+    struct am_packaged_scores d = {0};
     struct am_schema schema;
     struct am_str spec = am_str(source);
     struct am_source_options o = {
@@ -196,8 +120,7 @@ enum am_rc am_pipeline_evaluate(struct am_pipeline *pl, struct am_arena *a, cons
     AM_GO(rc, wanted_schema(a, m.model, &schema, err));
     AM_GO(rc, am_source_open(tables, &o, &src, err));
     AM_GO(rc, am_source_read(tables, src, &schema, NULL, 0, &t, err));
-    AM_GO(rc, am_predictor_new(m.model, pl->pool, &p, err));
-    AM_GO(rc, read_all(&d, m.model, p, &t, pl->progress, err));
+    AM_GO(rc, am_score_packaged(m.model, &t, NULL, pl->pool, pl->progress, &d, err));
     if (d.truth.len == 0)
         AM_GO(rc,
               am_fail(err, AM_EINVAL, "no row of \"%s\" has a value in the target column \"%.*s\"",
@@ -209,12 +132,10 @@ enum am_rc am_pipeline_evaluate(struct am_pipeline *pl, struct am_arena *a, cons
     am_node_set(a, *out, "rows_without_target", am_new_i64(a, (int64_t)d.n_skipped));
     rc = metrics_of(a, m.model, &d, *out, err);
 out:
-    am_predictor_free(p);
     if (t.ops)
         t.ops->free(t.impl);
     am_source_close(src);
     am_model_put(m.model);
-    am_vec_clear(&d.truth);
-    am_vec_clear(&d.pred);
+    am_packaged_scores_clear(&d);
     return rc;
 }

@@ -10,6 +10,7 @@
 #include "eval/report.h"
 #include "model/model.h"
 #include "pipeline/condition.h"
+#include "pipeline/packaged.h"
 #include "pipeline/train_int.h"
 
 /* ---- gate ---- */
@@ -39,7 +40,7 @@ struct rival {
     enum am_rc rc;
 };
 
-/* Predictions of a packaged model on a part of this run's table. */
+/* Metrics of a packaged model on the rows that decide for this run. */
 static enum am_rc rival_metrics(struct am_training *t, struct am_model *m, struct am_node **out,
                                 struct am_err *err)
 {
@@ -47,66 +48,29 @@ static enum am_rc rival_metrics(struct am_training *t, struct am_model *m, struc
     unsigned part = t->p.counts.n[AM_ROW_TEST]         ? AM_ROW_TEST
                     : t->p.counts.n[AM_ROW_VALIDATION] ? AM_ROW_VALIDATION
                                                        : AM_ROW_TRAIN;
-    size_t n = (size_t)t->p.counts.n[part], c = info->n_classes, at = 0;
-    size_t per = info->task == AM_TASK_MULTICLASS ? c : 1, n_in = info->inputs->n;
+    size_t n_in = info->inputs->n;
     size_t *columns = am_arena_array(t->p.arena, n_in + 1, sizeof *columns);
-    double *truth = am_alloc_array(n + 1, sizeof *truth);
-    float *pred = am_alloc_array((n + 1) * per, sizeof *pred);
-    struct am_prediction answer = {0};
-    struct am_predictor *predictor = NULL;
+    struct am_packaged_scores scores = {0};
     struct am_table view = {NULL, NULL};
-    struct am_table_iter *it = NULL;
-    const struct am_batch *b;
     enum am_rc rc;
-    if (!columns || !truth || !pred)
-        AM_GO(rc, am_fail_nomem(err, n * per * sizeof *pred));
+    AM_TRY(am_arena_check(t->p.arena, err));
     for (size_t i = 0; i < n_in; i++) {
         columns[i] = am_schema_find(t->p.schema, info->inputs->columns[i].name);
         if (columns[i] == SIZE_MAX ||
             t->p.schema->columns[columns[i]].type != info->inputs->columns[i].type)
-            AM_GO(rc, am_fail(err, AM_EUSAGE,
-                              "the other model needs column \"%.*s\", which these rows do not have",
-                              AM_FMT(info->inputs->columns[i].name)));
+            return am_fail(err, AM_EUSAGE,
+                           "the other model needs column \"%.*s\", which these rows do not have",
+                           AM_FMT(info->inputs->columns[i].name));
     }
     columns[n_in] = t->p.target_column;
-    AM_GO(rc, am_predictor_new(m, t->p.pl->pool, &predictor, err));
-    AM_GO(rc, am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(part), &view, err));
-    AM_GO(rc, view.ops->open(view.impl, columns, n_in + 1, &it, err));
-    for (;;) {
-        AM_GO(rc, view.ops->next(it, &b, err));
-        if (!b || at + b->n_rows > n)
-            break;
-        struct am_batch in = {b->n_rows, n_in, b->columns, b->first_row};
-        AM_GO(rc, am_model_predict(predictor, &in, &answer, err));
-        AM_GO(rc, am_target_encode(am_model_target(m), &b->columns[n_in], b->n_rows, b->first_row,
-                                   truth + at, err));
-        for (size_t i = 0; i < b->n_rows; i++)
-            for (size_t k = 0; k < per; k++)
-                pred[(at + i) * per + k] = info->task == AM_TASK_REGRESSION ? (float)answer.value[i]
-                                           : info->task == AM_TASK_BINARY
-                                               ? answer.probability[i * 2 + 1]
-                                               : answer.probability[i * c + k];
-        at += b->n_rows;
-    }
-    struct am_eval_input in = {.task = info->task,
-                               .n_rows = at,
-                               .n_classes = c,
-                               .truth = truth,
-                               .pred = pred,
-                               .threshold = info->threshold,
-                               .scores = info->output == AM_MODEL_SCORE};
-    rc = am_metrics_node(&in, t->metric_names, t->n_metrics,
-                         am_node_path(t->p.recipe.resolved, "evaluate.composite"), t->p.arena, out,
-                         err);
-out:
-    if (view.ops) {
-        view.ops->close(it);
-        view.ops->free(view.impl);
-    }
-    am_predictor_free(predictor);
-    am_prediction_clear(&answer);
-    am_free(truth);
-    am_free(pred);
+    AM_TRY(am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(part), &view, err));
+    rc = am_score_packaged(m, &view, columns, t->p.pl->pool, t->p.pl->progress, &scores, err);
+    if (rc == AM_OK)
+        rc = am_metrics_node(&scores.in, t->metric_names, t->n_metrics,
+                             am_node_path(t->p.recipe.resolved, "evaluate.composite"), t->p.arena,
+                             out, err);
+    am_packaged_scores_clear(&scores);
+    view.ops->free(view.impl);
     return rc;
 }
 
