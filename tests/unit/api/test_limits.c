@@ -189,7 +189,7 @@ static void test_drain(void **state)
     atomic_store(&fx.stop, true);
     assert_true(client_closed(idle));
     assert_true(client_closed(busy));
-    client_send(half, LIVE + 20, sizeof LIVE - 1 - 20); /* begun before: answered, then closed */
+    client_send(half, &LIVE[20], sizeof LIVE - 1 - 20); /* begun before: answered, then closed */
     struct answer a = client_answer(half, 0);
     if (a.status == 200)
         assert_non_null(strstr(a.head, "Connection: close"));
