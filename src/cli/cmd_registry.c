@@ -163,8 +163,8 @@ static void show_section(struct am_cli *c, const struct am_node *r, const char *
 
 static void show_compare(struct am_cli *c, const struct am_node *r)
 {
-    show_section(c, r, "params");
-    show_section(c, r, "metrics");
+    show_section(c, r, AM_N("params"));
+    show_section(c, r, AM_N("metrics"));
 }
 
 enum am_exit am_cmd_compare(struct am_cli *c)

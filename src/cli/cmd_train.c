@@ -50,7 +50,7 @@ static void show_trained(struct am_cli *c, const struct am_node *r)
     show_metrics(r);
     for (size_t i = 0; folds && i < folds->map.n; i++) {
         const struct am_node *v = folds->map.pairs[i].value;
-        am_say_field(am_str(i ? "" : am_tr("folds")), 11, AM_SIDE_LEFT);
+        am_say_field(am_str(i ? "" : am_tr("over folds")), 11, AM_SIDE_LEFT);
         am_say_field(folds->map.pairs[i].key, 18, AM_SIDE_LEFT);
         am_say(" %.4f +- %.4f\n", am_node_f64(v, "mean", NAN), am_node_f64(v, "deviation", NAN));
     }
