@@ -13,8 +13,11 @@ static enum am_exit need_target(struct am_cli *c)
 
 static void show_warnings(const struct am_node *list)
 {
-    for (size_t i = 0; list && i < list->list.n; i++)
-        am_say("! %.*s\n", AM_FMT(am_node_str(list->list.items[i], "text", "")));
+    for (size_t i = 0; list && i < list->list.n; i++) {
+        struct am_str column = am_node_str(list->list.items[i], "column", "");
+        am_say("! %.*s%s%.*s\n", AM_FMT(column), column.len ? ": " : "",
+               AM_FMT(am_node_str(list->list.items[i], "text", "")));
+    }
 }
 
 static void show_columns(const struct am_node *list)

@@ -100,7 +100,7 @@ enum am_rc reg_find_version(const struct am_snapshot *s, struct am_arena *a, con
             .table = "alias", REG_COLUMNS("version"), .where = REG_EQ("id", am_v_text(ref))};
         enum am_rc rc = am_snapshot_first(s, a, &alias, &to, err);
         if (rc == AM_ENOTFOUND) {
-            struct am_str what = am_arena_printf(a, "alias \"%s\"", rest);
+            struct am_str what = am_arena_printf(a, am_tr("alias \"%s\""), rest);
             AM_TRY(am_arena_check(a, err));
             return no_such_version(s, a, model, what.ptr, err);
         }
@@ -117,7 +117,7 @@ enum am_rc reg_find_version(const struct am_snapshot *s, struct am_arena *a, con
                          .n_order = 1};
     enum am_rc rc = am_snapshot_first(s, a, &q, v, err);
     if (rc == AM_ENOTFOUND) {
-        struct am_str what = am_arena_printf(a, "version %llu", (unsigned long long)number);
+        struct am_str what = am_arena_printf(a, am_tr("version %llu"), (unsigned long long)number);
         AM_TRY(am_arena_check(a, err));
         return no_such_version(s, a, model, what.ptr, err);
     }
