@@ -205,7 +205,7 @@ static enum am_rc read_rest(int fd, const char *path, struct am_buf *buf, struct
 {
     for (;;) {
         size_t room = buf->max - buf->len < 65536 ? buf->max - buf->len : 65536;
-        char over, *to = room ? am_buf_reserve(buf, room) : &over;
+        char over = 0, *to = room ? am_buf_reserve(buf, room) : &over;
         if (!to)
             return am_buf_check(buf, err);
         ssize_t k = am_fs()->read(fd, to, room ? room : 1);

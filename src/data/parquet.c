@@ -152,7 +152,7 @@ static void put_varint(struct am_buf *b, uint64_t v)
 }
 static void put_zigzag(struct am_buf *b, int64_t v)
 {
-    put_varint(b, (uint64_t)v << 1 ^ (uint64_t)(v >> 63));
+    put_varint(b, (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0));
 }
 static void put_field(struct am_buf *b, int *last, int id, enum thrift type)
 {

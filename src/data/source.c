@@ -321,7 +321,8 @@ static enum am_rc examine(struct am_source *s, size_t i, const struct am_source_
                          AM_FMT(s->labels.ptr[i]), AM_LIMIT_CSV_LINE_BYTES);
             am_hint(err, "Check that it is a CSV file and that its first quote is closed.");
         }
-        AM_GO(rc, rc);
+        if (rc != AM_OK)
+            goto out;
         s->encoding = e;
         if (e != ENCODING_UTF8 || (gzip && !am_str_ends(s->paths.ptr[i], AM_STR(".gz"))))
             AM_GO(rc, rewrite(s, i, e, o->temp_dir, err));

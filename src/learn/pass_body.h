@@ -20,7 +20,7 @@ static inline vd splat(double a)
 {
     vd v;
     for (int i = 0; i < VL; i++)
-        v[i] = a;
+        v[i] = a; /* cppcheck-suppress uninitvar ; every lane is set, v is no pointer */
     return v;
 }
 

@@ -338,7 +338,10 @@ static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
     s->out = b->v[v].arg;
     for (unsigned k = 0; k < n->n_in; k++) {
         am_value in = input_of(b, n, k);
-        s->in[k] = in == AM_VALUE_NONE ? (struct am_arg){.space = AM_IN_NOTHING} : b->v[in].arg;
+        if (in == AM_VALUE_NONE)
+            s->in[k] = (struct am_arg){.space = AM_IN_NOTHING};
+        else
+            s->in[k] = b->v[in].arg;
     }
     if (n->op->flags & AM_OP_CLASS_TARGET)
         p->n_classes = (size_t)n->attr.i[2];

@@ -78,6 +78,7 @@ static void softmax(const float *x, float *y, size_t rows, size_t cols)
             top = x[j] > top ? x[j] : top;
         for (size_t j = 0; j < cols; j++)
             sum += exp((double)x[j] - (double)top);
+        /* cppcheck-suppress invalidFunctionArg ; cols >= 1, so the largest adds 1 */
         const double log_sum = log(sum);
         for (size_t j = 0; j < cols; j++)
             y[j] = (float)exp((double)x[j] - (double)top - log_sum);

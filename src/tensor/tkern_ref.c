@@ -174,6 +174,7 @@ static void softmax_xent(const float *z, const float *target, const float *class
             top = (double)z[j] > top ? (double)z[j] : top;
         for (size_t j = 0; j < cols; j++)
             sum += exp((double)z[j] - top);
+        /* cppcheck-suppress invalidFunctionArg ; cols >= 1, so the largest adds 1 */
         const double log_sum = top + log(sum);
         for (size_t j = 0; j < cols; j++) {
             const double cw = class_weights ? (double)class_weights[j] : 1;
