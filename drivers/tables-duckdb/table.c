@@ -5,11 +5,13 @@
  * point into the chunk, which lives until the next call. Each iterator has a connection of its own,
  * since a streaming result blocks one. */
 #include "driver_int.h"
+#include "prefetch.h"
 
 #include <math.h>
 #include <string.h>
 
-#define CHUNK_ROWS 2048 /* the engine's vector size */
+#define CHUNK_ROWS 2048                /* the engine's vector size */
+#define AHEAD_BYTES ((size_t)16 << 20) /* of chunks fetched before they are asked for */
 
 struct duck_table {
     struct duck *d; /* borrowed */
@@ -30,7 +32,7 @@ struct duck_table {
 struct am_table_iter {
     struct duck_table *t;
     duckdb_connection connection;
-    duckdb_result result;
+    struct prefetch *ahead;
     duckdb_data_chunk chunk;
     struct am_column *columns; /* owned [n] */
     struct am_str *texts;      /* owned [n_text * CHUNK_ROWS] */
@@ -184,7 +186,7 @@ static void iter_close(struct am_table_iter *it)
     const struct duck *d = it->t->d;
     if (it->chunk)
         d->api->duckdb_destroy_data_chunk(&it->chunk);
-    d->api->duckdb_destroy_result(&it->result);
+    prefetch_free(it->ahead);
     if (it->connection)
         d->api->duckdb_disconnect(&it->connection);
     d->host->free(it->columns);
@@ -197,15 +199,22 @@ static enum am_rc start(struct am_table_iter *it, const char *sql, struct am_err
     const struct duck *d = it->t->d;
     duckdb_prepared_statement statement = NULL;
     duckdb_pending_result pending = NULL;
+    duckdb_result result;
+    memset(&result, 0, sizeof result);
     enum am_rc rc = AM_OK;
     if (d->api->duckdb_prepare(it->connection, sql, &statement) != DUCKDB_SUCCESS)
         rc = duck_fail(d, &it->t->source, d->api->duckdb_prepare_error(statement), err);
     else if (d->api->duckdb_pending_prepared_streaming(statement, &pending) != DUCKDB_SUCCESS)
         rc = duck_fail_cell(d, &it->t->source, d->api->duckdb_pending_error(pending), it->t->bad,
                             err);
-    else if (d->api->duckdb_execute_pending(pending, &it->result) != DUCKDB_SUCCESS)
-        rc = duck_fail_cell(d, &it->t->source, d->api->duckdb_result_error(&it->result), it->t->bad,
+    else if (d->api->duckdb_execute_pending(pending, &result) != DUCKDB_SUCCESS)
+        rc = duck_fail_cell(d, &it->t->source, d->api->duckdb_result_error(&result), it->t->bad,
                             err);
+    if (rc == AM_OK)
+        rc =
+            prefetch_new(d, it->connection, &result,
+                         (unsigned)(AHEAD_BYTES / (CHUNK_ROWS * 8 * (it->n + 1))), &it->ahead, err);
+    d->api->duckdb_destroy_result(&result);
     d->api->duckdb_destroy_pending(&pending);
     d->api->duckdb_destroy_prepare(&statement);
     return rc;
@@ -354,11 +363,10 @@ static enum am_rc iter_next(struct am_table_iter *it, const struct am_batch **ou
     do {
         if (it->chunk)
             d->api->duckdb_destroy_data_chunk(&it->chunk);
-        it->chunk = d->api->duckdb_fetch_chunk(it->result);
-        if (!it->chunk) {
-            const char *message = d->api->duckdb_result_error(&it->result);
+        const char *message;
+        it->chunk = prefetch_next(it->ahead, &message);
+        if (!it->chunk)
             return message ? duck_fail_cell(d, &it->t->source, message, it->t->bad, err) : AM_OK;
-        }
         n = d->api->duckdb_data_chunk_get_size(it->chunk);
     } while (n == 0);
     if (n > CHUNK_ROWS)
