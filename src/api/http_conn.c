@@ -902,7 +902,7 @@ static void flush_out(struct am_conn *c)
         return;
     struct am_str bytes = am_buf_view(out);
     send_bytes(c, bytes, (struct am_str){"", 0});
-    if (out->cap > 16 * KEEP_BYTES)
+    if (out->cap > (size_t)16 * KEEP_BYTES)
         am_buf_clear(out);
     else
         am_buf_reset(out);
@@ -1041,8 +1041,9 @@ static void refresh_date(struct am_http *h)
                       months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     gmtime_r(&now, &tm);
     (void)snprintf(h->date, sizeof h->date, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT",
-                   days + 3 * (tm.tm_wday % 7), tm.tm_mday % 100, months + 3 * (tm.tm_mon % 12),
-                   (tm.tm_year + 1900) % 10000, tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
+                   &days[(size_t)3 * (size_t)(tm.tm_wday % 7)], tm.tm_mday % 100,
+                   &months[(size_t)3 * (size_t)(tm.tm_mon % 12)], (tm.tm_year + 1900) % 10000,
+                   tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
     int n = snprintf(h->head_ok, sizeof h->head_ok,
                      "HTTP/1.1 200 OK\r\nDate: %.29s\r\nContent-Type: application/json\r\n"
                      "X-Content-Type-Options: nosniff\r\nContent-Length: ",

@@ -290,8 +290,8 @@ bool am_parse_bytes(struct am_str s, uint64_t *out)
     size_t left = s.len - n;
     int shift = 0;
     if (left) {
-        static const char letters[] = "kmgt";
-        const char *at = memchr(letters, unit[0] | 0x20, 4);
+        static const char letters[] = {'k', 'm', 'g', 't'};
+        const char *at = memchr(letters, unit[0] | 0x20, sizeof letters);
         if (at) {
             shift = 10 * (int)(at - letters + 1);
             unit++;

@@ -222,7 +222,7 @@ unsigned am_str_distance(struct am_str a, struct am_str b)
 
 const char *am_str_nearest(struct am_str s, const char *const *names, size_t n)
 {
-    unsigned limit = s.len < 3u * DISTANCE_CAP ? 1u + (unsigned)s.len / 3u : DISTANCE_CAP;
+    unsigned limit = s.len < (size_t)3 * DISTANCE_CAP ? 1u + (unsigned)s.len / 3u : DISTANCE_CAP;
     const char *best = NULL;
     unsigned best_d = limit + 1;
     for (size_t i = 0; i < n; i++) {

@@ -248,6 +248,7 @@ void am_node_push(struct am_arena *a, struct am_node *list, struct am_node *v)
         if (!items)
             return;
         if (list->list.n)
+            /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
             memcpy(items, list->list.items, list->list.n * sizeof *items);
         list->list.items = items;
         list->list.cap = cap;

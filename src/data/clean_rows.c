@@ -522,6 +522,7 @@ static enum am_rc clean_open(void *impl, const size_t *columns, size_t n_columns
         return am_fail_nomem(err, sizeof *it);
     it->v = v;
     it->n = columns ? n_columns : v->c->schema->n;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     it->rules = am_calloc(it->n + 1, sizeof *it->rules);
     it->columns = am_calloc(it->n + 1, sizeof *it->columns);
     it->buffers = am_calloc(it->n + 1, sizeof *it->buffers);

@@ -86,6 +86,7 @@ enum am_rc distinct_add_number(struct distinct *d, double v, uint64_t count, str
     if (d->overflow)
         return AM_OK;
     size_t at = hash & (d->n_slots - 1);
+    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): the same bits are wanted */
     while (d->numbers[at].count && memcmp(&d->numbers[at].value, &v, sizeof v) != 0)
         at = (at + 1) & (d->n_slots - 1);
     if (d->numbers[at].count == 0) {

@@ -133,7 +133,7 @@ enum am_rc profile_correlate(struct am_profile *p, struct am_err *err)
     const struct profile_state *t = &p->columns[p->target];
     enum am_rc rc = AM_OK;
     int *y = am_alloc_array(n, sizeof *y), *x = am_alloc_array(n, sizeof *x);
-    double *sums = am_alloc_array(2 * CLASSES_MAX, sizeof *sums), *table = NULL;
+    double *sums = am_alloc_array((size_t)2 * CLASSES_MAX, sizeof *sums), *table = NULL;
     if (!y || !x || !sums) {
         rc = am_fail_nomem(err, n * sizeof *y);
         goto out;

@@ -21,8 +21,10 @@ enum am_rc value_hash_new(size_t n_columns, struct value_hash **out, struct am_e
     struct value_hash *h = am_calloc(1, sizeof *h);
     if (!h)
         return am_fail_nomem(err, sizeof *h);
+    /* NOLINTBEGIN(bugprone-sizeof-expression): pointers */
     h->columns = am_calloc(n_columns + 1, sizeof *h->columns);
     enum am_rc rc = h->columns ? AM_OK : am_fail_nomem(err, (n_columns + 1) * sizeof *h->columns);
+    /* NOLINTEND(bugprone-sizeof-expression) */
     for (; rc == AM_OK && h->n < n_columns; h->n++)
         rc = am_sha256_new(&h->columns[h->n], err);
     if (rc != AM_OK)

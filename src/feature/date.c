@@ -117,7 +117,7 @@ static bool parse_time(struct am_str *s, int64_t *us)
         return false;
     if (skip(s, ':') && (!digits(s, 2, &sec) || sec > 59))
         return false;
-    *us = ((int64_t)h * 3600 + m * 60 + sec) * 1000000;
+    *us = ((int64_t)h * 3600 + (int64_t)m * 60 + sec) * 1000000;
     if (skip(s, '.')) {
         int64_t unit = 100000;
         if (!digits(s, 1, &digit))

@@ -338,7 +338,7 @@ static enum am_rc minimize(struct problem *p, double *v, struct am_lbfgs_result 
             p->l1_of[i] = j < p->f ? p->l1 / p->scale[j] : 0;
         }
         lp.l1 = p->l1_of;
-    } else if (p->f <= CURVATURE_MAX && p->k * p->f <= 8 * CURVATURE_MAX) {
+    } else if (p->f <= CURVATURE_MAX && p->k * p->f <= (size_t)8 * CURVATURE_MAX) {
         return minimize_smooth(p, &lp, &o, v, r, err);
     }
     if (am_stream_n_blocks(&p->stream) >= GUESS_BLOCKS) {

@@ -49,7 +49,7 @@ static unsigned char *put(unsigned char *p, uint64_t v, size_t n)
 static unsigned char *put_text(unsigned char *p, const char *text)
 {
     size_t n = strlen(text);
-    memcpy(p, text, n);
+    memcpy(p, text, n); /* NOLINT(bugprone-not-null-terminated-result): a piece of a longer text */
     return p + n;
 }
 

@@ -141,6 +141,7 @@ static enum am_rc stream(struct writer *w, struct am_predictor *p, const struct 
                          struct am_arena *a, struct am_progress *progress, struct am_err *err)
 {
     const struct am_schema *s = t->ops->schema(t->impl);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     const struct am_node **labels = am_arena_array(a, w->info->n_classes + 1, sizeof *labels);
     struct am_prediction answer = {0};
     struct am_table_iter *it = NULL;

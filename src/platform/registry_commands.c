@@ -165,7 +165,7 @@ enum am_rc am_platform_compare(struct am_platform *p, struct am_arena *a, const 
         am_hint(err, "`aimass runs` lists them.");
         return AM_EUSAGE;
     }
-    got = am_arena_array(a, n_runs, sizeof *got);
+    got = am_arena_array(a, n_runs, sizeof *got); /* NOLINT(bugprone-sizeof-expression): pointers */
     AM_TRY(am_arena_check(a, err));
     for (size_t i = 0; i < n_runs; i++) {
         static const char *const shown[] = {"run",     "name",    "state",

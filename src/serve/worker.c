@@ -66,7 +66,7 @@ static void take_batch(struct am_serve *s, struct worker *w)
     size_t rows = 0, looked = 0;
     const struct am_served *served = s->jobs->served;
     w->n_jobs = 0;
-    while (*at && w->n_jobs < BATCH_JOBS && looked++ < 4 * BATCH_JOBS) {
+    while (*at && w->n_jobs < BATCH_JOBS && looked++ < (size_t)4 * BATCH_JOBS) {
         struct am_serve_job *job = *at;
         size_t n = job->batch->n_rows;
         if (job->served != served || (w->n_jobs && rows + n > BATCH_ROWS)) {
