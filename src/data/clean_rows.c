@@ -1,6 +1,7 @@
 /* Cleaning at work: which rows go (before and after the split), what is learned from the training
  * rows, and the table with repaired values. Statistics run in row order over the training rows;
  * batch cuts change nothing. */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -48,6 +49,7 @@ out:
 struct work {
     struct am_clean *c;
     uint8_t *parts;
+    size_t *watched, n_watched; /* columns of a batch that can cost a row its place */
 };
 
 static enum am_rc apply_where(void *ctx, const struct am_batch *b, uint64_t row, struct am_err *err)
@@ -132,16 +134,16 @@ static enum am_rc fail_invalid(const struct clean_rule *r, double v, uint64_t ro
 }
 
 /* What becomes of a row by the rules for values; NULL counter = kept. */
-static enum am_rc judge_row(struct am_clean *c, const struct am_batch *b, size_t i, uint64_t row,
+static enum am_rc judge_row(const struct work *w, const struct am_batch *b, size_t i, uint64_t row,
                             uint64_t **counter, struct am_err *err)
 {
+    struct am_clean *c = w->c;
     *counter = NULL;
-    for (size_t k = 0; k < b->n_columns; k++) {
+    for (size_t at = 0; at < w->n_watched; at++) {
+        size_t k = w->watched[at];
         struct clean_rule *r = &c->rules[k];
         const struct am_column *col = &b->columns[k];
         bool missing = am_cell_missing(col, i);
-        if (r->is_ignored)
-            continue;
         if (!missing && clean_is_number(col->type) && is_invalid(r, col->number[i])) {
             if (r->invalid == INVALID_ERROR)
                 return fail_invalid(r, col->number[i], row, err);
@@ -164,15 +166,38 @@ static enum am_rc judge_row(struct am_clean *c, const struct am_batch *b, size_t
     return AM_OK;
 }
 
+/* The columns with a rule, and those that hold an infinite number; the others need no look cell by
+ * cell. */
+static void watch(struct work *w, const struct am_batch *b)
+{
+    w->n_watched = 0;
+    for (size_t k = 0; k < b->n_columns; k++) {
+        const struct clean_rule *r = &w->c->rules[k];
+        const struct am_column *col = &b->columns[k];
+        bool needed = r->is_target || r->missing == MISSING_DROP || r->invalid != INVALID_ERROR ||
+                      !isnan(r->min) || !isnan(r->max) ||
+                      (w->c->drop_missing && r->missing == MISSING_KEEP);
+        if (!needed && clean_is_number(col->type)) {
+            size_t n = 0;
+            for (size_t i = 0; i < b->n_rows; i++)
+                n += fabs(col->number[i]) > DBL_MAX;
+            needed = n > 0;
+        }
+        if (needed && !r->is_ignored)
+            w->watched[w->n_watched++] = k;
+    }
+}
+
 static enum am_rc apply_values(void *ctx, const struct am_batch *b, uint64_t row,
                                struct am_err *err)
 {
     struct work *w = ctx;
-    for (size_t i = 0; i < b->n_rows; i++) {
+    watch(w, b);
+    for (size_t i = 0; i < b->n_rows && w->n_watched; i++) {
         uint64_t *counter;
         if (w->parts[row + i] == AM_ROW_DROPPED)
             continue;
-        AM_TRY(judge_row(w->c, b, i, row + i, &counter, err));
+        AM_TRY(judge_row(w, b, i, row + i, &counter, err));
         if (counter) {
             (*counter)++;
             w->parts[row + i] = AM_ROW_DROPPED;
@@ -193,18 +218,23 @@ enum am_rc am_clean_rows(struct am_clean *c, const struct am_tables *tables,
                          const struct am_dataset_files *files, const struct am_table *t,
                          uint8_t *parts, uint64_t n_rows, struct am_err *err)
 {
-    struct work w = {c, parts};
+    struct work w = {.c = c, .parts = parts};
     c->rows_before = count_kept(parts, n_rows);
     if (c->n_where)
         AM_TRY(run_where(&w, tables, files, n_rows, err));
-    AM_TRY(each_batch(t, n_rows, apply_values, &w, err));
+    w.watched = am_alloc_array(c->schema->n + 1, sizeof *w.watched);
+    if (!w.watched)
+        return am_fail_nomem(err, c->schema->n * sizeof *w.watched);
+    enum am_rc rc = each_batch(t, n_rows, apply_values, &w, err);
+    am_free(w.watched);
+    AM_TRY(rc);
     if (c->drop_duplicates)
         AM_TRY(duplicates_each(t, c->ignore, c->n_ignore, parts, n_rows, drop_duplicate, &w, err));
     c->rows_after = count_kept(parts, n_rows);
     if (c->rows_after > 0)
         return AM_OK;
-    enum am_rc rc = am_fail(err, AM_EINVAL, "cleaning leaves none of %llu rows",
-                            (unsigned long long)c->rows_before);
+    rc = am_fail(err, AM_EINVAL, "cleaning leaves none of %llu rows",
+                 (unsigned long long)c->rows_before);
     am_hint(err,
             "Loosen data.clean: %llu rows went by where, %llu by a missing target, %llu by invalid "
             "and %llu by missing values.",
@@ -426,8 +456,9 @@ enum am_rc am_clean_fit(struct am_clean *c, const struct am_table *t, uint8_t *p
     if (!any)
         return AM_OK;
     enum am_rc rc = AM_OK;
-    struct fit f = {
-        .w = {c, parts}, .columns = am_calloc(n + 1, sizeof *f.columns), .bounds = true};
+    struct fit f = {.w = {.c = c, .parts = parts},
+                    .columns = am_calloc(n + 1, sizeof *f.columns),
+                    .bounds = true};
     if (!f.columns)
         return am_fail_nomem(err, n * sizeof *f.columns);
     if (outliers) {

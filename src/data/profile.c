@@ -86,7 +86,7 @@ static enum am_rc reserve(struct am_profile *p, size_t n, struct am_err *err)
     uint64_t *rows = am_realloc_array(p->rows, cap, sizeof *rows);
     if (rows)
         p->rows = rows;
-    double *scratch = am_realloc_array(p->scratch, cap, sizeof *scratch);
+    double *scratch = am_realloc_array(p->scratch, 2 * cap, sizeof *scratch);
     if (scratch)
         p->scratch = scratch;
     bool ok = keys && rows && scratch;
@@ -496,6 +496,33 @@ static bool conventional_boolean(struct am_str s, bool *value)
     return false;
 }
 
+/* Sorts n finite numbers: radix sort over 11-bit digits of keys that order as the numbers do. */
+static void sort_numbers(double *v, double *scratch, size_t n)
+{
+    uint64_t *from = (uint64_t *)v, *to = (uint64_t *)scratch;
+    size_t counts[2048];
+    for (size_t i = 0; i < n; i++)
+        from[i] = from[i] >> 63 ? ~from[i] : from[i] | (uint64_t)1 << 63;
+    for (unsigned shift = 0; shift < 66; shift += 11) {
+        memset(counts, 0, sizeof counts);
+        for (size_t i = 0; i < n; i++)
+            counts[from[i] >> shift & 2047]++;
+        size_t sum = 0;
+        for (size_t k = 0; k < 2048; k++) {
+            size_t c = counts[k];
+            counts[k] = sum;
+            sum += c;
+        }
+        for (size_t i = 0; i < n; i++)
+            to[counts[from[i] >> shift & 2047]++] = from[i];
+        uint64_t *t = from;
+        from = to;
+        to = t;
+    }
+    for (size_t i = 0; i < n; i++) /* six passes: the numbers are back in v */
+        from[i] = from[i] >> 63 ? from[i] & ~((uint64_t)1 << 63) : ~from[i];
+}
+
 /* Quantiles with linear interpolation between order statistics (Hyndman and Fan's type 7). */
 static void quantiles(struct am_profile *p, struct profile_state *c)
 {
@@ -508,7 +535,7 @@ static void quantiles(struct am_profile *p, struct profile_state *c)
         c->pub.quantiles[q] = NAN;
     if (n == 0)
         return;
-    qsort(v, n, sizeof *v, profile_compare_doubles);
+    sort_numbers(v, p->scratch + p->cap, n);
     for (size_t q = 0; q < AM_PROFILE_QUANTILES; q++) {
         double at = quantile_at[q] * (double)(n - 1);
         size_t low = (size_t)at;

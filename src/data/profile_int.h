@@ -24,7 +24,7 @@ struct am_profile {
     size_t n_sample, keep, cap; /* rows in the sample; kept after thinning; room */
     uint64_t *keys, *rows;      /* owned [cap] random key and number of each sampled row */
     uint64_t threshold;         /* rows with larger keys are not taken */
-    double *scratch;            /* owned [cap] */
+    double *scratch;            /* owned [2 cap] */
     bool finished;
 };
 
