@@ -30,7 +30,7 @@ now_ms() { date +%s%3N; }
 cpu_ns() {
     local p total=0
     for p in $1 $(pgrep -P "$1" || true) $(pgrep -P "$1" | xargs -r -n1 pgrep -P || true); do
-        total=$((total + $(cat /proc/"$p"/task/*/schedstat 2>/dev/null | awk '{s+=$1} END {printf "%d", s}')))
+        total=$((total + $(cat /proc/"$p"/task/*/schedstat 2>/dev/null | awk '{s+=$1} END {printf "%.0f", s}')))
     done
     echo "$total"
 }
@@ -163,9 +163,9 @@ echo "CPU per request, aimass / bare libuv server with the same bytes: $(ratio "
 
 # ---- start to first answer, memory with one model, both processes when started as root
 kill "${pid[aimass]}"
+wait "${pid[aimass]}" || true
 best=999999
 for _ in 1 2 3 4 5; do
-    while [ -n "$(pgrep -f "$aimass serve --port" || true)" ]; do sleep 0.05; done
     ms=$(python3 bench/http_peers.py start "$aimass" "$work/aimass.body")
     best=$(awk "BEGIN {print ($ms < $best) ? $ms : $best}")
 done

@@ -29,7 +29,8 @@ def train(out, path):
     out = pathlib.Path(out)
     out.mkdir(parents=True, exist_ok=True)
     joblib.dump(model, out / "model.joblib")
-    mlflow.sklearn.save_model(model, out / "mlflow", pip_requirements=["scikit-learn"])
+    mlflow.sklearn.save_model(model, out / "mlflow", pip_requirements=["scikit-learn"],
+                              serialization_format="cloudpickle")
 
 
 def start(program, body):
