@@ -75,7 +75,8 @@ bool am_js_enter(struct am_js *js, char open)
     if (js->failed != AM_OK)
         return false;
     if (js->p == js->end || *js->p != open)
-        return am_js_bad(js, open == '{' ? "an object was expected" : AM_N("an array was expected"));
+        return am_js_bad(js,
+                         open == '{' ? "an object was expected" : AM_N("an array was expected"));
     if (++js->depth > AM_LIMIT_JSON_DEPTH)
         return am_js_bad(js, "nested too deep");
     js->p++;

@@ -106,8 +106,8 @@ static bool bytes_object(struct am_js *js, struct am_str *out)
     return true;
 }
 
-/* 2.0 and 2 are the same number, so they must be the same category: the shortest text counts, written in
- * place when it fits. */
+/* 2.0 and 2 are the same number, so they must be the same category: the shortest text counts,
+ * written in place when it fits. */
 static bool number_as_text(struct am_js *js, struct am_str *out)
 {
     char shortest[AM_DOUBLE_CHARS];

@@ -138,11 +138,12 @@ enum am_rc am_served_new(const struct am_serve *s, const char *model, int64_t ve
     v->package = am_strndup(package.ptr ? package.ptr : "", package.len);
     size_t bytes = sizeof *v->slots * v->n_slots;
     v->slots = am_alloc_aligned(64, bytes);
+    if (v->slots)
+        memset(v->slots, 0, bytes);
     if (!v->name || !v->package || !v->slots) {
         served_free(v);
         return am_fail_nomem(err, bytes);
     }
-    memset(v->slots, 0, bytes);
     if (quote_classes(v, err) != AM_OK) {
         served_free(v);
         return AM_ENOMEM;
