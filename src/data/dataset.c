@@ -37,13 +37,14 @@ struct import {
     const struct am_tables_info *info;
     struct plan_column *plan;         /* owned [n] */
     struct am_tables_column *columns; /* owned [2 n]: as read, then the raw ones */
-    size_t n, n_raw;
+    size_t n, n_raw, n_text;
     struct am_column_desc *desc;    /* owned [n] as read */
     struct am_column_desc *written; /* owned [n] as stored in Parquet */
     struct am_column *out;          /* owned [n] */
     struct am_schema schema, written_schema;
     struct am_profile *profile; /* owned */
     uint64_t n_rows, n_bytes;
+    bool few_nulls;  /* only an empty cell is taken for missing, until a cell says otherwise */
     char part[4096]; /* empty: nothing is written, only inspected */
 };
 
@@ -175,9 +176,10 @@ static enum am_rc make_plan(struct import *im, struct am_err *err)
 
 static void fill_columns(struct import *im)
 {
-    im->n_raw = 0;
+    im->n_raw = im->n_text = 0;
     for (size_t i = 0; i < im->n; i++) {
         const struct plan_column *p = &im->plan[i];
+        im->n_text += p->stored == AM_STORED_TEXT;
         struct am_str name = im->info->columns[i].name;
         im->columns[i] =
             (struct am_tables_column){.name = name, .stored = p->stored, .type = p->read};
@@ -187,6 +189,7 @@ static void fill_columns(struct import *im)
             im->columns[im->n + im->n_raw++] =
                 (struct am_tables_column){.name = name, .stored = p->stored, .type = AM_COL_TEXT};
     }
+    im->few_nulls &= im->n_text == 0;
     im->schema = (struct am_schema){im->desc, im->n};
     im->written_schema = (struct am_schema){im->written, im->n};
 }
@@ -194,6 +197,11 @@ static void fill_columns(struct import *im)
 /* Whether the import should be repeated with a wider type for the cell that did not fit. */
 static bool widen(struct import *im, const struct am_bad_cell *bad)
 {
+    const struct am_csv_options *csv = &am_source_tables(im->source)->csv;
+    if (im->few_nulls && named(csv->nulls, csv->n_nulls, am_str(bad->cell))) {
+        im->few_nulls = false;
+        return true;
+    }
     for (size_t i = 0; bad->column[0] && i < im->n; i++) {
         struct plan_column *p = &im->plan[i];
         if (!am_str_is(im->info->columns[i].name, bad->column) || p->declared)
@@ -252,7 +260,15 @@ static enum am_rc scan_source(struct import *im, struct am_bad_cell *bad, struct
     struct scan s = {0};
     enum am_rc rc = AM_OK;
     const struct am_profile_options po = {.target = im->o->target};
-    struct am_tables_read read = {.source = am_source_tables(im->source),
+    /* every text that means missing costs time at every cell; in a file of numbers alone each but
+     * the empty one would be refused, and then the pass is repeated with all of them */
+    const struct am_str empty = AM_STR("");
+    struct am_tables_source source = *am_source_tables(im->source);
+    if (im->few_nulls) {
+        source.csv.nulls = &empty;
+        source.csv.n_nulls = 1;
+    }
+    struct am_tables_read read = {.source = &source,
                                   .info = im->info,
                                   .columns = im->columns,
                                   .n_columns = im->n + im->n_raw,
@@ -450,6 +466,7 @@ static enum am_rc run_import(struct import *im, struct am_dataset_info *info, st
     im->info = am_source_info(im->source);
     AM_TRY(make_plan(im, err));
     AM_TRY(check_target(im, err));
+    im->few_nulls = true;
     for (int round = 0;; round++) {
         AM_TRY(scan_widening(im, &info->hash, err));
         if (round > 2 || !replan(im))

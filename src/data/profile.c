@@ -106,34 +106,83 @@ struct keyed {
     uint64_t key, row, at;
 };
 
-static int by_key(const void *a, const void *b)
-{
-    const struct keyed *x = a, *y = b;
-    if (x->key != y->key)
-        return x->key < y->key ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
-}
-
 static int by_row(const void *a, const void *b)
 {
     const struct keyed *x = a, *y = b;
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The largest of the `keep` smallest keys: quickselect on a copy. */
+static uint64_t kth_key(uint64_t *keys, size_t n, size_t k)
+{
+    size_t low = 0, high = n - 1;
+    while (high - low > 64) {
+        uint64_t pivot = keys[low + (high - low) / 2]; /* keys are random: no order is adverse */
+        size_t i = low, j = high;
+        while (i <= j) {
+            while (keys[i] < pivot)
+                i++;
+            while (keys[j] > pivot)
+                j--;
+            if (i <= j) {
+                uint64_t t = keys[i];
+                keys[i++] = keys[j];
+                keys[j] = t;
+                if (j-- == low)
+                    break;
+            }
+        }
+        if (k <= j && j != SIZE_MAX)
+            high = j;
+        else if (k >= i)
+            low = i;
+        else
+            return keys[k];
+    }
+    qsort(keys + low, high - low + 1, sizeof *keys, compare_keys);
+    return keys[k];
+}
+
+/* Drops the rows with the largest keys, keeps the order of the others. */
+static void drop_large_keys(struct am_profile *p)
+{
+    size_t n = 0;
+    uint64_t *copy = (uint64_t *)p->scratch;
+    memcpy(copy, p->keys, p->n_sample * sizeof *copy);
+    p->threshold = kth_key(copy, p->n_sample, p->keep - 1);
+    for (size_t i = 0; i < p->n_sample; i++) {
+        if (p->keys[i] > p->threshold)
+            continue;
+        for (size_t c = 0; n != i && c < p->schema->n; c++)
+            p->columns[c].sample[n] = p->columns[c].sample[i];
+        p->keys[n] = p->keys[i];
+        p->rows[n++] = p->rows[i];
+    }
+    p->n_sample = n;
+}
+
 /* Keep the `keep` smallest keys, in row order. */
 static enum am_rc thin(struct am_profile *p, struct am_err *err)
 {
+    bool ordered = true;
+    if (p->n_sample > p->keep)
+        drop_large_keys(p);
     size_t n = p->n_sample;
-    struct keyed *k = am_alloc_array(n + 1, sizeof *k);
+    for (size_t i = 1; i < n && ordered; i++)
+        ordered = p->rows[i - 1] < p->rows[i];
+    if (ordered)
+        return AM_OK;
+    struct keyed *k = am_alloc_array(n + 1, sizeof *k); /* after a merge */
     if (!k)
         return am_fail_nomem(err, (n + 1) * sizeof *k);
     for (size_t i = 0; i < n; i++)
         k[i] = (struct keyed){p->keys[i], p->rows[i], i};
-    if (n > p->keep) {
-        qsort(k, n, sizeof *k, by_key);
-        n = p->keep;
-        p->threshold = k[n - 1].key;
-    }
     qsort(k, n, sizeof *k, by_row);
     for (size_t i = 0; i < n; i++) {
         p->keys[i] = k[i].key;
@@ -145,7 +194,6 @@ static enum am_rc thin(struct am_profile *p, struct am_err *err)
             p->scratch[i] = sample[k[i].at];
         memcpy(sample, p->scratch, n * sizeof *sample);
     }
-    p->n_sample = n;
     am_free(k);
     return AM_OK;
 }
