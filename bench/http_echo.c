@@ -1,5 +1,6 @@
-/* The peer of bench/http.sh: a bare libuv server that parses nothing. It counts the bytes of a request and
- * answers each with a fixed text, so that it moves the same bytes as `aimass serve` and does no other work.
+/* The peer of bench/http.sh: a bare libuv server that parses nothing. It counts the bytes of a
+ * request and answers each with a fixed text, so that it moves the same bytes as `aimass serve` and
+ * does no other work.
  *
  * usage: http_echo PORT REQUEST_BYTES ANSWER_FILE [LOOPS] */
 #include <netinet/in.h>
@@ -23,7 +24,10 @@ struct loop {
     char buf[65536];
 };
 
-static void on_closed(uv_handle_t *h) { free(h->data); }
+static void on_closed(uv_handle_t *h)
+{
+    free(h->data);
+}
 
 static void on_alloc(uv_handle_t *h, size_t n, uv_buf_t *b)
 {

@@ -185,7 +185,8 @@ static void metrics(struct am_buf *o, const struct am_node *r)
         if (am_node_get(m, parts[k]))
             am_buf_printf(o, "<th>%s</th>", am_tr(names[k]));
     if (ci)
-        am_buf_printf(o, "<th>%s (%s)</th>", am_tr(/* xgettext:no-c-format */ "95 % interval"), held_out(r));
+        am_buf_printf(o, "<th>%s (%s)</th>", am_tr(/* xgettext:no-c-format */ "95 % interval"),
+                      held_out(r));
     am_buf_cstr(o, "</tr>\n");
     for (size_t i = 0; i < all->map.n; i++) {
         struct am_str key = all->map.pairs[i].key;

@@ -111,12 +111,14 @@ enum am_rc am_platform_tables(void *ctx, struct am_tables **out, struct am_err *
     struct am_registry *r;
     if (!p->tables.ops) {
         AM_TRY(am_platform_registry(p, &r, err));
-        uint64_t half = p->memory_limit_bytes / 2, memory = half > TABLES_MEMORY ? half : TABLES_MEMORY;
+        uint64_t half = p->memory_limit_bytes / 2,
+                 memory = half > TABLES_MEMORY ? half : TABLES_MEMORY;
         uint64_t most = memory / TABLES_MEMORY, wanted = p->options.n_threads;
         if (wanted == 0 && most < (uint64_t)sysconf(_SC_NPROCESSORS_ONLN))
             wanted = most;
         struct am_tables_config c = {.memory_limit_bytes = memory,
-                                     .n_threads = (unsigned)(wanted < most ? wanted : most), /* 0 = all */
+                                     .n_threads =
+                                         (unsigned)(wanted < most ? wanted : most), /* 0 = all */
                                      .temp_dir = am_registry_scratch(r),
                                      .access = AM_TABLES_FILES};
         AM_TRY(am_tables_open(p->options.program, &c, &p->tables, err));
