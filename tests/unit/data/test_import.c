@@ -378,6 +378,38 @@ static void test_big_integers_keep_their_digits(void **state)
     assert_int_equal(info.schema.columns[0].stored, AM_STORED_TEXT);
 }
 
+/* NA and the like are missing, early or late, in a file of numbers alone too; the hash is the empty
+ * cell's. */
+static void test_texts_for_missing(void **state)
+{
+    (void)state;
+    struct am_import_options o = {0};
+    struct am_buf b;
+    am_buf_init(&b, 1 << 22);
+    am_buf_cstr(&b, "a,b\n");
+    for (int i = 0; i < 40000; i++)
+        am_buf_printf(&b, "%d,1\n", i);
+    size_t same = b.len;
+    am_buf_cstr(&b, ",2\nnan,3\n");
+    char hash[65];
+    snprintf(hash, sizeof hash, "%s", hash_of(make_file("na.csv", b.ptr, b.len), AM_ENC_AUTO));
+    struct am_node *a = am_node_get(info.profile, "columns")->list.items[0];
+    assert_int_equal(am_node_i64(a, "missing", 0), 2);
+    b.len = same;
+    am_buf_cstr(&b, "NA,2\n?,3\n");
+    assert_string_equal(hash_of(make_file("na.csv", b.ptr, b.len), AM_ENC_AUTO), hash);
+    b.len = same;
+    am_buf_cstr(&b, "NA,2\nunknown,3\n");
+    expect_refused(import_spec(make_file("na.csv", b.ptr, b.len), &o, arena, &info, dir, &err),
+                   AM_EINVAL, "line 40003: \"unknown\"");
+    struct am_str nulls[] = {AM_STR("unknown")};
+    o.source.csv.nulls = nulls;
+    o.source.csv.n_nulls = 1;
+    expect_refused(import_spec(make_file("na.csv", b.ptr, b.len), &o, arena, &info, dir, &err),
+                   AM_EINVAL, "line 40002: \"NA\"");
+    am_buf_clear(&b);
+}
+
 static void test_lenient(void **state)
 {
     (void)state;
@@ -486,6 +518,7 @@ int main(void)
         T(test_hash_tells_values),
         T(test_inference),
         T(test_big_integers_keep_their_digits),
+        T(test_texts_for_missing),
         T(test_lenient),
         T(test_check_finds_changes),
         T(test_source_read),
