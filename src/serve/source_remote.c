@@ -234,7 +234,7 @@ static enum am_rc take_error(struct am_str bytes, uint32_t code, struct am_err *
 static enum am_rc ask(struct remote *m, const struct question *q, struct am_buf *bytes, int *fd,
                       struct am_err *err)
 {
-    struct answer a;
+    struct answer a = {0};
     if (!send_all(m->socket, q, sizeof *q) || !receive_head(m->socket, &a, fd))
         return gone(err);
     char *at = a.n_bytes <= bytes->max ? am_buf_reserve(bytes, (size_t)a.n_bytes + 1) : NULL;
