@@ -201,12 +201,21 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct am_recipe_key *all; /* owned by the process */
 static size_t n_all;
 
+/* What the table's rows point to, pieces of unfinished ones too; owned by the process. */
+struct text {
+    struct text *next;
+    char s[];
+};
+static struct text *texts;
+
 static const char *joined(const char *a, const char *b)
 {
     size_t n = strlen(a) + strlen(b);
-    char *s = am_xalloc(n + 1);
-    snprintf(s, n + 1, "%s%s", a, b);
-    return s;
+    struct text *t = am_xalloc(sizeof *t + n + 1);
+    snprintf(t->s, n + 1, "%s%s", a, b);
+    t->next = texts;
+    texts = t;
+    return t->s;
 }
 
 static void add(struct am_recipe_key row)

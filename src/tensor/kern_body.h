@@ -107,22 +107,16 @@ AM_INLINE void tile_run(const int mr, const int nv, const int across, const stru
         tile_run(MR, NV, 1, t);                                                                    \
     }
 #define TILES(MR) TILE(MR, 1) TILE(MR, 2)
-TILES(1)
-TILES(2)
-TILES(3)
-TILES(4)
-TILES(5)
-TILES(6)
-TILE(1, 4)
-TILE(1, 8)
-TILE(2, 4)
+/* clang-format off */
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+TILE(1, 4) TILE(1, 8) TILE(2, 4)
 #if KERN_ROWS > 6
-TILES(7)
-TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14) TILE(3, 4) TILE(4, 4) TILE(5, 4)
-    TILE(6, 4)
+TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+TILE(3, 4) TILE(4, 4) TILE(5, 4) TILE(6, 4)
 #endif
+    /* clang-format on */
 
-        typedef void tile_fn(const struct tile *t);
+    typedef void tile_fn(const struct tile *t);
 #define PAIR(MR, NV)                                                                               \
     {                                                                                              \
         tile_d_##MR##_##NV, tile_a_##MR##_##NV                                                     \
