@@ -108,6 +108,11 @@ enum am_exit am_cli_parse(struct am_cli *c, int argc, char **argv)
         c->command = find_command("help", NULL, &used);
         return AM_EXIT_DONE;
     }
+    if (strcmp(argv[1], "--version") == 0) {
+        am_say("aimass %s\n", AIMASS_VERSION);
+        c->done = true;
+        return AM_EXIT_DONE;
+    }
     const char *first =
         strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help" : argv[1];
     c->command = find_command(first, argc > 2 ? argv[2] : NULL, &used);

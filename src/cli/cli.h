@@ -48,6 +48,7 @@ struct am_cli {
     size_t n_many;
     int n_given;
     bool json, quiet;
+    bool done; /* --version: nothing is left to do */
     struct am_arena *arena;
     struct am_platform *platform; /* opened by am_cli_open */
     struct am_progress progress;

@@ -73,7 +73,7 @@ int main(int argc, char **argv)
         return AM_EXIT_FAILED;
     }
     enum am_exit e = am_cli_parse(&c, argc, argv);
-    if (e == AM_EXIT_DONE)
+    if (e == AM_EXIT_DONE && !c.done)
         e = c.command->run(&c);
     am_platform_close(c.platform);
     am_arena_free(c.arena);
