@@ -254,7 +254,7 @@ static void test_encoding_detected(void **state)
 {
     (void)state;
     struct am_buf b;
-    am_buf_init(&b, 1 << 16);
+    am_buf_init(&b, 1 << 20);
     am_buf_cstr(&b, "city,x\n");
     for (int i = 0; i < 40; i++)
         am_buf_cstr(&b, "\xb1\xb1\xbe\xa9\xca\xd0\xb3\xaf\xd1\xf4\xc7\xf8,1\n");
@@ -269,6 +269,15 @@ static void test_encoding_detected(void **state)
     hash_of(make_file("latin.csv", b.ptr, b.len), AM_ENC_AUTO);
     assert_true(
         am_str_is(am_node_str(am_node_get(info.report, "source"), "encoding", ""), "latin-1"));
+    for (int shift = 0; shift < 3; shift++) { /* what is read first ends inside a character */
+        am_buf_reset(&b);
+        am_buf_printf(&b, "%.*s,x\n", shift + 1, "aaa");
+        while (b.len < (size_t)300 << 10)
+            am_buf_cstr(&b, "\xe5\x8c\x97\xe4\xba\xac\xe5\x8c\x97\xe4\xba\xac\xe4\xba\xac,1\n");
+        hash_of(make_file("long.csv", b.ptr, b.len), AM_ENC_AUTO);
+        assert_true(
+            am_str_is(am_node_str(am_node_get(info.report, "source"), "encoding", ""), "utf-8"));
+    }
     am_buf_clear(&b);
 }
 

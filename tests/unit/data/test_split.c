@@ -114,6 +114,19 @@ static void test_stratified(void **state)
     assert_int_equal(split(s, p), AM_OK);
     assert_int_equal(p[0], AM_ROW_DROPPED);
     assert_int_equal(counts.n[AM_ROW_TEST], 200);
+    label[5] = label[6] =
+        AM_STR("c"); /* a class of two rows keeps one for training, whatever the shares */
+    memory.n_rows = 9;
+    memset(p, 0, 9);
+    s.test = s.validation = .45;
+    assert_int_equal(split(s, p), AM_OK);
+    int trained = 0;
+    for (int i = 0; i < 9; i++)
+        trained += p[i] == AM_ROW_TRAIN && am_str_is(label[i], "c");
+    assert_int_equal(trained, 1);
+    setup(NULL);
+    s.test = .2;
+    s.validation = .1;
     label[5] = AM_STR("alone");
     memset(p, 0, N);
     assert_int_equal(split(s, p), AM_EINVAL);
