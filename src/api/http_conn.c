@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/num.h"
+#include "base/tree.h"
 
 #define READ_BYTES 65536
 #define KEEP_BYTES 65536 /* buffers above this are freed when idle */
@@ -686,17 +686,23 @@ enum am_rc am_http_defer(struct am_conn *c, struct am_request *rq, struct am_err
 
 static void refuse_message(struct am_conn *c)
 {
-    char quoted[192];
+    struct am_buf body;
     int status = c->bad_status ? c->bad_status : 400;
     c->bad_status = status;
     const char *text = c->bad_text ? c->bad_text : "malformed HTTP request";
-    int n = snprintf(quoted, sizeof quoted, "{\"error\":\"%s\"}", am_tr(text));
+    am_buf_init(&body, 4096);
+    am_buf_str(&body, AM_STR("{\"error\":"));
+    am_json_quote(&body, am_str(am_tr(text)));
+    am_buf_char(&body, '}');
+    if (body.failed != AM_OK)
+        am_buf_clear(&body); /* an empty answer still has its status */
     am_http_event(c->http, status == 413 || status == 414 || status == 431 ? AM_HTTP_TOO_LARGE
                                                                            : AM_HTTP_MALFORMED);
     c->close_after = true;
     c->more = false;
     c->rq.method = AM_GET;
-    am_http_reply(c, &(struct am_reply){.status = status, .body = {quoted, (size_t)n}});
+    am_http_reply(c, &(struct am_reply){.status = status, .body = am_buf_view(&body)});
+    am_buf_clear(&body);
 }
 
 static void stash(struct am_conn *c, const char *data, size_t n)

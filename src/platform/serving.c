@@ -98,6 +98,9 @@ static enum am_rc become(uid_t uid, gid_t gid, struct am_err *err)
     if (setuid(0) == 0 || setgid(0) == 0)
         return am_fail(err, AM_EINTERNAL, "root could be taken back");
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#if defined(__SANITIZE_ADDRESS__)
+    (void)prctl(PR_SET_DUMPABLE, 1); /* LeakSanitizer looks at its own process at exit */
+#endif
     return AM_OK;
 }
 

@@ -10,12 +10,13 @@ import subprocess
 import pytest
 
 AIMASS = os.environ["AIMASS"]
+ENV = {**os.environ, "LC_ALL": "C.UTF-8"}
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
 
 
 def aimass(workspace, *args, stdin=None):
     done = subprocess.run([AIMASS, *args, "--workspace", str(workspace)], input=stdin, capture_output=True, text=True,
-                          cwd=EXAMPLES, timeout=120)
+                          cwd=EXAMPLES, timeout=120, env=ENV)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -26,7 +27,7 @@ class Server:
     def __init__(self, workspace, *args):
         self.workspace = workspace
         self.process = subprocess.Popen([AIMASS, "serve", "--port", "0", "--json", "--workspace", str(workspace), *args],
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, text=True, env=ENV)
         self.ready = json.loads(self.process.stdout.readline())
         self.port = self.ready["port"]
         self.address = f"127.0.0.1:{self.port}"
