@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "http_client.h"
 #include "server_fixture.h"
 
@@ -221,6 +222,40 @@ static void test_deadlines(void **state)
     stop();
 }
 
+/* Whatever allocation fails while requests run: an answer or a closed connection, and the next is
+ * served. */
+static void test_failed_allocations(void **state)
+{
+    static const char *const requests[] = {SLOW, LIVE,
+                                           "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                                           "POST /v1/models/plane/versions/1:predict "
+                                           "HTTP/1.1\r\nHost: localhost\r\nContent-Length: 23\r\n"
+                                           "\r\n{\"instances\":[[0.5,1]]}",
+                                           "POST /api/v1/models/mixed/predict HTTP/1.1\r\nHost: "
+                                           "localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                           "8\r\n{\"rows\":\r\n4\r\n[]} \r\n0\r\n\r\n"};
+    const struct am_http_limits l = {.tick_ms = 5};
+    (void)state;
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
+        for (long n = 1; n <= 24; n += n < 12 ? 1 : 4) {
+            start(&l, 1);
+            am_alloc_fail_nth(n, false);
+            struct client *c = dial();
+            client_send(c, requests[i], strlen(requests[i]));
+            shutdown(c->fd, SHUT_WR);
+            struct answer a = client_answer(c, 0);
+            am_alloc_fail_nth(0, false);
+            assert_true(a.closed || a.status == 200 || a.status >= 500);
+            answer_free(&a);
+            hang_up(c);
+            c = dial();
+            client_send(c, LIVE, sizeof LIVE - 1);
+            expect_status(c, 200);
+            hang_up(c);
+            stop();
+        }
+}
+
 static void refused_start(const char *host, int port, enum am_rc want)
 {
     struct am_server s;
@@ -254,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_connections_of_one_address),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_failed_allocations),
         cmocka_unit_test(test_refused_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
