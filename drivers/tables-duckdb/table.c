@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-#define CHUNK_ROWS 2048                /* the engine's vector size */
+#define CHUNK_ROWS ((size_t)2048)      /* the engine's vector size */
 #define AHEAD_BYTES ((size_t)16 << 20) /* of chunks fetched before they are asked for */
 
 struct duck_table {

@@ -153,7 +153,7 @@ static uint64_t kth_key(uint64_t *keys, size_t n, size_t k)
 static void drop_large_keys(struct am_profile *p)
 {
     size_t n = 0;
-    uint64_t *copy = (uint64_t *)p->scratch;
+    uint64_t *copy = (void *)p->scratch;
     memcpy(copy, p->keys, p->n_sample * sizeof *copy);
     p->threshold = kth_key(copy, p->n_sample, p->keep - 1);
     for (size_t i = 0; i < p->n_sample; i++) {
@@ -547,7 +547,7 @@ static bool conventional_boolean(struct am_str s, bool *value)
 /* Sorts n finite numbers: radix sort over 11-bit digits of keys that order as the numbers do. */
 static void sort_numbers(double *v, double *scratch, size_t n)
 {
-    uint64_t *from = (uint64_t *)v, *to = (uint64_t *)scratch;
+    uint64_t *from = (void *)v, *to = (void *)scratch;
     size_t counts[2048];
     for (size_t i = 0; i < n; i++)
         from[i] = from[i] >> 63 ? ~from[i] : from[i] | (uint64_t)1 << 63;
