@@ -14,6 +14,7 @@ struct fake {
     _Atomic uint64_t generation;
     _Atomic int plane_versions; /* 3 */
     _Atomic int champion;       /* 2 */
+    _Atomic int bad_version;    /* of plane, cannot be loaded; 0 = none */
     _Atomic int n_loads, n_live;
     _Atomic int fail_predict; /* the next predictions fail */
     _Atomic int n_largest;    /* rows of the largest batch */

@@ -80,7 +80,7 @@ static void test_slow_head_and_body(void **state)
 
 static void test_dripping_body(void **state)
 {
-    const struct am_http_limits l = {.tick_ms = 5, .rate_grace_ms = 40};
+    const struct am_http_limits l = {.tick_ms = 5, .rate_grace_ms = 40, .body_idle_ms = 3600000};
     static const char body[] = "POST /v1/models/half:predict HTTP/1.1\r\nHost: localhost\r\n"
                                "Content-Length: 100\r\n\r\n";
     struct answer a = {0};

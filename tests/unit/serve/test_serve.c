@@ -110,6 +110,21 @@ static void test_new_version_is_swapped_in(void **state)
     stop(s);
 }
 
+static void test_last_good_version_goes_on(void **state)
+{
+    struct am_serve *s = start(NULL);
+    (void)state;
+    atomic_store(&fake.bad_version, 4);
+    atomic_store(&fake.plane_versions, 4);
+    atomic_store(&fake.champion, 4);
+    atomic_fetch_add(&fake.generation, 1);
+    while (found(s, "plane", "4") != -AM_ECORRUPT) /* until it was tried */
+        sched_yield();
+    assert_int_equal(found(s, "plane", ""), 3);
+    assert_int_equal(found(s, "plane", "champion"), 2);
+    stop(s);
+}
+
 static void test_removed_version_is_let_go(void **state)
 {
     struct am_serve *s = start(NULL);
@@ -176,14 +191,14 @@ static void task_wait(struct task *t)
         sched_yield();
 }
 
-static void test_jobs_are_joined_and_shared_out(void **state)
+/* 60 requests at once; `bad` is one that fails (-1: none does). */
+static void joined(int bad)
 {
     const struct am_serve_options o = {.n_workers = 1};
     struct am_serve *s = start(&o);
     struct am_served *v = NULL;
     struct am_err err;
     static struct task t[60];
-    (void)state;
     assert_int_equal(am_serve_find(s, 0, AM_STR("slow"), AM_STR(""), &v, &err), AM_OK);
     pthread_mutex_lock(&s->queue_lock); /* hold the worker off until all are in the queue */
     for (int i = 0; i < 60; i++) {
@@ -193,19 +208,32 @@ static void test_jobs_are_joined_and_shared_out(void **state)
         s->jobs_end = &t[i].job.next;
         s->n_jobs++;
     }
-    t[17].x[0] = NAN; /* one bad row fails its own request only */
+    if (bad >= 0)
+        t[bad].x[0] = NAN;
     pthread_cond_broadcast(&s->queue_wake);
     pthread_mutex_unlock(&s->queue_lock);
     for (int i = 0; i < 60; i++) {
         task_wait(&t[i]);
-        assert_int_equal(t[i].job.rc, i == 17 ? AM_EINVAL : AM_OK);
-        for (size_t k = 0; i != 17 && k < t[i].batch.n_rows; k++)
+        assert_int_equal(t[i].job.rc, i == bad ? AM_EINVAL : AM_OK);
+        for (size_t k = 0; i != bad && k < t[i].batch.n_rows; k++)
             assert_true(t[i].result.value[k] == t[i].x[k] / 2 + 3);
         am_serve_result_clear(&t[i].result);
     }
     assert_true(atomic_load(&fake.n_largest) > 5);
     assert_int_equal(am_serve_queued(s), 0);
     stop(s);
+}
+
+static void test_jobs_are_joined_and_shared_out(void **state)
+{
+    (void)state;
+    joined(-1);
+}
+
+static void test_a_bad_row_fails_its_own_request_only(void **state)
+{
+    (void)state;
+    joined(17);
 }
 
 static void test_queue_bound_and_deadlines(void **state)
@@ -345,9 +373,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_versions_aliases),
         cmocka_unit_test(test_new_version_is_swapped_in),
+        cmocka_unit_test(test_last_good_version_goes_on),
         cmocka_unit_test(test_removed_version_is_let_go),
         cmocka_unit_test(test_eviction),
         cmocka_unit_test(test_jobs_are_joined_and_shared_out),
+        cmocka_unit_test(test_a_bad_row_fails_its_own_request_only),
         cmocka_unit_test(test_queue_bound_and_deadlines),
         cmocka_unit_test(test_inline_by_measured_latency),
         cmocka_unit_test(test_counters),
