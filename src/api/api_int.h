@@ -73,7 +73,8 @@ struct am_call {
     struct am_str id; /* V2; in the body */
     struct am_wanted wanted[8];
     size_t n_wanted;
-    bool binary_default, wanted_all, column_form;
+    bool binary_default, column_form;
+    bool printed; /* a worker made the answer */
     /* the answer */
     struct am_buf body, binary;
     const char *type;

@@ -12,6 +12,7 @@
 #include "base/num.h"
 
 #define INLINE_BUDGET_NS 200000 /* of predictions in one wake-up of a loop */
+#define INLINE_BODY_BYTES 16384 /* larger ones are parsed and answered by a worker */
 #define KEEP_BODY_BYTES ((size_t)1 << 20)
 
 /* ---- calls are kept and used again ---- */
@@ -392,6 +393,40 @@ static void predict_run(struct am_call *call)
     predict_answer(call);
 }
 
+/* All of it on a worker: parse, predict, print. */
+static void work_whole(struct am_serve_job *job, unsigned slot)
+{
+    struct am_call *call = (struct am_call *)((char *)job - offsetof(struct am_call, job));
+    const struct am_protocol *p = call->route->protocol;
+    struct am_serve *serve = call->loop->server->serve;
+    job->rc = p->parse(call, &job->err);
+    call->result.n_rows = 0;
+    if (job->rc == AM_OK && call->columns.n_rows > 0)
+        job->rc = am_serve_predict(serve, slot, call->served, am_columns_batch(&call->columns),
+                                   &call->result, &job->err);
+    if (job->rc == AM_OK)
+        job->rc = p->print(call, &job->err);
+    call->printed = job->rc == AM_OK;
+}
+
+static void predict_whole(struct am_call *call)
+{
+    struct am_err err;
+    call->served = am_served_ref(call->served);
+    call->holds_served = true;
+    call->columns.schema = NULL;
+    call->job = (struct am_serve_job){.served = call->served,
+                                      .deadline_ns = call->deadline_ns,
+                                      .work = work_whole,
+                                      .cost_ns = 4 * call->rq->body_len,
+                                      .done = on_job_done};
+    enum am_rc rc = detach(call, &err);
+    if (rc == AM_OK)
+        rc = am_serve_submit(call->loop->server->serve, &call->job, &err);
+    if (rc != AM_OK)
+        predict_fail(call, &err);
+}
+
 static void predict_ready(struct am_call *call)
 {
     struct am_err err;
@@ -400,8 +435,11 @@ static void predict_ready(struct am_call *call)
     call->result.compute_ns = 0;
     call->id = (struct am_str){NULL, 0};
     call->n_wanted = 0;
-    call->wanted_all = true;
-    call->binary_default = call->column_form = false;
+    call->binary_default = call->column_form = call->printed = false;
+    if (call->rq->body_len > INLINE_BODY_BYTES) {
+        predict_whole(call);
+        return;
+    }
     if (call->route->protocol->parse(call, &err) != AM_OK) {
         predict_fail(call, &err);
         return;
@@ -552,10 +590,14 @@ void am_call_resume(struct am_call *call)
         call_free(call);
         return;
     }
-    if (call->job.rc != AM_OK)
+    if (call->job.rc != AM_OK) {
         predict_fail(call, &call->job.err);
-    else
+    } else if (call->printed) {
+        count(call, AM_SERVED_OK);
+        am_call_reply(call, 200);
+    } else {
         predict_answer(call);
+    }
 }
 
 /* The connection drops the answer anyway, but it must be told that none comes. */

@@ -75,7 +75,7 @@ struct am_conn {
     const char *value_end; /* where the last piece of a value ended in the read buffer */
     /* the body: in the read buffer, or gathered */
     const char *slice;
-    size_t slice_len, n_chunks, body_bytes;
+    size_t slice_len, n_chunks, body_bytes, held;
     struct am_buf body;
     struct am_buf rest; /* bytes behind a deferred request */
     int bad_status;
@@ -120,9 +120,17 @@ static void set_phase(struct am_conn *c, enum phase p)
 
 /* ---- life ---- */
 
+static void let_go(struct am_conn *c)
+{
+    if (c->held)
+        c->http->held_bytes -= c->held;
+    c->held = 0;
+}
+
 static void release(struct am_conn *c)
 {
     struct am_http *h = c->http;
+    let_go(c);
     if (c->body.cap > KEEP_BYTES)
         am_buf_clear(&c->body);
     am_buf_clear(&c->rest);
@@ -156,6 +164,8 @@ static void on_closed(uv_handle_t *handle)
         c->next->prev = c->prev;
     h->n_conns--;
     c->eof = true;
+    if (!c->deferred)
+        let_go(c);
     if (h->closed)
         h->closed(h->ctx, c);
     if (c->deferred && h->gone)
@@ -174,6 +184,7 @@ static void close_conn(struct am_conn *c)
 
 static void reset_message(struct am_conn *c)
 {
+    let_go(c);
     am_buf_reset(&c->head);
     c->head.failed = AM_OK;
     c->url = (struct span){0, 0, false};
@@ -577,15 +588,29 @@ static int on_chunk(http_parser *p)
     return 0;
 }
 
+static bool hold(struct am_conn *c, const char *bytes, size_t n)
+{
+    struct am_http *h = c->http;
+    if (n > h->limits->bodies_bytes || h->held_bytes > h->limits->bodies_bytes - n)
+        return false;
+    am_buf_add(&c->body, bytes, n);
+    if (c->body.failed != AM_OK)
+        return false;
+    h->held_bytes += n;
+    c->held += n;
+    return true;
+}
+
 /* Move the slice of the read buffer into the connection's own buffer. */
 static int gather(struct am_conn *c)
 {
     if (c->slice) {
-        am_buf_add(&c->body, c->slice, c->slice_len);
+        if (!hold(c, c->slice, c->slice_len))
+            return bad(c, 503, "no memory left for the request body");
         c->slice = NULL;
         c->slice_len = 0;
     }
-    return c->body.failed == AM_OK ? 0 : bad(c, 503, "out of memory for the request body");
+    return 0;
 }
 
 static int on_body(http_parser *p, const char *at, size_t n)
@@ -601,8 +626,7 @@ static int on_body(http_parser *p, const char *at, size_t n)
     }
     if (gather(c) != 0)
         return 1;
-    am_buf_add(&c->body, at, n);
-    return c->body.failed == AM_OK ? 0 : bad(c, 503, "out of memory for the request body");
+    return hold(c, at, n) ? 0 : bad(c, 503, "no memory left for the request body");
 }
 
 static int on_complete(http_parser *p)
@@ -677,7 +701,7 @@ enum am_rc am_http_defer(struct am_conn *c, struct am_request *rq, struct am_err
     if (c->slice) {
         c->body.len = 0;
         if (gather(c) != 0)
-            return am_fail_nomem(err, rq->body_len);
+            return am_fail(err, AM_EBUSY, "no memory left for the request body");
         rq->body = c->body.ptr;
     }
     c->deferred = true;

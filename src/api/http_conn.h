@@ -42,7 +42,7 @@ struct am_reply {
 struct am_http_limits {
     uint64_t tick_ms; /* 0 = 250 */
     uint64_t header_ms, body_idle_ms, keepalive_ms, write_idle_ms, rate_grace_ms;
-    size_t body_bytes;
+    size_t body_bytes, bodies_bytes;
     unsigned requests_per_conn, conns_per_ip, conns;
 };
 
@@ -72,6 +72,7 @@ struct am_http {
     struct am_conn *first; /* all connections */
     struct am_conn *spare; /* closed ones, kept for reuse */
     size_t n_conns, n_spare;
+    size_t held_bytes;  /* gathered bodies of all connections */
     uv_stream_t *stuck; /* a listener whose connection could not be taken for lack of memory */
     bool (*stuck_admit)(void *, uint64_t ip);
     bool draining;      /* answers close their connections */

@@ -131,6 +131,7 @@ static void set_limits(struct am_server *s, const struct am_http_limits *given)
     DEFAULT(write_idle_ms, AM_LIMIT_HTTP_WRITE_IDLE_MS);
     DEFAULT(rate_grace_ms, AM_LIMIT_HTTP_HEADER_MS);
     DEFAULT(body_bytes, AM_LIMIT_HTTP_BODY_BYTES);
+    DEFAULT(bodies_bytes, AM_LIMIT_HTTP_BODIES_BYTES);
     DEFAULT(requests_per_conn, AM_LIMIT_HTTP_REQUESTS_PER_CONN);
     DEFAULT(conns_per_ip, AM_LIMIT_HTTP_CONNS_PER_IP);
     (void)getrlimit(RLIMIT_NOFILE, &files);

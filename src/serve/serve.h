@@ -147,7 +147,9 @@ enum am_rc am_serve_predict(struct am_serve *s, unsigned slot, struct am_served 
                             const struct am_batch *batch, struct am_serve_result *r,
                             struct am_err *err) AM_MUST_CHECK;
 
-/* For workers. The caller owns the struct and what it points to until `done` ran (on a worker). */
+/* For workers: a batch to predict, or with `work` anything else that a version is needed for (never
+ * joined with others; it sets rc and err itself). The caller owns the struct and what it points to
+ * until `done` ran (on a worker). */
 struct am_serve_job {
     struct am_serve_job *next;
     struct am_served *served; /* a reference that the caller holds */
@@ -155,10 +157,11 @@ struct am_serve_job {
     struct am_serve_result *result;
     uint64_t deadline_ns; /* am_mono_ns; 0 = none */
     void (*done)(struct am_serve_job *job);
+    void (*work)(struct am_serve_job *job, unsigned slot); /* NULL = predict `batch` */
     enum am_rc rc;
     struct am_err err;
     uint64_t queued_ns, queue_ns; /* when, how long */
-    uint64_t cost_ns;             /* estimated */
+    uint64_t cost_ns;             /* estimated; given by the caller with `work` */
 };
 /* AM_EBUSY: the queue is full, or the work before it takes longer than the deadline leaves. */
 enum am_rc am_serve_submit(struct am_serve *s, struct am_serve_job *job,

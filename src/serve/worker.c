@@ -25,7 +25,8 @@ struct worker {
 enum am_rc am_serve_submit(struct am_serve *s, struct am_serve_job *job, struct am_err *err)
 {
     uint64_t now = am_mono_ns();
-    uint64_t cost = am_served_estimate_ns(job->served, job->batch->n_rows);
+    uint64_t cost =
+        job->work ? job->cost_ns : am_served_estimate_ns(job->served, job->batch->n_rows);
     enum am_rc rc = AM_OK;
     job->next = NULL;
     job->rc = AM_OK;
@@ -65,11 +66,12 @@ static void take_batch(struct am_serve *s, struct worker *w)
     struct am_serve_job **at = &s->jobs;
     size_t rows = 0, looked = 0;
     const struct am_served *served = s->jobs->served;
+    bool alone = s->jobs->work != NULL;
     w->n_jobs = 0;
     while (*at && w->n_jobs < BATCH_JOBS && looked++ < (size_t)4 * BATCH_JOBS) {
         struct am_serve_job *job = *at;
-        size_t n = job->batch->n_rows;
-        if (job->served != served || (w->n_jobs && rows + n > BATCH_ROWS)) {
+        size_t n = job->work ? 0 : job->batch->n_rows;
+        if (job->served != served || (w->n_jobs && (alone || job->work || rows + n > BATCH_ROWS))) {
             at = &job->next;
             continue;
         }
@@ -147,6 +149,10 @@ static enum am_rc share(const struct am_serve_result *all, size_t begin, struct 
 
 static void run_one(struct worker *w, struct am_serve_job *job)
 {
+    if (job->work) {
+        job->work(job, w->slot);
+        return;
+    }
     job->rc = am_served_run(job->served, w->slot, job->batch, job->result, &job->err);
 }
 

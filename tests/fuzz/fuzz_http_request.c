@@ -79,6 +79,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
                                                  .write_idle_ms = 1000,
                                                  .rate_grace_ms = 1000,
                                                  .body_bytes = 65536,
+                                                 .bodies_bytes = 65536,
                                                  .requests_per_conn = 100,
                                                  .conns_per_ip = 100,
                                                  .conns = 100};

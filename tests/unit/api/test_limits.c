@@ -176,6 +176,34 @@ static void test_connections_of_one_address(void **state)
     stop();
 }
 
+/* Bodies in flight share one bound: the one that is too much is refused, and room comes back. */
+static void test_bytes_in_flight(void **state)
+{
+    const struct am_http_limits l = {.bodies_bytes = 100000};
+    static const char head[] = "POST /v1/models/half:predict HTTP/1.1\r\nHost: localhost\r\n"
+                               "Content-Length: 80000\r\n\r\n{\"instances\":[1";
+    static char spaces[80000];
+    (void)state;
+    memset(spaces, ' ', sizeof spaces);
+    start(&l, 1);
+    for (int round = 0; round < 3; round++) {
+        struct client *a = dial(), *b = dial();
+        client_send(a, head, sizeof head - 1);
+        client_send(a, spaces, 60000);
+        while (fx.server.loops[0].http.held_bytes < 60000)
+            sched_yield();
+        client_send(b, head, sizeof head - 1);
+        client_send(b, spaces, 60000);
+        expect_status(b, 503);
+        client_send(a, spaces, 80000 - 60000 - 15 - 2);
+        client_send(a, "]}", 2);
+        expect_status(a, 200);
+        hang_up(a);
+        hang_up(b);
+    }
+    stop();
+}
+
 static void test_drain(void **state)
 {
     const struct am_http_limits l = {.tick_ms = 5};
@@ -287,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_reader_that_never_reads),
         cmocka_unit_test(test_requests_per_connection),
         cmocka_unit_test(test_connections_of_one_address),
+        cmocka_unit_test(test_bytes_in_flight),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_deadlines),
         cmocka_unit_test(test_failed_allocations),
