@@ -72,7 +72,7 @@ struct am_http {
     struct am_conn *first; /* all connections */
     struct am_conn *spare; /* closed ones, kept for reuse */
     size_t n_conns, n_spare;
-    size_t held_bytes;  /* gathered bodies of all connections */
+    _Atomic size_t held_bytes; /* gathered bodies of all connections */
     uv_stream_t *stuck; /* a listener whose connection could not be taken for lack of memory */
     bool (*stuck_admit)(void *, uint64_t ip);
     bool draining;      /* answers close their connections */
