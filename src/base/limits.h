@@ -11,8 +11,7 @@
 #define AM_LIMIT_JSON_BYTES ((size_t)64 << 20) /* metadata documents */
 #define AM_LIMIT_RECIPE_BYTES ((size_t)1 << 20)
 #define AM_LIMIT_HTTP_BODY_BYTES ((size_t)64 << 20)
-#define AM_LIMIT_HTTP_BODIES_BYTES                                                                 \
-    ((size_t)256 << 20) /* unfinished and waiting bodies of one event loop */
+#define AM_LIMIT_HTTP_BODIES_BYTES ((size_t)256 << 20) /* bodies in flight of one event loop */
 #define AM_LIMIT_HTTP_URI_BYTES 8192
 #define AM_LIMIT_HTTP_HEADER_LINE_BYTES 8192
 #define AM_LIMIT_HTTP_HEADERS_BYTES 32768
