@@ -10,7 +10,8 @@
 #include <math.h>
 #include <string.h>
 
-#define CHUNK_ROWS ((size_t)2048)      /* the engine's vector size */
+#define CHUNK_ROWS ((size_t)2048) /* the engine's vector size */
+#define NUMBER_CHARS ((size_t)32)
 #define AHEAD_BYTES ((size_t)16 << 20) /* of chunks fetched before they are asked for */
 
 struct duck_table {
@@ -35,8 +36,10 @@ struct am_table_iter {
     struct prefetch *ahead;
     duckdb_data_chunk chunk;
     struct am_column *columns; /* owned [n] */
-    struct am_str *texts;      /* owned [n_text * CHUNK_ROWS] */
-    size_t n, n_text;
+    struct am_str *texts;      /* owned [n_text * cap] */
+    char *printed;             /* owned [n_printed * cap * NUMBER_CHARS]: numbers as text */
+    bool *is_printed;          /* owned [n]: a stored double that is handed out as text */
+    size_t n, n_text, n_printed, cap;
     struct am_batch batch;
     uint64_t row;
 };
@@ -191,6 +194,8 @@ static void iter_close(struct am_table_iter *it)
         d->api->duckdb_disconnect(&it->connection);
     d->host->free(it->columns);
     d->host->free(it->texts);
+    d->host->free(it->printed);
+    d->host->free(it->is_printed);
     d->host->free(it);
 }
 
@@ -237,22 +242,36 @@ static bool is_text(enum am_col_type t)
     return t == AM_COL_CATEGORY || t == AM_COL_TEXT;
 }
 
-static enum am_rc iter_buffers(struct am_table_iter *it, const size_t *columns, struct am_err *err)
+static enum am_rc iter_columns(struct am_table_iter *it, const size_t *columns, struct am_err *err)
 {
     const struct duck_table *t = it->t;
-    for (size_t i = 0; i < it->n; i++)
-        it->n_text += is_text(t->columns[columns ? columns[i] : i].type);
     it->columns = t->d->host->alloc((it->n + 1) * sizeof *it->columns);
-    it->texts = t->d->host->alloc((it->n_text * CHUNK_ROWS + 1) * sizeof *it->texts);
-    if (!it->columns || !it->texts)
-        return DUCK_NOMEM(t->d, err, it->n_text * CHUNK_ROWS * sizeof *it->texts);
-    size_t text = 0;
+    it->is_printed = t->d->host->alloc((it->n + 1) * sizeof *it->is_printed);
+    if (!it->columns || !it->is_printed)
+        return DUCK_NOMEM(t->d, err, (it->n + 1) * sizeof *it->columns);
     for (size_t i = 0; i < it->n; i++) {
-        it->columns[i] = (struct am_column){.type = t->columns[columns ? columns[i] : i].type};
-        if (is_text(it->columns[i].type))
-            it->columns[i].text = it->texts + CHUNK_ROWS * text++;
+        const struct am_tables_column *c = &t->columns[columns ? columns[i] : i];
+        it->columns[i] = (struct am_column){.type = c->type};
+        it->is_printed[i] = is_text(c->type) && c->stored == AM_STORED_DOUBLE;
+        it->n_text += is_text(c->type);
+        it->n_printed += it->is_printed[i];
     }
     return AM_OK;
+}
+
+/* Room for the texts of a chunk of n rows. */
+static enum am_rc iter_room(struct am_table_iter *it, size_t n, struct am_err *err)
+{
+    const struct am_host *host = it->t->d->host;
+    if (n <= it->cap)
+        return AM_OK;
+    host->free(it->texts);
+    host->free(it->printed);
+    it->texts = host->alloc((it->n_text * n + 1) * sizeof *it->texts);
+    it->printed = host->alloc(it->n_printed * n * NUMBER_CHARS + 1);
+    it->cap = it->texts && it->printed ? n : 0;
+    return it->cap ? AM_OK
+                   : DUCK_NOMEM(it->t->d, err, it->n_text * n * (sizeof *it->texts + NUMBER_CHARS));
 }
 
 static enum am_rc table_open(void *impl, const size_t *columns, size_t n_columns,
@@ -270,7 +289,7 @@ static enum am_rc table_open(void *impl, const size_t *columns, size_t n_columns
     memset(it, 0, sizeof *it);
     it->t = t;
     it->n = columns ? n_columns : t->n;
-    AM_GO(rc, iter_buffers(it, columns, err));
+    AM_GO(rc, iter_columns(it, columns, err));
     if (d->api->duckdb_connect(d->db, &it->connection) != DUCKDB_SUCCESS) {
         rc = DUCK_FAIL(d, err, AM_EINTERNAL, "the table engine opens no further connection");
         goto out;
@@ -327,26 +346,60 @@ static void take_text(const duckdb_string_t *data, const uint64_t *valid, size_t
     }
 }
 
-static void take_column(const struct duck *d, duckdb_vector v, size_t n, struct am_column *c,
-                        struct am_str *texts)
+/* Canonical text of numbers; NaN is missing. printed: [n * NUMBER_CHARS] */
+static void print_numbers(const struct duck *d, const double *v, const uint64_t *valid, size_t n,
+                          char *printed, struct am_str *out)
 {
-    const uint64_t *valid = d->api->duckdb_vector_get_validity(v);
-    void *data = d->api->duckdb_vector_get_data(v);
-    if (is_text(c->type)) {
-        take_text(data, valid, n, texts);
-        c->text = texts;
-    } else if (c->type == AM_COL_DATE) {
-        int64_t *date = data;
-        for (size_t i = 0; i < n; i++)
-            if (!is_valid(valid, i) || date[i] == INT64_MAX || date[i] == -INT64_MAX)
-                date[i] = AM_DATE_MISSING; /* also the engine's own +-infinity */
-        c->date = date;
-    } else {
-        double *number = data;
-        for (size_t i = 0; valid && i < n; i++)
-            if (!is_valid(valid, i))
-                number[i] = NAN;
-        c->number = number;
+    for (size_t i = 0; i < n; i++, printed += NUMBER_CHARS) {
+        out[i] = (struct am_str){NULL, 0};
+        if (is_valid(valid, i) && !isnan(v[i]))
+            out[i] = (struct am_str){printed, d->host->print_double(v[i], printed)};
+    }
+}
+
+static void take_number(double *v, const uint64_t *valid, size_t n, struct am_column *c)
+{
+    for (size_t i = 0; valid && i < n; i++)
+        if (!is_valid(valid, i))
+            v[i] = NAN;
+    for (size_t i = 0; c->type == AM_COL_BOOLEAN && i < n; i++)
+        if (v[i] != 0 && v[i] != 1 && !isnan(v[i]))
+            v[i] = INFINITY; /* no boolean */
+    c->number = v;
+}
+
+static void take_date(int64_t *date, const uint64_t *valid, size_t n, struct am_column *c)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!is_valid(valid, i) || date[i] == INT64_MAX || date[i] == -INT64_MAX)
+            date[i] = AM_DATE_MISSING; /* also the engine's own +-infinity */
+    c->date = date;
+}
+
+static void take_columns(struct am_table_iter *it, size_t n)
+{
+    const struct duck *d = it->t->d;
+    struct am_str *texts = it->texts;
+    char *printed = it->printed;
+    for (size_t k = 0; k < it->n; k++) {
+        struct am_column *c = &it->columns[k];
+        duckdb_vector v = d->api->duckdb_data_chunk_get_vector(it->chunk, k);
+        const uint64_t *valid = d->api->duckdb_vector_get_validity(v);
+        void *data = d->api->duckdb_vector_get_data(v);
+        if (c->type == AM_COL_DATE) {
+            take_date(data, valid, n, c);
+        } else if (!is_text(c->type)) {
+            take_number(data, valid, n, c);
+        } else {
+            if (it->is_printed[k]) {
+                print_numbers(d, data, valid, n, printed, texts);
+                printed += n * NUMBER_CHARS;
+            } else {
+                take_text(data, valid, n, texts);
+            }
+            c->text = texts;
+            texts += n;
+        }
     }
 }
 
@@ -371,13 +424,8 @@ static enum am_rc iter_next(struct am_table_iter *it, const struct am_batch **ou
     } while (n == 0);
     if (n > CHUNK_ROWS)
         return DUCK_FAIL(d, err, AM_EINTERNAL, "the table engine gave %zu rows at once", n);
-    size_t text = 0;
-    for (size_t i = 0; i < it->n; i++) {
-        struct am_str *texts = it->texts + CHUNK_ROWS * text;
-        text += is_text(it->columns[i].type);
-        take_column(d, d->api->duckdb_data_chunk_get_vector(it->chunk, i), n, &it->columns[i],
-                    texts);
-    }
+    AM_TRY(iter_room(it, n, err));
+    take_columns(it, n);
     it->batch = (struct am_batch){
         .n_rows = n, .n_columns = it->n, .columns = it->columns, .first_row = it->row};
     *out = &it->batch;

@@ -26,6 +26,7 @@ struct am_host {
     void (*log)(enum am_log_level level, const char *component, const char *fmt, ...)
         AM_PRINTF(3, 4);
     uint64_t (*mono_ns)(void);
+    size_t (*print_double)(double v, char out[32]); /* am_print_double */
 };
 
 #endif

@@ -144,6 +144,15 @@ static bool has_names(const struct cells *first, const struct cells *second)
     return false;
 }
 
+/* Lower case (ASCII): the table engine's names know no other. */
+static struct am_str fold(struct am_str name, struct am_arena *a)
+{
+    char *low = am_arena_alloc(a, name.len + 1);
+    for (size_t i = 0; low && i < name.len; i++)
+        low[i] = (char)(name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? name.ptr[i] + 32 : name.ptr[i]);
+    return (struct am_str){low, low ? name.len : 0};
+}
+
 static enum am_rc check_names(struct am_csv_dialect *d, struct am_str label, struct am_arena *a,
                               struct am_err *err)
 {
@@ -164,15 +173,21 @@ static enum am_rc check_names(struct am_csv_dialect *d, struct am_str label, str
             am_hint(err, "Say how the file is encoded with data.encoding.");
             goto out;
         }
-        const uint64_t *before = am_map_get(&seen, *name);
+        struct am_str folded = fold(*name, a);
+        if (!folded.ptr) {
+            rc = am_fail_nomem(err, name->len);
+            goto out;
+        }
+        const uint64_t *before = am_map_get(&seen, folded);
         if (before) {
             rc =
                 am_fail(err, AM_EINVAL, "\"%.*s\": columns %zu and %zu have the same name \"%.*s\"",
                         AM_FMT(label), (size_t)*before, i + 1, AM_FMT(*name));
-            am_hint(err, "Give every column its own name in the file's first line.");
+            am_hint(err, "Give every column its own name in the file's first line; upper and lower "
+                         "case are the same.");
             goto out;
         }
-        AM_GO(rc, am_map_put(&seen, *name, i + 1, err));
+        AM_GO(rc, am_map_put(&seen, folded, i + 1, err));
     }
 out:
     am_map_clear(&seen);

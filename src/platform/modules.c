@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/num.h"
 
 const struct am_host *am_host_table(void)
 {
@@ -25,7 +26,8 @@ const struct am_host *am_host_table(void)
                                         .hint = am_hint,
                                         .fail_nomem = am_fail_nomem_at,
                                         .log = am_log,
-                                        .mono_ns = am_mono_ns};
+                                        .mono_ns = am_mono_ns,
+                                        .print_double = am_print_double};
     return &host;
 }
 

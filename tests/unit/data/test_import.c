@@ -57,6 +57,7 @@ static void test_bad_text(void **state)
         {"a,b,c\n1,2,3\n4,5\n6,7,8\n", AM_EINVAL, "line 3 has 2 cells where the header has 3"},
         {"a,b,c\n1,2,3\n4,5,6,7\n6,7,8\n", AM_EINVAL, "line 3 has 4 cells where the header has 3"},
         {"a,b,a\n1,2,3\n", AM_EINVAL, "columns 1 and 3 have the same name \"a\""},
+        {"Ab,aB\n1,2\n", AM_EINVAL, "columns 1 and 2 have the same name \"aB\""},
         {"a,b\n1,\"x\n2,y\n", AM_EINVAL, "line 2: a quote is opened"},
         {"a\n1\n2\n3\n4\n5\n6\n7\n8\nabc\n9\n10\n", AM_EINVAL,
          "line 10: \"abc\" in column \"a\" is not a number"},
