@@ -314,8 +314,10 @@ static enum am_rc examine(struct am_source *s, size_t i, const struct am_source_
         }
         rc = am_csv_sniff(am_buf_view(&text), whole ? AM_CSV_HEAD_WHOLE : AM_CSV_HEAD_CUT, &csv,
                           s->labels.ptr[i], s->arena, &d, err);
-        if (rc == AM_EBUSY && max < AM_LIMIT_CSV_LINE_BYTES)
+        if (rc == AM_EBUSY && max < AM_LIMIT_CSV_LINE_BYTES) {
+            am_err_clear(err);
             continue;
+        }
         if (rc == AM_EBUSY) {
             rc = am_fail(err, AM_ELIMIT, "the first line of \"%.*s\" is longer than %zu bytes",
                          AM_FMT(s->labels.ptr[i]), AM_LIMIT_CSV_LINE_BYTES);
