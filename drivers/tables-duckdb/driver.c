@@ -79,6 +79,13 @@ static enum am_rc lock_down(const struct duck *d, const struct am_tables_config 
     return rc;
 }
 
+/* A sixteenth of the memory, 16 MB at most. */
+static size_t ahead_bytes(const struct am_tables_config *c)
+{
+    uint64_t part = c->memory_limit_bytes / 16, most = (uint64_t)16 << 20;
+    return (size_t)(c->memory_limit_bytes && part < most ? part : most);
+}
+
 static enum am_rc duck_open(const struct am_host *host, const struct am_tables_config *c,
                             void **out, struct am_err *err)
 {
@@ -90,7 +97,7 @@ static enum am_rc duck_open(const struct am_host *host, const struct am_tables_c
     struct duck *d = host->alloc(sizeof *d);
     if (!d)
         return host->fail_nomem(err, sizeof *d, __FILE__, __LINE__);
-    *d = (struct duck){.host = host, .api = api};
+    *d = (struct duck){.host = host, .api = api, .ahead_bytes = ahead_bytes(c)};
     snprintf(d->version, sizeof d->version, "DuckDB %s", api->duckdb_library_version());
     duckdb_config config = NULL;
     char *message = NULL;

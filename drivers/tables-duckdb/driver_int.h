@@ -11,6 +11,7 @@ struct duck {
     const struct duckdb_api *api;
     duckdb_database db;
     duckdb_connection connection; /* for describe; every reading iterator has its own */
+    size_t ahead_bytes;           /* of chunks fetched before they are asked for */
     char version[64];
 };
 

@@ -12,7 +12,6 @@
 
 #define CHUNK_ROWS ((size_t)2048) /* the engine's vector size */
 #define NUMBER_CHARS ((size_t)32)
-#define AHEAD_BYTES ((size_t)16 << 20) /* of chunks fetched before they are asked for */
 
 struct duck_table {
     struct duck *d; /* borrowed */
@@ -216,9 +215,9 @@ static enum am_rc start(struct am_table_iter *it, const char *sql, struct am_err
         rc = duck_fail_cell(d, &it->t->source, d->api->duckdb_result_error(&result), it->t->bad,
                             err);
     if (rc == AM_OK)
-        rc =
-            prefetch_new(d, it->connection, &result,
-                         (unsigned)(AHEAD_BYTES / (CHUNK_ROWS * 8 * (it->n + 1))), &it->ahead, err);
+        rc = prefetch_new(d, it->connection, &result,
+                          (unsigned)(d->ahead_bytes / (CHUNK_ROWS * 8 * (it->n + 1))), &it->ahead,
+                          err);
     d->api->duckdb_destroy_result(&result);
     d->api->duckdb_destroy_pending(&pending);
     d->api->duckdb_destroy_prepare(&statement);
