@@ -435,10 +435,35 @@ static enum am_rc encode_y(const struct am_prepared *p, const struct am_batch *b
                             err);
 }
 
+/* Cleaning filled missing cells of every part; prediction must fill alike. A column that says its
+ * own `impute`, or whose values are converted to another unit, keeps that. */
+static const struct am_node *with_fills(const struct am_prepared *p, const struct am_node *features)
+{
+    struct am_arena *a = p->arena;
+    const struct am_node *fills = am_clean_fills(p->clean, a);
+    struct am_node *out = features ? am_node_copy(a, features) : am_new_map(a);
+    for (size_t i = 0; fills && i < fills->map.n; i++) {
+        const struct am_pair *f = &fills->map.pairs[i];
+        struct am_node *own = am_node_get_str(out, f->key), *impute = am_new_map(a);
+        size_t column = am_schema_find(p->schema, f->key);
+        if (column == SIZE_MAX || p->schema->columns[column].type == AM_COL_DATE)
+            continue; /* dates are imputed by their own mean */
+        if (!own) {
+            own = am_new_map(a);
+            am_node_set_str(a, out, f->key, own);
+        }
+        if (am_node_get(own, "impute") || am_node_get(own, "unit"))
+            continue;
+        am_node_set(a, impute, "constant", f->value);
+        am_node_set(a, own, "impute", impute);
+    }
+    return out;
+}
+
 enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t,
                            struct am_fitted *out, struct am_err *err)
 {
-    const struct am_node *spec = am_node_get(p->recipe.resolved, "features");
+    const struct am_node *spec = with_fills(p, am_node_get(p->recipe.resolved, "features"));
     struct am_features_config c = {
         .spec = spec,
         .schema = p->schema,

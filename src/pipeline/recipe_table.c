@@ -49,7 +49,8 @@ static const struct am_recipe_key general[] = {
     {"data.sample.share", NUM, NULL, 1e-9, 1, NULL, "Which fraction of the rows."},
     {"data.sample.seed", INT, NULL, 0, 9e15, "42", "Seed of the sample."},
     {"data.clean", MAP, NULL, 0, 0, NULL,
-     "Cleaning, in this order: where, invalid, missing, outliers, duplicates."},
+     "Cleaning, in this order: where, invalid, missing, duplicates; after the split outliers and "
+     "fills, from training rows."},
     {"data.clean.where", TEXT | TEXTS, NULL, 0, 0, NULL,
      "SQL predicates that a row must satisfy to be kept."},
     {"data.clean.duplicates", ENUM, "keep|drop", 0, 0, "keep",

@@ -156,6 +156,16 @@ am train base.yaml --set data.source=twice.csv --set data.split.leaks=error --se
 same "a leak is refused when asked" 1 "$rc"
 good train base.yaml --set data.source=twice.csv --set data.split.leaks=group --set data.id=[] --set name=grouped
 
+echo "== prediction fills as cleaning did"
+awk 'BEGIN { srand(3); print "a,c,y"; for (i = 0; i < 300; i++) { v = i % 5 == 0 ? "" : int(rand() * rand() * 100); k = i % 7 == 0 ? "" : (i % 2 ? "u" : "w")
+    print v "," k "," (rand() > 0.5 ? "p" : "q") } }' >gaps.csv
+printf 'version: 1\nname: gaps\ndata: {source: gaps.csv, target: y, clean: {columns: {a: {missing: median}, c: {missing: {constant: zz}}}}}\nmodel: {type: logistic}\n' >gaps.yaml
+good train gaps.yaml
+fill=$(unzip -p "$("$AIMASS" model show gaps@1 --json | jq -r .path)" features.json | jq -r '.columns[0].fill')
+same "a missing value counts as the median of the training rows" \
+    "$(printf 'a,c\n%s,zz\n' "$fill" | "$AIMASS" predict gaps -)" "$(printf 'a,c\n,\n' | "$AIMASS" predict gaps -)"
+check "and that is not the mean" [ "$(unzip -p "$("$AIMASS" model show gaps@1 --json | jq -r .path)" features.json | jq '.columns[0].fill == .columns[0].shift')" = false ]
+
 echo "== an input ten times the memory"
 {
     printf 'y'; for i in $(seq 19); do printf ',c%d' "$i"; done; echo
