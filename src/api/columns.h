@@ -48,8 +48,4 @@ static inline int64_t *am_columns_dates(const struct am_columns *c, size_t colum
 }
 void am_columns_set_missing(struct am_columns *c, size_t column, size_t row);
 
-/* "2024-02-29", "2024-02-29T13:01:02", fractions of a second, a space for the T, "Z" or "+01:30";
- * without zone it is UTC. Microseconds since 1970. */
-bool am_date_parse(struct am_str s, int64_t *out);
-
 #endif

@@ -6,6 +6,7 @@
 
 #include "api/api_int.h"
 
+#include "base/date.h"
 #include "base/limits.h"
 #include "base/num.h"
 

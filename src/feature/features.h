@@ -73,10 +73,6 @@ struct am_node *am_features_to_node(const struct am_features *f, struct am_arena
 enum am_rc am_features_from_node(const struct am_node *n, struct am_features **out,
                                  struct am_err *err) AM_MUST_CHECK;
 
-/* A date cell given as text: "2026-11-21", "2026-11-21 13:17:04.5", with T or Z: UTC, microseconds
- * since 1970. false when it is none. */
-bool am_fdate_parse(struct am_str s, int64_t *us);
-
 /* A synthetic batch of n_rows (never a person's row) made of the fitted statistics, in the arena:
  * what a package stores as its sample input. The same seed gives the same batch. Row 1 is all
  * missing. */

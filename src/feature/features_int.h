@@ -136,7 +136,5 @@ void am_fwords(struct am_str text, size_t buckets, float *out);
 /* Any int64 microseconds are valid. */
 double am_fpart_value(enum am_fpart part, int64_t us);
 double am_fpart_period(enum am_fpart part); /* 12, 31, 7, 24; 0 = not cyclic */
-/* "2026-11-21", "2026-11-21 13:17:04.5", with T or Z: UTC. Returns false when it is none. */
-bool am_fdate_parse(struct am_str s, int64_t *us);
 
 #endif

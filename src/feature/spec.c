@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "base/date.h"
 #include "base/num.h"
 #include "feature/fit.h"
 
@@ -298,7 +299,7 @@ static enum am_rc read_constant(const struct reader *r, const struct am_node *v)
         return AM_OK;
     }
     case AM_COL_DATE:
-        if (!am_node_as_str(v, &text) || !am_fdate_parse(text, &s->constant_date))
+        if (!am_node_as_str(v, &text) || !am_date_parse(text, &s->constant_date))
             return refuse(r, v, key, "not a date such as 2026-11-21 or 2026-11-21 13:30:00");
         return AM_OK;
     default:

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
+#include "base/date.h"
 #include "base/num.h"
 #include "model/model_int.h"
 
@@ -355,7 +356,7 @@ static enum am_rc read_dates(const aimass_column *c, size_t n_rows, int64_t *out
     for (size_t i = 0; i < n_rows; i++) {
         out[i] = AM_DATE_MISSING;
         if (c->texts) {
-            if (c->texts[i] && !am_fdate_parse(am_str(c->texts[i]), &out[i]))
+            if (c->texts[i] && !am_date_parse(am_str(c->texts[i]), &out[i]))
                 return bad_cell(c, i, "date", err);
         } else if (!isnan(c->numbers[i])) {
             if (!(fabs(c->numbers[i]) < 9e12)) /* of microseconds in int64 */

@@ -11,6 +11,7 @@
  * caller's arena. */
 #include <math.h>
 
+#include "base/date.h"
 #include "base/num.h"
 #include "registry/registry_int.h"
 
@@ -257,57 +258,6 @@ static enum am_rc parse_field(struct parser *p, struct field *out)
 
 /* ---- values ---- */
 
-static bool parse_digits(struct am_str s, size_t at, size_t n, int64_t *out)
-{
-    if (at + n > s.len)
-        return false;
-    *out = 0;
-    for (size_t i = at; i < at + n; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
-            return false;
-        *out = *out * 10 + (s.ptr[i] - '0');
-    }
-    return true;
-}
-
-/* days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, days_from_civil) */
-static int64_t days_of(int64_t y, int64_t m, int64_t d)
-{
-    y -= m <= 2;
-    int64_t era = y / 400, yoe = y - era * 400;
-    int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-/* "T13:00:00" or " 13:00:00" -> seconds of the day */
-static bool parse_clock(struct am_str s, int64_t *sec)
-{
-    int64_t h, m, second;
-    if (s.len != 9 || (s.ptr[0] != 'T' && s.ptr[0] != ' ') || s.ptr[3] != ':' || s.ptr[6] != ':')
-        return false;
-    if (!parse_digits(s, 1, 2, &h) || !parse_digits(s, 4, 2, &m) || !parse_digits(s, 7, 2, &second))
-        return false;
-    *sec = (h * 60 + m) * 60 + second;
-    return h < 24 && m < 60 && second < 61;
-}
-
-/* 2026-11-21, 2026-11-21T13:00:00Z, 2026-11-21 13:00:00 (UTC) */
-static bool parse_time(struct am_str s, int64_t *us)
-{
-    int64_t y, m, d, sec = 0;
-    if (s.len > 0 && s.ptr[s.len - 1] == 'Z')
-        s.len--;
-    if (s.len < 10 || s.ptr[4] != '-' || s.ptr[7] != '-' || !parse_digits(s, 0, 4, &y) ||
-        !parse_digits(s, 5, 2, &m) || !parse_digits(s, 8, 2, &d))
-        return false;
-    if (m < 1 || m > 12 || d < 1 || d > 31)
-        return false;
-    if (s.len > 10 && !parse_clock((struct am_str){s.ptr + 10, s.len - 10}, &sec))
-        return false;
-    *us = (days_of(y, m, d) * 86400 + sec) * 1000000;
-    return true;
-}
-
 enum want { WANT_TEXT, WANT_NUMBER, WANT_TIME, WANT_EITHER };
 
 static enum want wanted(const struct field *f)
@@ -340,7 +290,7 @@ static enum am_rc parse_value(struct parser *p, enum want want, struct am_value 
     if (want == WANT_TEXT && !text)
         return fail_at(p, p->start, "text in quotes is expected here");
     if (want == WANT_TIME) {
-        if (!text || !parse_time(p->word, &us))
+        if (!text || !am_date_parse(p->word, &us))
             return fail_at(p, p->start,
                            "a time is expected here: '2026-11-21' or '2026-11-21T13:00:00Z'");
         *out = am_v_int(us);

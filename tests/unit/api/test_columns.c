@@ -93,38 +93,6 @@ static void test_failed_allocations(void **state)
     am_columns_clear(&c);
 }
 
-static void date(const char *text, bool good, int64_t us)
-{
-    int64_t got = -1;
-    if (am_date_parse(am_str(text), &got) != good || (good && got != us))
-        fail_msg("%s: %lld", text, (long long)got);
-}
-
-static void test_dates(void **state)
-{
-    (void)state;
-    date("1970-01-01", true, 0);
-    date("1969-12-31", true, -86400000000);
-    date("2000-02-29", true, 951782400000000);
-    date("2026-11-21T13:17:04Z", true, 1795267024000000);
-    date("2026-11-21 13:17:04.25", true, 1795267024250000);
-    date("2026-11-21T13:17", true, 1795267020000000);
-    date("2026-11-21T14:17:04+01:00", true, 1795267024000000);
-    date("2026-11-21T08:47:04-0430", true, 1795267024000000);
-    date("0001-01-01", true, -62135596800000000);
-    date("1900-02-29", false, 0);
-    date("2026-02-30", false, 0);
-    date("2026-13-01", false, 0);
-    date("2026-1-1", false, 0);
-    date("2026-11-21T24:00:00", false, 0);
-    date("2026-11-21T", false, 0);
-    date("2026-11-21T13:17:04.", false, 0);
-    date("2026-11-21Tx", false, 0);
-    date("2026-11-21 ", false, 0);
-    date("21.11.2026", false, 0);
-    date("", false, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,7 +100,6 @@ int main(void)
         cmocka_unit_test(test_relocation),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_failed_allocations),
-        cmocka_unit_test(test_dates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
