@@ -1,48 +1,36 @@
 /* The only file that calls malloc and its kin.
  *
- * The test hook costs one relaxed atomic load while it is off. The counter is shared by all
- * threads. Not an allocator of its own: the C library's is the one. Any thread. */
+ * The test hook is a fault counter (fault.h), shared by all threads. Not an allocator of its own:
+ * the C library's is the one. Any thread. */
 #include "base/alloc.h"
 
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static atomic_long fail_after; /* 0 = off; n = the n-th call from now fails */
-static atomic_bool fail_forever;
-static atomic_long fail_hits;
-static atomic_bool fail_armed;
+#include "base/fault.h"
+
+static struct am_fault faults;
 
 void am_alloc_fail_nth(long n, bool forever)
 {
-    atomic_store(&fail_armed, false);
-    atomic_store(&fail_after, n);
-    atomic_store(&fail_forever, forever);
-    atomic_store(&fail_hits, 0);
-    atomic_store(&fail_armed, n > 0);
+    am_fault_arm(&faults, n, forever);
 }
 
 long am_alloc_hook_hits(void)
 {
-    return atomic_load(&fail_hits);
+    return am_fault_tripped(&faults);
 }
 
-static bool hook_fails(void)
+long am_alloc_hook_calls(void)
 {
-    if (!atomic_load_explicit(&fail_armed, memory_order_relaxed))
-        return false;
-    long left = atomic_fetch_sub(&fail_after, 1) - 1;
-    if (left != 0 && !(left < 0 && atomic_load(&fail_forever)))
-        return false;
-    atomic_fetch_add(&fail_hits, 1);
-    return true;
+    return am_fault_calls(&faults);
 }
 
 void *am_alloc(size_t n_bytes)
 {
-    if (hook_fails() || n_bytes > PTRDIFF_MAX)
+    if (am_fault_trips(&faults) || n_bytes > PTRDIFF_MAX)
         return NULL;
     return malloc(n_bytes ? n_bytes : 1);
 }
@@ -50,7 +38,7 @@ void *am_alloc(size_t n_bytes)
 void *am_calloc(size_t n, size_t size)
 {
     size_t bytes;
-    if (!am_mul_size(&bytes, n, size) || hook_fails() || bytes > PTRDIFF_MAX)
+    if (!am_mul_size(&bytes, n, size) || am_fault_trips(&faults) || bytes > PTRDIFF_MAX)
         return NULL;
     return calloc(bytes ? bytes : 1, 1);
 }
@@ -64,7 +52,7 @@ void *am_alloc_array(size_t n, size_t size)
 void *am_realloc_array(void *p, size_t n, size_t size)
 {
     size_t bytes;
-    if (!am_mul_size(&bytes, n, size) || hook_fails() || bytes > PTRDIFF_MAX)
+    if (!am_mul_size(&bytes, n, size) || am_fault_trips(&faults) || bytes > PTRDIFF_MAX)
         return NULL;
     return realloc(p, bytes ? bytes : 1);
 }
@@ -72,7 +60,7 @@ void *am_realloc_array(void *p, size_t n, size_t size)
 void *am_alloc_aligned(size_t align, size_t n_bytes)
 {
     void *p = NULL;
-    if (hook_fails() || n_bytes > PTRDIFF_MAX)
+    if (am_fault_trips(&faults) || n_bytes > PTRDIFF_MAX)
         return NULL;
     if (align < sizeof(void *))
         align = sizeof(void *);

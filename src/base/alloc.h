@@ -42,8 +42,9 @@ static inline bool am_add_size(size_t *out, size_t a, size_t b)
 }
 
 /* Test hook: the n-th allocation from now (1 = next) fails, once or for ever; n = 0 switches it
- * off. am_alloc_hook_hits() counts the failures given out since it was set. */
+ * off. The failures given out and the calls made since it was last switched on (fault.h). */
 void am_alloc_fail_nth(long n, bool forever);
 long am_alloc_hook_hits(void);
+long am_alloc_hook_calls(void);
 
 #endif

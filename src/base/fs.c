@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "base/vec.h"
 
 /* ---- the real table ---- */
@@ -52,35 +53,31 @@ static const struct am_fs_ops *base(void)
 
 /* ---- the fault table: the same calls, the n-th of which fails ---- */
 
-static atomic_long fail_after;
-static atomic_int fail_errnum;
-static atomic_bool fail_forever, fail_armed;
-static atomic_long fail_hits;
+static struct am_fault faults;
+static atomic_int errnum_given;
 
 void am_fs_fail_nth(long n, int errnum, bool forever)
 {
-    atomic_store(&fail_armed, false);
-    atomic_store(&fail_after, n);
-    atomic_store(&fail_errnum, errnum);
-    atomic_store(&fail_forever, forever);
-    atomic_store(&fail_hits, 0);
-    atomic_store(&fail_armed, n > 0);
+    am_fault_arm(&faults, 0, false);
+    atomic_store(&errnum_given, errnum);
+    am_fault_arm(&faults, n, forever);
 }
 
 long am_fs_hook_hits(void)
 {
-    return atomic_load(&fail_hits);
+    return am_fault_tripped(&faults);
+}
+
+long am_fs_hook_calls(void)
+{
+    return am_fault_calls(&faults);
 }
 
 static bool hook_fails(void)
 {
-    if (!atomic_load_explicit(&fail_armed, memory_order_relaxed))
+    if (!am_fault_trips(&faults))
         return false;
-    long left = atomic_fetch_sub(&fail_after, 1) - 1;
-    if (left != 0 && !(left < 0 && atomic_load(&fail_forever)))
-        return false;
-    atomic_fetch_add(&fail_hits, 1);
-    errno = atomic_load(&fail_errnum);
+    errno = atomic_load(&errnum_given);
     return true;
 }
 
@@ -156,7 +153,7 @@ static const struct am_fs_ops hooked_ops = {
 
 const struct am_fs_ops *am_fs(void)
 {
-    return atomic_load_explicit(&fail_armed, memory_order_relaxed) ? &hooked_ops : base();
+    return am_fault_is_armed(&faults) ? &hooked_ops : base();
 }
 
 void am_fs_set(const struct am_fs_ops *ops)

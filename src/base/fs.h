@@ -35,7 +35,8 @@ void am_fs_set(const struct am_fs_ops *ops); /* tests; NULL restores the real on
 /* Built-in fault table: the n-th call from now that changes or reads (1 = next) fails with errnum,
  * once or for ever; n = 0 switches off. */
 void am_fs_fail_nth(long n, int errnum, bool forever);
-long am_fs_hook_hits(void);
+long am_fs_hook_hits(void);  /* failures given out, and */
+long am_fs_hook_calls(void); /* calls made, since it was last switched on (fault.h) */
 
 enum am_rc am_fs_write_all(int fd, const void *p, size_t n, struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_fs_pread_all(int fd, void *p, size_t n, off_t at, struct am_err *err) AM_MUST_CHECK;

@@ -10,24 +10,29 @@
 
 #include <errno.h>
 
+/* One try with the n-th call of a kind failing: arms, runs, reads what was given out, disarms. */
+#define AM_FAULT_TRY(arm, hits, disarm, call, rc_out, hits_out)                                    \
+    do {                                                                                           \
+        arm;                                                                                       \
+        (rc_out) = (call);                                                                         \
+        (hits_out) = hits();                                                                       \
+        disarm;                                                                                    \
+    } while (0)
+
 /* call: an expression of enum am_rc; undo: a statement run after every success (frees what was
  * made). A call may survive a failure that it can do without (then it must be really complete). */
 #define AM_OOM_LOOP(call, undo)                                                                    \
     do {                                                                                           \
-        for (long oom_n_ = 1;; oom_n_++) {                                                         \
-            am_alloc_fail_nth(oom_n_, false);                                                      \
-            enum am_rc oom_rc_ = (call);                                                           \
-            long oom_hits_ = am_alloc_hook_hits();                                                 \
-            am_alloc_fail_nth(0, false);                                                           \
-            if (oom_rc_ == AM_OK) {                                                                \
+        for (long fault_n_ = 1, fault_hits_ = 1; fault_hits_ > 0; fault_n_++) {                    \
+            enum am_rc fault_rc_;                                                                  \
+            AM_FAULT_TRY(am_alloc_fail_nth(fault_n_, false), am_alloc_hook_hits,                   \
+                         am_alloc_fail_nth(0, false), call, fault_rc_, fault_hits_);               \
+            if (fault_rc_ == AM_OK) {                                                              \
                 undo;                                                                              \
+            } else {                                                                               \
+                assert_int_equal(fault_rc_, AM_ENOMEM);                                            \
+                assert_int_not_equal(fault_hits_, 0);                                              \
             }                                                                                      \
-            if (oom_hits_ == 0) {                                                                  \
-                assert_int_equal(oom_rc_, AM_OK);                                                  \
-                break;                                                                             \
-            }                                                                                      \
-            if (oom_rc_ != AM_OK)                                                                  \
-                assert_int_equal(oom_rc_, AM_ENOMEM);                                              \
         }                                                                                          \
     } while (0)
 
@@ -35,21 +40,18 @@
  * `after_failure` is a statement that checks that. */
 #define AM_IO_LOOP(call, undo, after_failure)                                                      \
     do {                                                                                           \
-        static const int io_errs_[] = {EIO, ENOSPC};                                               \
-        for (unsigned io_e_ = 0; io_e_ < 2; io_e_++)                                               \
-            for (long io_n_ = 1;; io_n_++) {                                                       \
-                am_fs_fail_nth(io_n_, io_errs_[io_e_], false);                                     \
-                enum am_rc io_rc_ = (call);                                                        \
-                long io_hits_ = am_fs_hook_hits();                                                 \
-                am_fs_fail_nth(0, 0, false);                                                       \
-                if (io_rc_ == AM_OK) {                                                             \
+        static const int fault_errs_[] = {EIO, ENOSPC};                                            \
+        for (unsigned fault_e_ = 0; fault_e_ < 2; fault_e_++)                                      \
+            for (long fault_n_ = 1, fault_hits_ = 1; fault_hits_ > 0; fault_n_++) {                \
+                enum am_rc fault_rc_;                                                              \
+                AM_FAULT_TRY(am_fs_fail_nth(fault_n_, fault_errs_[fault_e_], false),               \
+                             am_fs_hook_hits, am_fs_fail_nth(0, 0, false), call, fault_rc_,        \
+                             fault_hits_);                                                         \
+                if (fault_rc_ == AM_OK) {                                                          \
                     undo;                                                                          \
                 } else {                                                                           \
+                    assert_int_not_equal(fault_hits_, 0);                                          \
                     after_failure;                                                                 \
-                }                                                                                  \
-                if (io_hits_ == 0) {                                                               \
-                    assert_int_equal(io_rc_, AM_OK);                                               \
-                    break;                                                                         \
                 }                                                                                  \
             }                                                                                      \
     } while (0)

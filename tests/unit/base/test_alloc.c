@@ -65,6 +65,7 @@ static void the_hook_fails_the_nth_once(void **state)
     for (int i = 0; i < 5; i++)
         p[i] = am_alloc(1);
     assert_int_equal(am_alloc_hook_hits(), 1);
+    assert_int_equal(am_alloc_hook_calls(), 5);
     am_alloc_fail_nth(0, false);
     for (int i = 0; i < 5; i++) {
         if (i == 2)
