@@ -231,32 +231,49 @@ static enum am_rc final_metrics(struct am_training *t, struct am_err *err)
     return AM_OK;
 }
 
-static enum am_rc set_aliases(struct am_training *t, const char *ref, struct am_node *out,
-                              struct am_err *err)
+/* register.alias: which names move to the new version. */
+struct alias_plan {
+    const char **names; /* [n]; arena */
+    size_t n;           /* 0 = none move */
+    const char *kept;   /* why not, or NULL; arena */
+};
+
+static enum am_rc plan_aliases(struct am_training *t, struct alias_plan *out, struct am_err *err)
 {
     const struct am_node *alias = am_node_path(t->p.recipe.resolved, "register.alias");
     size_t n = alias ? alias->kind == AM_NODE_LIST ? alias->list.n : 1 : 0;
-    struct am_node *list = am_new_list(t->p.arena), *moved;
     char why[300] = "";
     bool moves;
-    am_node_set(t->p.arena, out, "aliases", list);
+    *out = (struct alias_plan){am_arena_array(t->p.arena, n + 1, sizeof *out->names), 0, NULL};
+    AM_TRY(am_arena_check(t->p.arena, err));
     if (n == 0)
         return AM_OK;
     AM_TRY(alias_moves(t, &moves, why, sizeof why, err));
-    if (!moves) {
-        am_node_set(t->p.arena, out, "alias_kept", am_new_cstr(t->p.arena, why));
-        return AM_OK;
-    }
-    for (size_t i = 0; i < n; i++) {
+    if (!moves)
+        out->kept = am_arena_str(t->p.arena, am_str(why)).ptr;
+    for (size_t i = 0; moves && i < n; i++) {
         struct am_str s;
-        if (!am_node_as_str(alias->kind == AM_NODE_LIST ? alias->list.items[i] : alias, &s))
-            continue;
-        struct am_str name = am_arena_str(t->p.arena, s);
-        AM_TRY(am_arena_check(t->p.arena, err));
-        AM_TRY(am_registry_alias_set(t->p.pl->registry, t->p.arena, ref, name.ptr, &moved, err));
-        am_node_push(t->p.arena, list, am_new_str(t->p.arena, s));
+        if (am_node_as_str(alias->kind == AM_NODE_LIST ? alias->list.items[i] : alias, &s))
+            out->names[out->n++] = am_arena_str(t->p.arena, s).ptr;
     }
-    return AM_OK;
+    return am_arena_check(t->p.arena, err);
+}
+
+/* The first alias moved with the version, in its transaction; here the others follow. */
+static enum am_rc set_aliases(struct am_training *t, const struct alias_plan *plan, const char *ref,
+                              struct am_node *out, struct am_err *err)
+{
+    struct am_node *list = am_new_list(t->p.arena), *moved;
+    am_node_set(t->p.arena, out, "aliases", list);
+    if (plan->kept)
+        am_node_set(t->p.arena, out, "alias_kept", am_new_cstr(t->p.arena, plan->kept));
+    for (size_t i = 0; i < plan->n; i++) {
+        if (i > 0)
+            AM_TRY(am_registry_alias_set(t->p.pl->registry, t->p.arena, ref, plan->names[i], &moved,
+                                         err));
+        am_node_push(t->p.arena, list, am_new_cstr(t->p.arena, plan->names[i]));
+    }
+    return am_arena_check(t->p.arena, err);
 }
 
 /* A file that a browser opens by its name; the artefact in the blobs is the one that counts. */
@@ -280,10 +297,27 @@ static enum am_rc report_copy(struct am_training *t, int64_t version, struct am_
     return rc;
 }
 
+/* Where the report can be read. The version is registered by now: that the copy could not be
+ * written does not undo it, the artefact is named instead. */
+static enum am_rc report_place(struct am_training *t, int64_t version, struct am_str *path,
+                               struct am_err *err)
+{
+    struct am_err copy = {0};
+    const char *artefact;
+    if (report_copy(t, version, path, &copy) == AM_OK)
+        return AM_OK;
+    am_log_err(AM_LOG_WARN, "pipeline", &copy);
+    AM_TRY(am_registry_file_path(t->p.pl->registry, t->p.arena, AM_KIND_RUN, am_run_id(t->run),
+                                 "report.html", &artefact, err));
+    *path = am_str(artefact);
+    return AM_OK;
+}
+
 enum am_rc am_training_publish(struct am_training *t, struct am_node **out, struct am_err *err)
 {
     struct am_arena *a = t->p.arena;
     struct am_registry *r = t->p.pl->registry;
+    struct alias_plan aliases;
     struct am_str report_path;
     struct am_version_ref ref;
     struct am_node *version;
@@ -291,12 +325,14 @@ enum am_rc am_training_publish(struct am_training *t, struct am_node **out, stru
     AM_TRY(artefacts(t, err));
     AM_TRY(final_metrics(t, err));
     snprintf(path, sizeof path, "%s/%s.aim", am_registry_scratch(r), am_run_id(t->run));
+    AM_TRY(plan_aliases(t, &aliases, err));
     AM_TRY(am_training_package(t, path, err));
     struct am_version_spec v = {.model = am_arena_str(a, t->p.name).ptr,
                                 .package = path,
                                 .run = am_run_id(t->run),
                                 .dataset = t->p.hash.ptr,
                                 .task = am_arena_str(a, am_node_str(t->report, "task", "")).ptr,
+                                .alias = aliases.n ? aliases.names[0] : NULL,
                                 .idempotency_key = am_run_id(t->run),
                                 .metrics = t->metrics,
                                 .tags = am_node_path(t->p.recipe.resolved, "register.tags")};
@@ -308,7 +344,7 @@ enum am_rc am_training_publish(struct am_training *t, struct am_node **out, stru
     int64_t number = am_node_i64(version, "version", 0);
     snprintf(name, sizeof name, "%.*s@%lld", AM_FMT(t->p.name), (long long)number);
     AM_TRY(am_registry_resolve(r, name, &ref, err));
-    AM_TRY(report_copy(t, number, &report_path, err));
+    AM_TRY(report_place(t, number, &report_path, err));
     *out = am_new_map(a);
     am_node_set(a, *out, "run", am_new_cstr(a, am_run_id(t->run)));
     am_node_set(a, *out, "model", am_new_str(a, t->p.name));
@@ -323,6 +359,6 @@ enum am_rc am_training_publish(struct am_training *t, struct am_node **out, stru
     am_node_set(a, *out, "report", am_new_str(a, report_path));
     am_node_set(a, *out, "dataset", am_new_str(a, t->p.dataset));
     am_node_set(a, *out, "rows", am_node_get(t->report, "rows"));
-    AM_TRY(set_aliases(t, name, *out, err));
+    AM_TRY(set_aliases(t, &aliases, name, *out, err));
     return am_arena_check(a, err);
 }
