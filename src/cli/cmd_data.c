@@ -68,6 +68,19 @@ enum am_exit am_cmd_init(struct am_cli *c)
     return am_cli_done(c, r, show_init);
 }
 
+/* The spread of dates is told in days. */
+static void show_cell(struct am_grid *g, const struct am_node *column, const char *key)
+{
+    double days;
+    char text[40];
+    if (strcmp(key, "std") == 0 && am_node_as_f64(am_node_get(column, "std_days"), &days)) {
+        snprintf(text, sizeof text, am_tr("%.4g days"), days);
+        am_grid_text(g, am_str(text));
+    } else {
+        am_grid_node(g, am_node_get(column, key));
+    }
+}
+
 static void show_profile(struct am_cli *c, const struct am_node *r)
 {
     static const char *const headers[] = {AM_N("column"),   AM_N("type"), AM_N("missing"),
@@ -81,7 +94,7 @@ static void show_profile(struct am_cli *c, const struct am_node *r)
     am_say(am_tr("%lld rows\n\n"), (long long)am_node_i64(r, "rows", 0));
     for (size_t i = 0; list && i < list->list.n; i++)
         for (size_t k = 0; k < 9; k++)
-            am_grid_node(g, am_node_get(list->list.items[i], keys[k]));
+            show_cell(g, list->list.items[i], keys[k]);
     am_grid_print(g);
     am_say("\n");
     show_warnings(am_node_get(r, "warnings"));

@@ -33,9 +33,18 @@ static enum am_exit list(struct am_cli *c,
     return am_cli_done(c, r, show);
 }
 
+/* Says that there is more, and how to see it. */
+static void show_rest(struct am_cli *c, const struct am_node *r, const struct am_node *rows)
+{
+    struct am_list_options o;
+    long long n = rows ? (long long)rows->list.n : 0, total = am_node_i64(r, "total", 0);
+    if (list_options(c, &o) == AM_OK && n > 0 && o.offset + n < total)
+        am_say(am_tr("%lld of %lld; more with --offset %lld\n"), n, total, (long long)o.offset + n);
+}
+
 /* Rows of `key` in columns; a header "a/b" reads b of a. */
-static void show_rows(const struct am_node *r, const char *key, const char *const *headers,
-                      const char *const *keys, size_t n)
+static void show_rows(struct am_cli *c, const struct am_node *r, const char *key,
+                      const char *const *headers, const char *const *keys, size_t n)
 {
     const struct am_node *rows = am_node_get(r, key);
     struct am_grid *g = am_grid_new(headers, n);
@@ -43,9 +52,7 @@ static void show_rows(const struct am_node *r, const char *key, const char *cons
         for (size_t k = 0; k < n; k++)
             am_grid_node(g, am_node_get(rows->list.items[i], keys[k]));
     am_grid_print(g);
-    if (rows && am_node_i64(r, "total", 0) > (int64_t)rows->list.n)
-        am_say(am_tr("%zu of %lld; more with --offset %zu\n"), rows->list.n,
-               (long long)am_node_i64(r, "total", 0), rows->list.n);
+    show_rest(c, r, rows);
 }
 
 /* The first test metric as "name value", so that a list says how good a run is. */
@@ -73,6 +80,7 @@ static void show_runs(struct am_cli *c, const struct am_node *r)
         am_grid_text(g, best);
     }
     am_grid_print(g);
+    show_rest(c, r, rows);
 }
 
 enum am_exit am_cmd_runs(struct am_cli *c)
@@ -84,8 +92,7 @@ static void show_datasets(struct am_cli *c, const struct am_node *r)
 {
     static const char *const keys[] = {AM_N("name"),  AM_N("version"), AM_N("rows"),
                                        AM_N("bytes"), AM_N("created"), AM_N("source")};
-    (void)c;
-    show_rows(r, "datasets", keys, keys, 6);
+    show_rows(c, r, "datasets", keys, keys, 6);
 }
 
 enum am_exit am_cmd_datasets(struct am_cli *c)
@@ -113,6 +120,7 @@ static void show_models(struct am_cli *c, const struct am_node *r)
         am_grid_text(g, text);
     }
     am_grid_print(g);
+    show_rest(c, r, rows);
 }
 
 enum am_exit am_cmd_models(struct am_cli *c)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/date.h"
+#include "base/num.h"
 #include "data/profile_int.h"
 
 #define CLASSES_MAX 1000
@@ -261,10 +263,41 @@ static struct am_node *number_or_null(struct am_arena *a, double v)
     return isfinite(v) ? am_new_f64(a, v) : am_new_null(a);
 }
 
+static const char *const quantile_names[AM_PROFILE_QUANTILES] = {"p1",  "p5",  "p25", "p50",
+                                                                 "p75", "p95", "p99"};
+
+/* What the profile counts in microseconds, for people: a day or a moment, to the second where it is
+ * a mean or a quantile. */
+static struct am_node *date_or_null(struct am_arena *a, double us, double unit)
+{
+    char text[AM_DATE_CHARS];
+    if (!(fabs(us) < 9.2e18))
+        return am_new_null(a);
+    am_date_print((int64_t)(round(us / unit) * unit), text);
+    return am_new_cstr(a, text);
+}
+
+static void add_dates(const struct am_column_profile *c, struct am_arena *a, struct am_node *m)
+{
+    const double second = 1e6, day = (double)AM_US_PER_DAY;
+    struct am_node *q = am_new_map(a), *h = am_new_map(a), *bins = am_new_list(a);
+    am_node_set(a, m, "min", date_or_null(a, c->min, 1));
+    am_node_set(a, m, "max", date_or_null(a, c->max, 1));
+    am_node_set(a, m, "mean", date_or_null(a, c->mean, second));
+    am_node_set(a, m, "std_days", number_or_null(a, c->std / day));
+    for (size_t i = 0; i < AM_PROFILE_QUANTILES; i++)
+        am_node_set(a, q, quantile_names[i], date_or_null(a, c->quantiles[i], second));
+    am_node_set(a, m, "quantiles", q);
+    for (size_t i = 0; i < AM_PROFILE_BINS; i++)
+        am_node_push(a, bins, am_new_i64(a, (int64_t)c->bins[i]));
+    am_node_set(a, h, "low", date_or_null(a, c->bin_low, 1));
+    am_node_set(a, h, "width_days", number_or_null(a, c->bin_width / day));
+    am_node_set(a, h, "counts", bins);
+    am_node_set(a, m, "histogram", h);
+}
+
 static void add_numbers(const struct am_column_profile *c, struct am_arena *a, struct am_node *m)
 {
-    static const char *const names[AM_PROFILE_QUANTILES] = {"p1",  "p5",  "p25", "p50",
-                                                            "p75", "p95", "p99"};
     am_node_set(a, m, "min", number_or_null(a, c->min));
     am_node_set(a, m, "max", number_or_null(a, c->max));
     am_node_set(a, m, "mean", number_or_null(a, c->mean));
@@ -273,7 +306,7 @@ static void add_numbers(const struct am_column_profile *c, struct am_arena *a, s
     am_node_set(a, m, "negatives", am_new_i64(a, (int64_t)c->n_negative));
     struct am_node *q = am_new_map(a), *h = am_new_map(a), *bins = am_new_list(a);
     for (size_t i = 0; i < AM_PROFILE_QUANTILES; i++)
-        am_node_set(a, q, names[i], number_or_null(a, c->quantiles[i]));
+        am_node_set(a, q, quantile_names[i], number_or_null(a, c->quantiles[i]));
     am_node_set(a, m, "quantiles", q);
     for (size_t i = 0; i < AM_PROFILE_BINS; i++)
         am_node_push(a, bins, am_new_i64(a, (int64_t)c->bins[i]));
@@ -294,14 +327,18 @@ static struct am_node *column_node(const struct am_profile *p, size_t i, enum am
     am_node_set(a, m, "missing", am_new_i64(a, (int64_t)c->n_missing));
     am_node_set(a, m, "distinct", am_new_i64(a, (int64_t)c->n_distinct));
     am_node_set(a, m, "distinct_exact", am_new_bool(a, c->distinct_exact));
-    if (c->type == AM_COL_NUMBER || c->type == AM_COL_BOOLEAN || c->type == AM_COL_DATE)
+    if (c->type == AM_COL_DATE)
+        add_dates(c, a, m);
+    else if (c->type == AM_COL_NUMBER || c->type == AM_COL_BOOLEAN)
         add_numbers(c, a, m);
     else
         am_node_set(a, m, "longest_bytes", am_new_i64(a, (int64_t)c->max_bytes));
     struct am_node *top = am_new_list(a);
     for (size_t k = 0; k < c->n_top; k++) {
         struct am_node *v = am_new_map(a);
-        am_node_set(a, v, "value", am_new_str(a, c->top[k].text));
+        double us;
+        bool date = c->type == AM_COL_DATE && am_parse_double(c->top[k].text, AM_NUM_FINITE, &us);
+        am_node_set(a, v, "value", date ? date_or_null(a, us, 1) : am_new_str(a, c->top[k].text));
         am_node_set(a, v, "count", am_new_i64(a, (int64_t)c->top[k].count));
         am_node_push(a, top, v);
     }

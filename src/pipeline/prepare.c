@@ -167,11 +167,12 @@ static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struc
                                 .files = files,
                                 .n_files = 3};
     AM_TRY(am_arena_check(p->arena, err));
-    p->fresh = am_registry_dataset_get(p->pl->registry, p->arena, info->hash.ptr, &out, NULL) ==
-               AM_ENOTFOUND;
     AM_TRY(am_registry_dataset_add(p->pl->registry, p->arena, &d, &out, err));
-    p->hash = am_arena_str(p->arena, info->hash);
-    return open_registered(p, p->hash.ptr, err);
+    (void)am_node_as_bool(am_node_get(out, "new"), &p->fresh);
+    p->dataset = am_arena_printf(p->arena, "%s@%lld", d.name,
+                                 (long long)am_node_i64(out, "version", 0));
+    AM_TRY(am_arena_check(p->arena, err));
+    return open_registered(p, p->dataset.ptr, err);
 }
 
 static enum am_rc import_source(struct am_prepared *p, const struct am_node *data,
@@ -397,9 +398,8 @@ enum am_rc am_prepare_rows(struct am_prepared *p, struct am_err *err)
 static void forget_dataset(struct am_prepared *p)
 {
     struct am_err err = {0};
-    struct am_node *out;
-    if (p->fresh && !p->keep && p->hash.ptr &&
-        am_registry_rm(p->pl->registry, p->arena, p->hash.ptr, &out, &err) != AM_OK &&
+    if (p->fresh && !p->keep && p->dataset.ptr &&
+        am_registry_dataset_withdraw(p->pl->registry, p->arena, p->dataset.ptr, &err) != AM_OK &&
         err.rc != AM_ECONFLICT)
         am_log_err(AM_LOG_WARN, "pipeline", &err);
     p->fresh = false;

@@ -105,22 +105,24 @@ enum am_rc reg_find_dataset(const struct am_snapshot *s, struct am_arena *a, con
 
 /* ---- trees ---- */
 
-static enum am_rc to_node(const struct am_snapshot *s, struct am_arena *a, const struct am_value *v,
-                          struct am_node **out, struct am_err *err)
+static enum am_rc to_nodes(const struct am_snapshot *s, struct am_arena *a,
+                           const struct reg_row *rows, struct reg_many *out, struct am_err *err)
 {
-    struct am_node *n = am_new_map(a), *tags;
-    am_node_set(a, n, "dataset", reg_node(a, &v[C_HASH]));
-    am_node_set(a, n, "name", reg_node(a, &v[C_NAME]));
-    am_node_set(a, n, "version", reg_node(a, &v[C_NUMBER]));
-    am_node_set(a, n, "rows", reg_node(a, &v[C_ROWS]));
-    am_node_set(a, n, "bytes", reg_node(a, &v[C_BYTES]));
-    am_node_set(a, n, "created", reg_time(a, &v[C_CREATED]));
-    am_node_set(a, n, "source", reg_node(a, &v[C_SOURCE]));
-    am_node_set(a, n, "owner", reg_node(a, &v[C_OWNER]));
-    AM_TRY(reg_pairs(s, a, "tag", "dataset", v[C_ID].text.ptr, &tags, err));
-    am_node_set(a, n, "tags", tags);
-    *out = n;
-    return am_arena_check(a, err);
+    AM_TRY(reg_many_new(a, rows, out, err));
+    for (; rows; rows = rows->next) {
+        const struct am_value *v = rows->v;
+        struct am_node *n = am_new_map(a);
+        am_node_set(a, n, "dataset", reg_node(a, &v[C_HASH]));
+        am_node_set(a, n, "name", reg_node(a, &v[C_NAME]));
+        am_node_set(a, n, "version", reg_node(a, &v[C_NUMBER]));
+        am_node_set(a, n, "rows", reg_node(a, &v[C_ROWS]));
+        am_node_set(a, n, "bytes", reg_node(a, &v[C_BYTES]));
+        am_node_set(a, n, "created", reg_time(a, &v[C_CREATED]));
+        am_node_set(a, n, "source", reg_node(a, &v[C_SOURCE]));
+        am_node_set(a, n, "owner", reg_node(a, &v[C_OWNER]));
+        reg_many_add(out, v[C_ID].text, n);
+    }
+    return reg_hang_pairs(s, a, out, "tag", "dataset", "tags", err);
 }
 
 static enum am_rc runs_of(const struct am_snapshot *s, struct am_arena *a, const char *hash,
@@ -141,14 +143,20 @@ static enum am_rc runs_of(const struct am_snapshot *s, struct am_arena *a, const
 static enum am_rc read_all(struct am_registry *r, const struct am_snapshot *s, struct am_arena *a,
                            const char *id, struct am_node **out, struct am_err *err)
 {
-    struct am_value v[N_ALL];
+    struct reg_row *row = NULL;
+    struct reg_many one;
     struct am_node *schema, *profile, *files, *runs;
     struct am_query q = {.table = "dataset",
                          .columns = columns,
                          .n_columns = N_ALL,
-                         .where = REG_EQ("id", am_v_text(id))};
-    AM_TRY(am_snapshot_first(s, a, &q, v, err));
-    AM_TRY(to_node(s, a, v, out, err));
+                         .where = REG_EQ("id", am_v_text(id)),
+                         .limit = 1};
+    AM_TRY(reg_select(s, a, &q, &row, err));
+    if (!row)
+        return AM_ENOTFOUND;
+    const struct am_value *v = row->v;
+    AM_TRY(to_nodes(s, a, row, &one, err));
+    *out = one.nodes[0];
     AM_TRY(reg_json(a, &v[C_SCHEMA], "schema of the dataset", &schema, err));
     AM_TRY(reg_json(a, &v[C_PROFILE], "profile of the dataset", &profile, err));
     AM_TRY(reg_files(r, s, a, "dataset", id, &files, err));
@@ -181,17 +189,11 @@ enum am_rc am_registry_datasets(struct am_registry *r, struct am_arena *a,
     struct reg_row *rows;
     int64_t total = 0;
     enum am_rc rc = AM_OK;
-    struct am_node *list = am_new_list(a), *one;
+    struct reg_many many;
     AM_TRY(am_records_snapshot(&r->records, &s, err));
     AM_GO(rc, reg_select_list(&s, a, AM_KIND_DATASET, l, columns, N_LISTED, &rows, &total, err));
-    for (; rows; rows = rows->next) {
-        AM_GO(rc, to_node(&s, a, rows->v, &one, err));
-        am_node_push(a, list, one);
-    }
-    *out = am_new_map(a);
-    am_node_set(a, *out, "datasets", list);
-    am_node_set(a, *out, "total", am_new_i64(a, total));
-    rc = am_arena_check(a, err);
+    AM_GO(rc, to_nodes(&s, a, rows, &many, err));
+    rc = reg_many_answer(a, &many, "datasets", total, out, err);
 out:
     am_snapshot_release(&s);
     return rc;

@@ -107,7 +107,8 @@ enum am_rc reg_find(struct am_registry *r, struct am_arena *a, const struct am_s
     }
     const struct am_entity *e = &am_registry_entities[kind];
     int64_t n = 0;
-    AM_TRY(am_snapshot_count(s, e->table, REG_EQ("name", am_v_text(ref)), &n, err));
+    const struct am_cond *named = REG_EQ("name", am_v_text(ref));
+    AM_TRY(am_snapshot_count(s, e->table, e->listed ? REG_AND(named, e->listed) : named, &n, err));
     if (n == 0)
         return am_fail(err, AM_ENOTFOUND, "there is no %s \"%.128s\"", e->kind, ref);
     *out = ref;

@@ -196,12 +196,18 @@ static enum am_rc find_attribute(struct parser *p, struct field *f)
         }
     }
     const char *near = am_str_nearest(f->key, names, e->n_attributes);
+    char all[400];
+    size_t at = 0;
+    for (size_t i = 0; i < e->n_attributes; i++)
+        at += (size_t)snprintf(all + at, sizeof all - at, "%s, ", names[i]);
+    (void)snprintf(all + at, sizeof all - at, "%s%stags.KEY", e->has_metrics ? "metrics.KEY, " : "",
+                   e->has_params ? "params.KEY, " : "");
     am_fail(p->err, AM_EUSAGE, "%s, character %zu: a %s has no attribute \"%.*s\"", am_tr(p->what),
             f->start + 1, e->kind, (int)(f->key.len > 64 ? 64 : f->key.len), f->key.ptr);
     if (near)
-        am_hint(p->err, "Did you mean \"%s\"?", near);
+        am_hint(p->err, "Did you mean \"%s\"? There are: %s.", near, all);
     else
-        am_hint(p->err, "Other things are named metrics.KEY, params.KEY or tags.KEY.");
+        am_hint(p->err, "There are: %s.", all);
     return AM_EUSAGE;
 }
 
@@ -454,6 +460,8 @@ static enum am_rc build(struct parser *p, const struct field *f, const struct co
                         struct am_cond **out)
 {
     struct am_cond *cond = new_cmp(p, value_column(f, c), c->op, c->values, c->n);
+    if (cond && f->source == S_ATTRIBUTE)
+        cond->computed = f->attribute->computed;
     if (cond && c->negate)
         cond = new_pair(p, AM_COND_NOT, cond, NULL);
     if (cond && f->source != S_ATTRIBUTE) {
@@ -529,6 +537,7 @@ static enum am_rc parse_order(struct parser *p, struct am_order *order, size_t *
     struct am_order o = {0};
     if (f.source == S_ATTRIBUTE) {
         o.column = f.attribute->column;
+        o.computed = f.attribute->computed;
     } else {
         o.column = "value";
         o.table = table_of(f.source);

@@ -29,7 +29,7 @@ enum {
 #define V_ALL 12
 
 static const char *const model_columns[] = {"name", "created_us", "updated_us", "owner"};
-enum { M_NAME, M_CREATED, M_UPDATED, M_OWNER };
+enum { M_NAME, M_CREATED, M_UPDATED, M_OWNER, M_VERSIONS, M_LATEST };
 
 /* ---- refs ---- */
 
@@ -164,62 +164,100 @@ enum am_rc am_registry_resolve(struct am_registry *r, const char *ref, struct am
 
 /* ---- trees ---- */
 
-static enum am_rc alias_names(const struct am_snapshot *s, struct am_arena *a, const char *model,
-                              int64_t number, struct am_node **out, struct am_err *err)
+static struct am_str version_key(struct am_arena *a, const struct am_value *model, int64_t number)
 {
-    struct reg_row *rows;
-    struct am_order by_name = {.column = "name"};
-    struct am_query q = {
-        .table = "alias",
-        REG_COLUMNS("name"),
-        .where = REG_AND(REG_EQ("model", am_v_text(model)), REG_EQ("version", am_v_int(number))),
-        .order = &by_name,
-        .n_order = 1,
-        .limit = -1};
-    AM_TRY(reg_select(s, a, &q, &rows, err));
-    *out = am_new_list(a);
-    for (; rows; rows = rows->next)
-        am_node_push(a, *out, reg_node(a, &rows->v[0]));
-    return am_arena_check(a, err);
+    return am_arena_printf(a, "%.*s@%lld", AM_FMT(model->text), (long long)number);
 }
 
-static enum am_rc version_node(const struct am_snapshot *s, struct am_arena *a,
-                               const struct am_value *v, struct am_node **out, struct am_err *err)
+static struct am_str alias_key(struct am_arena *a, const struct am_value *v)
 {
-    struct am_node *n = am_new_map(a), *metrics, *aliases, *tags;
-    am_node_set(a, n, "model", reg_node(a, &v[V_MODEL]));
-    am_node_set(a, n, "version", reg_node(a, &v[V_NUMBER]));
-    am_node_set(a, n, "package", reg_node(a, &v[V_PACKAGE]));
-    am_node_set(a, n, "bytes", reg_node(a, &v[V_BYTES]));
-    am_node_set(a, n, "created", reg_time(a, &v[V_CREATED]));
-    am_node_set(a, n, "owner", reg_node(a, &v[V_OWNER]));
-    am_node_set(a, n, "run", reg_node(a, &v[V_RUN]));
-    am_node_set(a, n, "dataset", reg_node(a, &v[V_DATASET]));
-    am_node_set(a, n, "task", reg_node(a, &v[V_TASK]));
-    AM_TRY(reg_pairs(s, a, "metric_last", "version", v[V_ID].text.ptr, &metrics, err));
-    AM_TRY(alias_names(s, a, v[V_MODEL].text.ptr, v[V_NUMBER].i, &aliases, err));
-    AM_TRY(reg_pairs(s, a, "tag", "version", v[V_ID].text.ptr, &tags, err));
-    am_node_set(a, n, "metrics", metrics);
-    am_node_set(a, n, "aliases", aliases);
-    am_node_set(a, n, "tags", tags);
-    *out = n;
-    return am_arena_check(a, err);
+    return version_key(a, &v[0], v[2].i);
+}
+
+static void take_alias_name(struct am_arena *a, struct am_node *field, const struct am_value *v)
+{
+    am_node_push(a, field, reg_node(a, &v[1]));
+}
+
+static void take_alias(struct am_arena *a, struct am_node *field, const struct am_value *v)
+{
+    am_node_set_str(a, field, v[1].text, reg_node(a, &v[2]));
+}
+
+/* Aliases hang on the model's name, also those of one version. */
+static enum am_rc hang_aliases(const struct am_snapshot *s, struct am_arena *a, struct reg_many *m,
+                               const struct reg_row *versions, struct am_err *err)
+{
+    static const char *const columns[] = {"model", "name", "version"};
+    struct reg_hanging h = {.table = "alias",
+                            .ref = "model",
+                            .columns = columns,
+                            .n_columns = 3,
+                            .order = "name",
+                            .take = take_alias};
+    if (!versions)
+        return reg_hang(s, a, m, &h, "aliases", AM_NODE_MAP, err);
+    struct reg_many by_model = *m;
+    h.key = alias_key;
+    h.take = take_alias_name;
+    by_model.ids = am_arena_array(a, m->n + 1, sizeof *by_model.ids);
+    by_model.keys = am_arena_array(a, m->n + 1, sizeof *by_model.keys);
+    AM_TRY(am_arena_check(a, err));
+    for (size_t i = 0; i < m->n; i++, versions = versions->next) {
+        by_model.ids[i] = versions->v[V_MODEL].text;
+        by_model.keys[i] = version_key(a, &versions->v[V_MODEL], versions->v[V_NUMBER].i);
+    }
+    AM_TRY(am_arena_check(a, err));
+    return reg_hang(s, a, &by_model, &h, "aliases", AM_NODE_LIST, err);
+}
+
+static enum am_rc version_nodes(const struct am_snapshot *s, struct am_arena *a,
+                                const struct reg_row *rows, struct reg_many *out,
+                                struct am_err *err)
+{
+    static const struct {
+        const char *key;
+        int column;
+    } plain[] = {
+        {"model", V_MODEL}, {"version", V_NUMBER}, {"package", V_PACKAGE}, {"bytes", V_BYTES},
+        {"owner", V_OWNER}, {"run", V_RUN},        {"dataset", V_DATASET}, {"task", V_TASK},
+    };
+    AM_TRY(reg_many_new(a, rows, out, err));
+    for (const struct reg_row *row = rows; row; row = row->next) {
+        struct am_node *n = am_new_map(a);
+        for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+            am_node_set(a, n, plain[i].key, reg_node(a, &row->v[plain[i].column]));
+            if (plain[i].column == V_BYTES)
+                am_node_set(a, n, "created", reg_time(a, &row->v[V_CREATED]));
+        }
+        reg_many_add(out, row->v[V_ID].text, n);
+    }
+    AM_TRY(reg_hang_pairs(s, a, out, "metric_last", "version", "metrics", err));
+    if (rows)
+        AM_TRY(hang_aliases(s, a, out, rows, err));
+    return reg_hang_pairs(s, a, out, "tag", "version", "tags", err);
 }
 
 static enum am_rc version_full(struct am_registry *r, const struct am_snapshot *s,
                                struct am_arena *a, const char *id, struct am_node **out,
                                struct am_err *err)
 {
-    struct am_value v[V_ALL];
+    struct reg_row *row = NULL;
+    struct reg_many one;
     struct am_node *lineage, *manifest;
     struct am_blob_id blob;
     char path[AM_REGISTRY_PATH];
     struct am_query q = {.table = "version",
                          .columns = version_columns,
                          .n_columns = V_ALL,
-                         .where = REG_EQ("id", am_v_text(id))};
-    AM_TRY(am_snapshot_first(s, a, &q, v, err));
-    AM_TRY(version_node(s, a, v, out, err));
+                         .where = REG_EQ("id", am_v_text(id)),
+                         .limit = 1};
+    AM_TRY(reg_select(s, a, &q, &row, err));
+    if (!row)
+        return AM_ENOTFOUND;
+    const struct am_value *v = row->v;
+    AM_TRY(version_nodes(s, a, row, &one, err));
+    *out = one.nodes[0];
     AM_TRY(am_blob_id_parse(v[V_PACKAGE].text, &blob, err));
     AM_TRY(reg_json(a, &v[V_LINEAGE], "lineage of the version", &lineage, err));
     AM_TRY(reg_json(a, &v[V_MANIFEST], "manifest of the version", &manifest, err));
@@ -252,69 +290,34 @@ enum am_rc am_registry_versions(struct am_registry *r, struct am_arena *a,
     struct reg_row *rows;
     int64_t total = 0;
     enum am_rc rc = AM_OK;
-    struct am_node *list = am_new_list(a), *one;
+    struct reg_many many;
     AM_TRY(am_records_snapshot(&r->records, &s, err));
     AM_GO(rc, reg_select_list(&s, a, AM_KIND_VERSION, l, version_columns, V_LISTED, &rows, &total,
                               err));
-    for (; rows; rows = rows->next) {
-        AM_GO(rc, version_node(&s, a, rows->v, &one, err));
-        am_node_push(a, list, one);
-    }
-    *out = am_new_map(a);
-    am_node_set(a, *out, "versions", list);
-    am_node_set(a, *out, "total", am_new_i64(a, total));
-    rc = am_arena_check(a, err);
+    AM_GO(rc, version_nodes(&s, a, rows, &many, err));
+    rc = reg_many_answer(a, &many, "versions", total, out, err);
 out:
     am_snapshot_release(&s);
     return rc;
 }
 
-static enum am_rc alias_map(const struct am_snapshot *s, struct am_arena *a, const char *model,
-                            struct am_node **out, struct am_err *err)
+/* Behind the columns come the computed ones of the listed kind: how many versions, the newest. */
+static enum am_rc model_nodes(const struct am_snapshot *s, struct am_arena *a,
+                              const struct reg_row *rows, struct reg_many *out, struct am_err *err)
 {
-    struct reg_row *rows;
-    struct am_order by_name = {.column = "name"};
-    struct am_query q = {.table = "alias",
-                         REG_COLUMNS("name", "version"),
-                         .where = REG_EQ("model", am_v_text(model)),
-                         .order = &by_name,
-                         .n_order = 1,
-                         .limit = -1};
-    AM_TRY(reg_select(s, a, &q, &rows, err));
-    *out = am_new_map(a);
-    for (; rows; rows = rows->next)
-        am_node_set_str(a, *out, rows->v[0].text, reg_node(a, &rows->v[1]));
-    return am_arena_check(a, err);
-}
-
-static enum am_rc model_node(const struct am_snapshot *s, struct am_arena *a,
-                             const struct am_value *v, struct am_node **out, struct am_err *err)
-{
-    struct am_node *n = am_new_map(a), *aliases, *tags;
-    struct am_value latest = am_v_null();
-    const char *model = v[M_NAME].text.ptr;
-    int64_t n_versions = 0;
-    struct am_order newest = {.column = "number", .descending = true};
-    struct am_query q = {.table = "version",
-                         REG_COLUMNS("number"),
-                         .where = REG_EQ("model", am_v_text(model)),
-                         .order = &newest,
-                         .n_order = 1};
-    AM_TRY(am_snapshot_count(s, "version", q.where, &n_versions, err));
-    if (n_versions > 0)
-        AM_TRY(am_snapshot_first(s, a, &q, &latest, err));
-    AM_TRY(alias_map(s, a, model, &aliases, err));
-    AM_TRY(reg_pairs(s, a, "tag", "model", model, &tags, err));
-    am_node_set(a, n, "model", reg_node(a, &v[M_NAME]));
-    am_node_set(a, n, "versions", am_new_i64(a, n_versions));
-    am_node_set(a, n, "latest", reg_node(a, &latest));
-    am_node_set(a, n, "aliases", aliases);
-    am_node_set(a, n, "tags", tags);
-    am_node_set(a, n, "created", reg_time(a, &v[M_CREATED]));
-    am_node_set(a, n, "updated", reg_time(a, &v[M_UPDATED]));
-    am_node_set(a, n, "owner", reg_node(a, &v[M_OWNER]));
-    *out = n;
-    return am_arena_check(a, err);
+    AM_TRY(reg_many_new(a, rows, out, err));
+    for (; rows; rows = rows->next) {
+        struct am_node *n = am_new_map(a);
+        am_node_set(a, n, "model", reg_node(a, &rows->v[M_NAME]));
+        am_node_set(a, n, "versions", reg_node(a, &rows->v[M_VERSIONS]));
+        am_node_set(a, n, "latest", reg_node(a, &rows->v[M_LATEST]));
+        am_node_set(a, n, "created", reg_time(a, &rows->v[M_CREATED]));
+        am_node_set(a, n, "updated", reg_time(a, &rows->v[M_UPDATED]));
+        am_node_set(a, n, "owner", reg_node(a, &rows->v[M_OWNER]));
+        reg_many_add(out, rows->v[M_NAME].text, n);
+    }
+    AM_TRY(hang_aliases(s, a, out, NULL, err));
+    return reg_hang_pairs(s, a, out, "tag", "model", "tags", err);
 }
 
 enum am_rc am_registry_models(struct am_registry *r, struct am_arena *a,
@@ -323,19 +326,14 @@ enum am_rc am_registry_models(struct am_registry *r, struct am_arena *a,
 {
     struct am_snapshot s;
     struct reg_row *rows;
+    struct reg_many many;
     int64_t total = 0;
     enum am_rc rc = AM_OK;
-    struct am_node *list = am_new_list(a), *one;
     AM_TRY(am_records_snapshot(&r->records, &s, err));
-    AM_GO(rc, reg_select_list(&s, a, AM_KIND_MODEL, l, model_columns, 4, &rows, &total, err));
-    for (; rows; rows = rows->next) {
-        AM_GO(rc, model_node(&s, a, rows->v, &one, err));
-        am_node_push(a, list, one);
-    }
-    *out = am_new_map(a);
-    am_node_set(a, *out, "models", list);
-    am_node_set(a, *out, "total", am_new_i64(a, total));
-    rc = am_arena_check(a, err);
+    AM_GO(rc,
+          reg_select_list(&s, a, AM_KIND_MODEL, l, model_columns, M_VERSIONS, &rows, &total, err));
+    AM_GO(rc, model_nodes(&s, a, rows, &many, err));
+    rc = reg_many_answer(a, &many, "models", total, out, err);
 out:
     am_snapshot_release(&s);
     return rc;
@@ -345,7 +343,7 @@ static enum am_rc version_list(const struct am_snapshot *s, struct am_arena *a, 
                                struct am_node **out, struct am_err *err)
 {
     struct reg_row *rows;
-    struct am_node *one;
+    struct reg_many many;
     struct am_order newest = {.column = "number", .descending = true};
     struct am_query q = {.table = "version",
                          .columns = version_columns,
@@ -355,11 +353,10 @@ static enum am_rc version_list(const struct am_snapshot *s, struct am_arena *a, 
                          .n_order = 1,
                          .limit = 1000};
     AM_TRY(reg_select(s, a, &q, &rows, err));
+    AM_TRY(version_nodes(s, a, rows, &many, err));
     *out = am_new_list(a);
-    for (; rows; rows = rows->next) {
-        AM_TRY(version_node(s, a, rows->v, &one, err));
-        am_node_push(a, *out, one);
-    }
+    for (size_t i = 0; i < many.n; i++)
+        am_node_push(a, *out, many.nodes[i]);
     return am_arena_check(a, err);
 }
 
@@ -390,17 +387,22 @@ static enum am_rc history_list(const struct am_snapshot *s, struct am_arena *a, 
 static enum am_rc model_full(const struct am_snapshot *s, struct am_arena *a, const char *model,
                              struct am_node **out, struct am_err *err)
 {
-    struct am_value v[4];
+    struct reg_row *row = NULL;
+    struct reg_many one;
     struct am_node *list, *history;
+    const struct am_entity *e = &am_registry_entities[AM_KIND_MODEL];
     struct am_query q = {.table = "model",
                          .columns = model_columns,
-                         .n_columns = 4,
-                         .where = REG_EQ("name", am_v_text(model))};
-    enum am_rc rc = am_snapshot_first(s, a, &q, v, err);
-    if (rc == AM_ENOTFOUND)
+                         .n_columns = M_VERSIONS,
+                         .computed = e->computed,
+                         .n_computed = e->n_computed,
+                         .where = REG_EQ("name", am_v_text(model)),
+                         .limit = 1};
+    AM_TRY(reg_select(s, a, &q, &row, err));
+    if (!row)
         return no_model(model, err);
-    AM_TRY(rc);
-    AM_TRY(model_node(s, a, v, out, err));
+    AM_TRY(model_nodes(s, a, row, &one, err));
+    *out = one.nodes[0];
     AM_TRY(version_list(s, a, model, &list, err));
     AM_TRY(history_list(s, a, model, &history, err));
     am_node_set(a, *out, "list", list);

@@ -67,9 +67,10 @@ void am_registry_role_drop(struct am_registry_lock *l); /* NULL is fine */
  * with the position. order_by: "attributes.started desc", "metrics.test.accuracy", several by
  * commas; NaN and absent last. attributes of runs: run name experiment state started ended seconds
  * dataset seed git_commit profile owner parent error; of models: model created updated versions
- * latest owner; of versions: model version created run dataset task package bytes owner; of
+ * latest aliases owner; of versions: model version created run dataset task package bytes owner; of
  * datasets: dataset name version rows bytes created source owner; of experiments: experiment
- * created owner. started/ended/created/updated compare with '2026-11-21' or '2026-11-21T13:00:00Z'.
+ * created runs owner. started/ended/created/updated compare with '2026-11-21' or
+ * '2026-11-21T13:00:00Z'.
  */
 struct am_registry_list {
     const char *filter;   /* NULL = all */
@@ -128,6 +129,10 @@ struct am_dataset_spec {
 enum am_rc am_registry_dataset_add(struct am_registry *r, struct am_arena *a,
                                    const struct am_dataset_spec *spec, struct am_node **out,
                                    struct am_err *err) AM_MUST_CHECK;
+/* Takes back what am_registry_dataset_add just made (new: true), as if it had not been added: the
+ * number is given to the next one. ref: NAME@3. AM_ECONFLICT when something refers to it by now. */
+enum am_rc am_registry_dataset_withdraw(struct am_registry *r, struct am_arena *a, const char *ref,
+                                        struct am_err *err) AM_MUST_CHECK;
 /* ref: NAME (newest), NAME@3, or the hash or >= 8 digits of it. -> DATASET */
 enum am_rc am_registry_dataset_get(struct am_registry *r, struct am_arena *a, const char *ref,
                                    struct am_node **out, struct am_err *err) AM_MUST_CHECK;
@@ -221,6 +226,8 @@ enum am_rc am_registry_experiments(struct am_registry *r, struct am_arena *a,
 
 /* ---- models and versions ---- */
 
+/* A model without versions is in no list and cannot be tagged; am_registry_model_get still shows
+ * its history, and its next version goes on counting. */
 /* MODEL = {model, versions: n, latest: number|null, aliases: {name: number}, tags: {}, created,
  * updated, owner} and with _get: list: [VERSION], history: [{alias, action, from|null, to|null,
  * who, time}] newest first VERSION = {model, version, package: sha256, bytes, created, owner,

@@ -34,6 +34,7 @@ enum am_attribute_kind { AM_ATTR_TEXT, AM_ATTR_NUMBER, AM_ATTR_TIME };
 struct am_attribute {
     const char *name, *column;
     enum am_attribute_kind kind;
+    const struct am_computed *computed; /* instead of column */
 };
 struct am_entity {
     const char *table;
@@ -41,7 +42,10 @@ struct am_entity {
     const char *id_column; /* what their ref holds */
     const struct am_attribute *attributes;
     size_t n_attributes;
-    bool has_params;
+    bool has_params, has_metrics;
+    const struct am_cond *listed; /* rows that lists leave out do not meet this; NULL = none */
+    const struct am_computed *computed; /* [n_computed]: come behind the columns of a listed row */
+    size_t n_computed;
 };
 extern const struct am_entity am_registry_entities[];
 extern const struct am_records_schema am_registry_schema;
@@ -87,7 +91,7 @@ enum am_rc am_order_parse(struct am_arena *a, struct am_str text, enum am_regist
 
 struct reg_row {
     struct reg_row *next;
-    struct am_value v[]; /* [n_columns], texts in the arena */
+    struct am_value v[]; /* [n_columns + n_computed], texts in the arena */
 };
 /* All rows of a query, in order, in the arena. */
 enum am_rc reg_select(const struct am_snapshot *s, struct am_arena *a, const struct am_query *q,
@@ -97,6 +101,41 @@ enum am_rc reg_select_list(const struct am_snapshot *s, struct am_arena *a,
                            enum am_registry_kind kind, const struct am_registry_list *l,
                            const char *const *columns, size_t n_columns, struct reg_row **out,
                            int64_t *total, struct am_err *err) AM_MUST_CHECK;
+/* The rows of a list as one thing: what hangs on them is read with one statement for every
+ * REG_MANY_AT_ONCE of them. */
+struct reg_many {
+    size_t n, cap;
+    struct am_str *ids;     /* [n]: what the column `ref` of the other table holds */
+    struct am_str *keys;    /* [n]: see reg_hanging.key; = ids by default */
+    struct am_node **nodes; /* [n] maps */
+};
+#define REG_MANY_AT_ONCE 256
+enum am_rc reg_many_new(struct am_arena *a, const struct reg_row *rows, struct reg_many *out,
+                        struct am_err *err) AM_MUST_CHECK;
+void reg_many_add(struct reg_many *m, struct am_str id, struct am_node *node);
+/* What is read for each of the rows: `columns` of `table` where `ref` is one of the ids (and kind
+ * is `kind` when given), in the order of `order` within a row. columns[0] = ref. take()'s values
+ * are valid during the call only. */
+struct reg_hanging {
+    const char *table, *kind, *ref;
+    const char *const *columns; /* [n_columns] */
+    size_t n_columns;
+    const char *order;
+    /* When ref does not tell the rows apart: the text, in the arena, that equals one of `keys`. */
+    struct am_str (*key)(struct am_arena *a, const struct am_value *v);
+    void (*take)(struct am_arena *a, struct am_node *field, const struct am_value *v);
+};
+/* Sets `field` of every node to an empty map or list and lets take() fill it. */
+enum am_rc reg_hang(const struct am_snapshot *s, struct am_arena *a, const struct reg_many *m,
+                    const struct reg_hanging *h, const char *field, enum am_node_kind kind,
+                    struct am_err *err) AM_MUST_CHECK;
+/* {name: [nodes], total} */
+enum am_rc reg_many_answer(struct am_arena *a, const struct reg_many *m, const char *name,
+                           int64_t total, struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+/* {key: value} from "tag" or "metric_last" of that kind, or from "param" (kind NULL). */
+enum am_rc reg_hang_pairs(const struct am_snapshot *s, struct am_arena *a, const struct reg_many *m,
+                          const char *table, const char *kind, const char *field,
+                          struct am_err *err) AM_MUST_CHECK;
 /* {key: value} of the (kind, ref) rows of `table` ("tag" or "metric_last"), by key. */
 enum am_rc reg_pairs(const struct am_snapshot *s, struct am_arena *a, const char *table,
                      const char *kind, const char *ref, struct am_node **out,

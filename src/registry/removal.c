@@ -108,15 +108,24 @@ static enum am_rc rm_run(struct am_registry *r, const struct am_snapshot *s, str
     return removed(a, id, "run", 1, out, err);
 }
 
+/* Whether the number of the dataset's version may be given again. */
+enum number_use { NUMBER_SPENT, NUMBER_BACK };
+
 static enum am_rc rm_dataset(struct am_registry *r, const struct am_snapshot *s, struct am_arena *a,
-                             const char *id, const char *what, struct am_node **out,
-                             struct am_err *err)
+                             const char *id, const char *what, enum number_use number,
+                             struct am_node **out, struct am_err *err)
 {
-    struct am_value hash, user;
+    struct am_value hash, user, named[2];
     int64_t n_same = 0;
     char name[64], by[64];
     const struct am_cond *this_row = REG_EQ("id", am_v_text(id));
+    struct am_query numbered = {
+        .table = "dataset", REG_COLUMNS("name", "number"), .where = this_row};
     AM_TRY(one_user(s, a, "dataset", "hash", this_row, &hash, err));
+    AM_TRY(am_snapshot_first(s, a, &numbered, named, err));
+    const struct am_cond *newest =
+        REG_AND(REG_EQ("name", number == NUMBER_BACK ? named[0] : am_v_null()),
+                REG_EQ("last_version", named[1]));
     (void)snprintf(name, sizeof name, am_tr("dataset %.12s…"), hash.text.ptr);
     AM_TRY(am_snapshot_count(s, "dataset", REG_EQ("hash", hash), &n_same, err));
     const struct am_cond *uses = REG_EQ("dataset", hash);
@@ -145,6 +154,12 @@ static enum am_rc rm_dataset(struct am_registry *r, const struct am_snapshot *s,
         {.kind = AM_OP_DELETE, .table = "dataset", .where = this_row, .expect = 1},
         DELETE_ALL("file", REG_KIND_REF("dataset", id)),
         DELETE_ALL("tag", REG_KIND_REF("dataset", id)),
+        {.kind = AM_OP_UPDATE,
+         .table = "dataset_name",
+         REG_COLUMNS("last_version"),
+         REG_VALUES(REG_ADD(-1)),
+         .where = newest,
+         .expect = AM_EXPECT_ANY},
     };
     AM_TRY(commit_removal(r, ops, sizeof ops / sizeof *ops, name, err));
     return removed(a, what, "dataset", 1, out, err);
@@ -180,7 +195,8 @@ static enum am_rc rm_version(struct am_registry *r, const struct am_snapshot *s,
     return removed(a, what, "version", 1, out, err);
 }
 
-/* A model without aliases goes with all its versions, in one transaction. */
+/* A model without aliases goes with all its versions, in one transaction. Its row stays, unlisted,
+ * so that a number is never given twice, and so do the moves of its aliases: who did what. */
 static enum am_rc rm_model(struct am_registry *r, const struct am_snapshot *s, struct am_arena *a,
                            const char *model, struct am_node **out, struct am_err *err)
 {
@@ -210,15 +226,14 @@ static enum am_rc rm_model(struct am_registry *r, const struct am_snapshot *s, s
         DELETE_ALL("metric_last", refs),
         DELETE_ALL("tag", refs),
         DELETE_ALL("version", of_model),
-        {.kind = AM_OP_DELETE,
+        {.kind = AM_OP_REQUIRE,
          .table = "model",
          .where = REG_EQ("name", am_v_text(model)),
          .expect = 1},
-        DELETE_ALL("alias_event", of_model),
         DELETE_ALL("tag", REG_KIND_REF("model", model)),
     };
     AM_TRY(commit_removal(r, ops, sizeof ops / sizeof *ops, what, err));
-    return removed(a, model, "model", 1 + n, out, err);
+    return removed(a, model, "model", n, out, err);
 }
 
 /* The name does not fit this noun: try the next one. Other errors count. */
@@ -248,7 +263,7 @@ static enum am_rc rm_any(struct am_registry *r, const struct am_snapshot *s, str
     if (is_absent(rc))
         rc = reg_find_dataset(s, a, what, &id, err);
     if (rc == AM_OK)
-        return rm_dataset(r, s, a, id, what, out, err);
+        return rm_dataset(r, s, a, id, what, NUMBER_SPENT, out, err);
     if (!is_absent(rc))
         return rc;
     am_fail(err, AM_ENOTFOUND, "there is no model, version, run or dataset \"%.160s\"", what);
@@ -263,6 +278,20 @@ enum am_rc am_registry_rm(struct am_registry *r, struct am_arena *a, const char 
     AM_TRY(reg_reconcile(r, err));
     AM_TRY(am_records_snapshot(&r->records, &s, err));
     enum am_rc rc = rm_any(r, &s, a, what, out, err);
+    am_snapshot_release(&s);
+    return rc;
+}
+
+enum am_rc am_registry_dataset_withdraw(struct am_registry *r, struct am_arena *a, const char *ref,
+                                        struct am_err *err)
+{
+    struct am_snapshot s;
+    struct am_node *out;
+    const char *id = NULL;
+    AM_TRY(am_records_snapshot(&r->records, &s, err));
+    enum am_rc rc = reg_find_dataset(&s, a, ref, &id, err);
+    if (rc == AM_OK)
+        rc = rm_dataset(r, &s, a, id, ref, NUMBER_BACK, &out, err);
     am_snapshot_release(&s);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/num.h"
 #include "registry/registry_int.h"
 
@@ -40,7 +41,7 @@ static enum am_rc collect_row(void *ctx, const struct am_value *values, struct a
 enum am_rc reg_select(const struct am_snapshot *s, struct am_arena *a, const struct am_query *q,
                       struct reg_row **out, struct am_err *err)
 {
-    struct collect c = {a, q->n_columns, out};
+    struct collect c = {a, q->n_columns + q->n_computed, out};
     *out = NULL;
     return am_snapshot_select(s, q, collect_row, &c, err);
 }
@@ -62,11 +63,15 @@ enum am_rc reg_select_list(const struct am_snapshot *s, struct am_arena *a,
                        (long long)l->limit, (long long)l->offset, AM_LIMIT_LIST_ROWS);
     AM_TRY(am_filter_parse(a, am_str(l->filter), kind, &where, err));
     AM_TRY(am_order_parse(a, am_str(l->order_by), kind, order, &n_order, err));
+    const struct am_cond *both = where && e->listed ? REG_AND(e->listed, where) : NULL;
+    where = both ? both : where ? where : e->listed;
     if (n_order == 0)
         order[n_order++] = (struct am_order){.column = "seq", .descending = true};
     struct am_query q = {.table = e->table,
                          .columns = columns,
                          .n_columns = n_columns,
+                         .computed = e->computed,
+                         .n_computed = e->n_computed,
                          .where = where,
                          .order = order,
                          .n_order = n_order,
@@ -129,6 +134,121 @@ enum am_rc reg_pairs(const struct am_snapshot *s, struct am_arena *a, const char
     for (; rows; rows = rows->next)
         am_node_set_str(a, *out, rows->v[0].text, reg_node(a, &rows->v[1]));
     return am_arena_check(a, err);
+}
+
+/* ---- what hangs on the rows of a list ---- */
+
+enum am_rc reg_many_new(struct am_arena *a, const struct reg_row *rows, struct reg_many *out,
+                        struct am_err *err)
+{
+    *out = (struct reg_many){0};
+    for (const struct reg_row *row = rows; row; row = row->next)
+        out->cap++;
+    out->ids = am_arena_array(a, out->cap + 1, sizeof *out->ids);
+    out->nodes = am_arena_array(a, out->cap + 1,
+                                sizeof *out->nodes); /* NOLINT(bugprone-sizeof-expression) */
+    out->keys = out->ids;
+    return am_arena_check(a, err);
+}
+
+enum am_rc reg_many_answer(struct am_arena *a, const struct reg_many *m, const char *name,
+                           int64_t total, struct am_node **out, struct am_err *err)
+{
+    struct am_node *list = am_new_list(a);
+    for (size_t i = 0; i < m->n; i++)
+        am_node_push(a, list, m->nodes[i]);
+    *out = am_new_map(a);
+    am_node_set(a, *out, name, list);
+    am_node_set(a, *out, "total", am_new_i64(a, total));
+    return am_arena_check(a, err);
+}
+
+void reg_many_add(struct reg_many *m, struct am_str id, struct am_node *node)
+{
+    m->ids[m->n] = id;
+    m->nodes[m->n++] = node;
+}
+
+struct hang {
+    struct am_arena *a;
+    const struct reg_hanging *h;
+    const struct am_map *by_id; /* id -> first node of that id */
+    struct am_node **fields;
+};
+
+static enum am_rc hang_row(void *ctx, const struct am_value *v, struct am_err *err)
+{
+    struct hang *c = ctx;
+    struct am_str key = c->h->key ? c->h->key(c->a, v) : v[0].text;
+    const uint64_t *at = key.ptr ? am_map_get(c->by_id, key) : NULL;
+    if (at)
+        c->h->take(c->a, c->fields[*at], v);
+    return am_arena_check(c->a, err);
+}
+
+enum am_rc reg_hang(const struct am_snapshot *s, struct am_arena *a, const struct reg_many *m,
+                    const struct reg_hanging *h, const char *field, enum am_node_kind kind,
+                    struct am_err *err)
+{
+    struct am_map by_id;
+    enum am_rc rc = AM_OK;
+    struct am_order order[] = {{.column = h->ref},
+                               {.column = h->order}}; /* as the index has them */
+    struct am_value values[REG_MANY_AT_ONCE];
+    struct am_node **fields = am_arena_array(
+        a, m->n + 1, sizeof *fields); /* NOLINT(bugprone-sizeof-expression): pointers */
+    AM_TRY(am_arena_check(a, err));
+    am_map_init(&by_id);
+    for (size_t i = 0; i < m->n; i++) {
+        fields[i] = kind == AM_NODE_MAP ? am_new_map(a) : am_new_list(a);
+        am_node_set(a, m->nodes[i], field, fields[i]);
+        AM_GO(rc, am_map_put(&by_id, m->keys[i], i, err));
+    }
+    AM_GO(rc, am_arena_check(a, err));
+    struct hang ctx = {a, h, &by_id, fields};
+    for (size_t from = 0; from < m->n; from += REG_MANY_AT_ONCE) {
+        size_t n = m->n - from < REG_MANY_AT_ONCE ? m->n - from : REG_MANY_AT_ONCE;
+        for (size_t i = 0; i < n; i++)
+            values[i] = am_v_str(m->ids[from + i]);
+        const struct am_cond *in = &(const struct am_cond){.kind = AM_COND_CMP,
+                                                           .column = h->ref,
+                                                           .op = AM_CMP_IN,
+                                                           .values = values,
+                                                           .n_values = n};
+        const struct am_cond *both = REG_AND(REG_EQ("kind", am_v_text(h->kind ? h->kind : "")), in);
+        struct am_query q = {.table = h->table,
+                             .columns = h->columns,
+                             .n_columns = h->n_columns,
+                             .where = h->kind ? both : in,
+                             .order = order,
+                             .n_order = 2,
+                             .limit = -1};
+        AM_GO(rc, am_snapshot_select(s, &q, hang_row, &ctx, err));
+    }
+out:
+    am_map_clear(&by_id);
+    return rc;
+}
+
+static void take_pair(struct am_arena *a, struct am_node *field, const struct am_value *v)
+{
+    am_node_set_str(a, field, v[1].text, reg_node(a, &v[2]));
+}
+
+enum am_rc reg_hang_pairs(const struct am_snapshot *s, struct am_arena *a, const struct reg_many *m,
+                          const char *table, const char *kind, const char *field,
+                          struct am_err *err)
+{
+    const char *ref = kind ? "ref" : "run";
+    const char *const columns[] = {ref, "key", "value"};
+    const struct reg_hanging h = {.table = table,
+                                  .kind = kind,
+                                  .ref = ref,
+                                  .columns = columns,
+                                  .n_columns = sizeof columns / sizeof *columns,
+                                  .order = "key",
+                                  .take = take_pair};
+    return reg_hang(s, a, m, &h, field, AM_NODE_MAP, err);
 }
 
 /* ---- writing ---- */

@@ -124,26 +124,8 @@ out:
 
 /* ---- trees ---- */
 
-static enum am_rc params_of(const struct am_snapshot *s, struct am_arena *a, const char *id,
-                            struct am_node **out, struct am_err *err)
-{
-    struct reg_row *rows;
-    struct am_order by_key = {.column = "key"};
-    struct am_query q = {.table = "param",
-                         REG_COLUMNS("key", "value"),
-                         .where = REG_EQ("run", am_v_text(id)),
-                         .order = &by_key,
-                         .n_order = 1,
-                         .limit = -1};
-    AM_TRY(reg_select(s, a, &q, &rows, err));
-    *out = am_new_map(a);
-    for (; rows; rows = rows->next)
-        am_node_set_str(a, *out, rows->v[0].text, reg_node(a, &rows->v[1]));
-    return am_arena_check(a, err);
-}
-
-static enum am_rc to_node(const struct am_snapshot *s, struct am_arena *a, const struct am_value *v,
-                          struct am_node **out, struct am_err *err)
+static enum am_rc to_nodes(const struct am_snapshot *s, struct am_arena *a,
+                           const struct reg_row *rows, struct reg_many *out, struct am_err *err)
 {
     static const struct {
         const char *key;
@@ -154,23 +136,21 @@ static enum am_rc to_node(const struct am_snapshot *s, struct am_arena *a, const
         {"seed", C_SEED},     {"git_commit", C_COMMIT}, {"profile", C_PROFILE},
         {"parent", C_PARENT}, {"owner", C_OWNER},       {"error", C_ERROR},
     };
-    struct am_node *n = am_new_map(a), *params, *metrics, *tags;
-    const char *id = v[C_ID].text.ptr;
-    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-        am_node_set(a, n, plain[i].key, reg_node(a, &v[plain[i].column]));
-        if (plain[i].column == C_STATE) {
-            am_node_set(a, n, "started", reg_time(a, &v[C_STARTED]));
-            am_node_set(a, n, "ended", reg_time(a, &v[C_ENDED]));
+    AM_TRY(reg_many_new(a, rows, out, err));
+    for (; rows; rows = rows->next) {
+        struct am_node *n = am_new_map(a);
+        for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+            am_node_set(a, n, plain[i].key, reg_node(a, &rows->v[plain[i].column]));
+            if (plain[i].column == C_STATE) {
+                am_node_set(a, n, "started", reg_time(a, &rows->v[C_STARTED]));
+                am_node_set(a, n, "ended", reg_time(a, &rows->v[C_ENDED]));
+            }
         }
+        reg_many_add(out, rows->v[C_ID].text, n);
     }
-    AM_TRY(params_of(s, a, id, &params, err));
-    AM_TRY(reg_pairs(s, a, "metric_last", "run", id, &metrics, err));
-    AM_TRY(reg_pairs(s, a, "tag", "run", id, &tags, err));
-    am_node_set(a, n, "params", params);
-    am_node_set(a, n, "metrics", metrics);
-    am_node_set(a, n, "tags", tags);
-    *out = n;
-    return am_arena_check(a, err);
+    AM_TRY(reg_hang_pairs(s, a, out, "param", NULL, "params", err));
+    AM_TRY(reg_hang_pairs(s, a, out, "metric_last", "run", "metrics", err));
+    return reg_hang_pairs(s, a, out, "tag", "run", "tags", err);
 }
 
 static enum am_rc history_of(const struct am_snapshot *s, struct am_arena *a, const char *id,
@@ -282,15 +262,21 @@ static enum am_rc read_all(struct am_registry *r, const struct am_snapshot *s, s
                            const char *given, struct am_node **out, struct am_err *err)
 {
     const char *id = NULL;
-    struct am_value v[N_ALL];
+    struct reg_row *row = NULL;
+    struct reg_many one;
     struct am_node *n = NULL;
     AM_TRY(reg_find_run(s, a, given, &id, err));
     struct am_query q = {.table = "run",
                          .columns = columns,
                          .n_columns = N_ALL,
-                         .where = REG_EQ("id", am_v_text(id))};
-    AM_TRY(am_snapshot_first(s, a, &q, v, err));
-    AM_TRY(to_node(s, a, v, out, err));
+                         .where = REG_EQ("id", am_v_text(id)),
+                         .limit = 1};
+    AM_TRY(reg_select(s, a, &q, &row, err));
+    if (!row)
+        return AM_ENOTFOUND;
+    const struct am_value *v = row->v;
+    AM_TRY(to_nodes(s, a, row, &one, err));
+    *out = one.nodes[0];
     am_node_set(a, *out, "recipe", reg_node(a, &v[C_RECIPE]));
     am_node_set(a, *out, "recipe_given", reg_node(a, &v[C_GIVEN]));
     AM_TRY(reg_json(a, &v[C_ENVIRONMENT], "environment of the run", &n, err));
@@ -327,38 +313,15 @@ enum am_rc am_registry_runs(struct am_registry *r, struct am_arena *a,
     struct reg_row *rows;
     int64_t total = 0;
     enum am_rc rc = AM_OK;
-    struct am_node *list = am_new_list(a), *one;
+    struct reg_many many;
     AM_TRY(reg_reconcile(r, err));
     AM_TRY(am_records_snapshot(&r->records, &s, err));
     AM_GO(rc, reg_select_list(&s, a, AM_KIND_RUN, l, columns, N_LISTED, &rows, &total, err));
-    for (; rows; rows = rows->next) {
-        AM_GO(rc, to_node(&s, a, rows->v, &one, err));
-        am_node_push(a, list, one);
-    }
-    *out = am_new_map(a);
-    am_node_set(a, *out, "runs", list);
-    am_node_set(a, *out, "total", am_new_i64(a, total));
-    rc = am_arena_check(a, err);
+    AM_GO(rc, to_nodes(&s, a, rows, &many, err));
+    rc = reg_many_answer(a, &many, "runs", total, out, err);
 out:
     am_snapshot_release(&s);
     return rc;
-}
-
-static enum am_rc experiment_node(const struct am_snapshot *s, struct am_arena *a,
-                                  const struct am_value *v, struct am_node **out,
-                                  struct am_err *err)
-{
-    int64_t n_runs = 0;
-    struct am_node *n = am_new_map(a), *tags;
-    AM_TRY(am_snapshot_count(s, "run", REG_EQ("experiment", v[0]), &n_runs, err));
-    AM_TRY(reg_pairs(s, a, "tag", "experiment", v[0].text.ptr, &tags, err));
-    am_node_set(a, n, "experiment", reg_node(a, &v[0]));
-    am_node_set(a, n, "runs", am_new_i64(a, n_runs));
-    am_node_set(a, n, "created", reg_time(a, &v[1]));
-    am_node_set(a, n, "owner", reg_node(a, &v[2]));
-    am_node_set(a, n, "tags", tags);
-    *out = n;
-    return am_arena_check(a, err);
 }
 
 enum am_rc am_registry_experiments(struct am_registry *r, struct am_arena *a,
@@ -368,19 +331,22 @@ enum am_rc am_registry_experiments(struct am_registry *r, struct am_arena *a,
     static const char *const listed[] = {"name", "created_us", "owner"};
     struct am_snapshot s;
     struct reg_row *rows;
+    struct reg_many many;
     int64_t total = 0;
     enum am_rc rc = AM_OK;
-    struct am_node *list = am_new_list(a), *one;
     AM_TRY(am_records_snapshot(&r->records, &s, err));
     AM_GO(rc, reg_select_list(&s, a, AM_KIND_EXPERIMENT, l, listed, 3, &rows, &total, err));
+    AM_GO(rc, reg_many_new(a, rows, &many, err));
     for (; rows; rows = rows->next) {
-        AM_GO(rc, experiment_node(&s, a, rows->v, &one, err));
-        am_node_push(a, list, one);
+        struct am_node *n = am_new_map(a);
+        am_node_set(a, n, "experiment", reg_node(a, &rows->v[0]));
+        am_node_set(a, n, "runs", reg_node(a, &rows->v[3])); /* the computed one */
+        am_node_set(a, n, "created", reg_time(a, &rows->v[1]));
+        am_node_set(a, n, "owner", reg_node(a, &rows->v[2]));
+        reg_many_add(&many, rows->v[0].text, n);
     }
-    *out = am_new_map(a);
-    am_node_set(a, *out, "experiments", list);
-    am_node_set(a, *out, "total", am_new_i64(a, total));
-    rc = am_arena_check(a, err);
+    AM_GO(rc, reg_hang_pairs(&s, a, &many, "tag", "experiment", "tags", err));
+    rc = reg_many_answer(a, &many, "experiments", total, out, err);
 out:
     am_snapshot_release(&s);
     return rc;

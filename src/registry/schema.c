@@ -115,53 +115,74 @@ const struct am_records_schema am_registry_schema = {tables, N(tables), AM_REGIS
 
 /* ---- what filters may name ---- */
 
+static const struct am_computed of_model[] = {
+    {AM_AGGREGATE_COUNT, "version", NULL, "model", "name"},
+    {AM_AGGREGATE_MAX, "version", "number", "model", "name"},
+    {AM_AGGREGATE_COUNT, "alias", NULL, "model", "name"},
+};
+static const struct am_computed of_experiment[] = {
+    {AM_AGGREGATE_COUNT, "run", NULL, "experiment", "name"},
+};
+/* A model whose versions were all removed keeps its row, for its history and its next number, but
+ * is in no list. */
+static const struct am_cond has_versions = {
+    .kind = AM_COND_EXISTS, .table = "version", .inner = "model", .outer = "name"};
+
 static const struct am_attribute run_attributes[] = {
-    {"run", "id", AM_ATTR_TEXT},
-    {"name", "name", AM_ATTR_TEXT},
-    {"experiment", "experiment", AM_ATTR_TEXT},
-    {"state", "state", AM_ATTR_TEXT},
-    {"started", "started_us", AM_ATTR_TIME},
-    {"ended", "ended_us", AM_ATTR_TIME},
-    {"seconds", "seconds", AM_ATTR_NUMBER},
-    {"dataset", "dataset", AM_ATTR_TEXT},
-    {"seed", "seed", AM_ATTR_NUMBER},
-    {"git_commit", "commit_id", AM_ATTR_TEXT},
-    {"profile", "profile", AM_ATTR_TEXT},
-    {"owner", "owner", AM_ATTR_TEXT},
-    {"parent", "parent", AM_ATTR_TEXT},
-    {"error", "error", AM_ATTR_TEXT},
+    {"run", "id", AM_ATTR_TEXT, NULL},
+    {"name", "name", AM_ATTR_TEXT, NULL},
+    {"experiment", "experiment", AM_ATTR_TEXT, NULL},
+    {"state", "state", AM_ATTR_TEXT, NULL},
+    {"started", "started_us", AM_ATTR_TIME, NULL},
+    {"ended", "ended_us", AM_ATTR_TIME, NULL},
+    {"seconds", "seconds", AM_ATTR_NUMBER, NULL},
+    {"dataset", "dataset", AM_ATTR_TEXT, NULL},
+    {"seed", "seed", AM_ATTR_NUMBER, NULL},
+    {"git_commit", "commit_id", AM_ATTR_TEXT, NULL},
+    {"profile", "profile", AM_ATTR_TEXT, NULL},
+    {"owner", "owner", AM_ATTR_TEXT, NULL},
+    {"parent", "parent", AM_ATTR_TEXT, NULL},
+    {"error", "error", AM_ATTR_TEXT, NULL},
 };
 static const struct am_attribute model_attributes[] = {
-    {"model", "name", AM_ATTR_TEXT},         {"created", "created_us", AM_ATTR_TIME},
-    {"updated", "updated_us", AM_ATTR_TIME}, {"latest", "last_version", AM_ATTR_NUMBER},
-    {"owner", "owner", AM_ATTR_TEXT},
+    {"model", "name", AM_ATTR_TEXT, NULL},
+    {"created", "created_us", AM_ATTR_TIME, NULL},
+    {"updated", "updated_us", AM_ATTR_TIME, NULL},
+    {"owner", "owner", AM_ATTR_TEXT, NULL},
+    {"versions", NULL, AM_ATTR_NUMBER, &of_model[0]},
+    {"latest", NULL, AM_ATTR_NUMBER, &of_model[1]},
+    {"aliases", NULL, AM_ATTR_NUMBER, &of_model[2]},
 };
 static const struct am_attribute version_attributes[] = {
-    {"model", "model", AM_ATTR_TEXT},        {"version", "number", AM_ATTR_NUMBER},
-    {"created", "created_us", AM_ATTR_TIME}, {"run", "run", AM_ATTR_TEXT},
-    {"dataset", "dataset", AM_ATTR_TEXT},    {"task", "task", AM_ATTR_TEXT},
-    {"package", "package", AM_ATTR_TEXT},    {"bytes", "bytes", AM_ATTR_NUMBER},
-    {"owner", "owner", AM_ATTR_TEXT},
+    {"model", "model", AM_ATTR_TEXT, NULL},        {"version", "number", AM_ATTR_NUMBER, NULL},
+    {"created", "created_us", AM_ATTR_TIME, NULL}, {"run", "run", AM_ATTR_TEXT, NULL},
+    {"dataset", "dataset", AM_ATTR_TEXT, NULL},    {"task", "task", AM_ATTR_TEXT, NULL},
+    {"package", "package", AM_ATTR_TEXT, NULL},    {"bytes", "bytes", AM_ATTR_NUMBER, NULL},
+    {"owner", "owner", AM_ATTR_TEXT, NULL},
 };
 static const struct am_attribute dataset_attributes[] = {
-    {"dataset", "hash", AM_ATTR_TEXT},     {"name", "name", AM_ATTR_TEXT},
-    {"version", "number", AM_ATTR_NUMBER}, {"rows", "n_rows", AM_ATTR_NUMBER},
-    {"bytes", "bytes", AM_ATTR_NUMBER},    {"created", "created_us", AM_ATTR_TIME},
-    {"source", "source", AM_ATTR_TEXT},    {"owner", "owner", AM_ATTR_TEXT},
+    {"dataset", "hash", AM_ATTR_TEXT, NULL},     {"name", "name", AM_ATTR_TEXT, NULL},
+    {"version", "number", AM_ATTR_NUMBER, NULL}, {"rows", "n_rows", AM_ATTR_NUMBER, NULL},
+    {"bytes", "bytes", AM_ATTR_NUMBER, NULL},    {"created", "created_us", AM_ATTR_TIME, NULL},
+    {"source", "source", AM_ATTR_TEXT, NULL},    {"owner", "owner", AM_ATTR_TEXT, NULL},
 };
 static const struct am_attribute experiment_attributes[] = {
-    {"experiment", "name", AM_ATTR_TEXT},
-    {"created", "created_us", AM_ATTR_TIME},
-    {"owner", "owner", AM_ATTR_TEXT},
+    {"experiment", "name", AM_ATTR_TEXT, NULL},
+    {"created", "created_us", AM_ATTR_TIME, NULL},
+    {"owner", "owner", AM_ATTR_TEXT, NULL},
+    {"runs", NULL, AM_ATTR_NUMBER, &of_experiment[0]},
 };
 
+#define ATTRIBUTES(a) .attributes = (a), .n_attributes = N(a)
+
 const struct am_entity am_registry_entities[] = {
-    [AM_KIND_DATASET] = {"dataset", "dataset", "id", dataset_attributes, N(dataset_attributes),
-                         false},
-    [AM_KIND_RUN] = {"run", "run", "id", run_attributes, N(run_attributes), true},
-    [AM_KIND_MODEL] = {"model", "model", "name", model_attributes, N(model_attributes), false},
-    [AM_KIND_VERSION] = {"version", "version", "id", version_attributes, N(version_attributes),
-                         false},
-    [AM_KIND_EXPERIMENT] = {"experiment", "experiment", "name", experiment_attributes,
-                            N(experiment_attributes), false},
+    [AM_KIND_DATASET] = {"dataset", "dataset", "id", ATTRIBUTES(dataset_attributes)},
+    [AM_KIND_RUN] = {"run", "run", "id", ATTRIBUTES(run_attributes), .has_params = true,
+                     .has_metrics = true},
+    [AM_KIND_MODEL] = {"model", "model", "name", ATTRIBUTES(model_attributes),
+                       .listed = &has_versions, .computed = of_model, .n_computed = 2},
+    [AM_KIND_VERSION] = {"version", "version", "id", ATTRIBUTES(version_attributes),
+                         .has_metrics = true},
+    [AM_KIND_EXPERIMENT] = {"experiment", "experiment", "name", ATTRIBUTES(experiment_attributes),
+                            .computed = of_experiment, .n_computed = 1},
 };

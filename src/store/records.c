@@ -175,7 +175,7 @@ static enum am_rc first_row(void *ctx, const struct am_value *values, struct am_
 enum am_rc am_snapshot_first(const struct am_snapshot *s, struct am_arena *a,
                              const struct am_query *q, struct am_value *values, struct am_err *err)
 {
-    struct first f = {a, values, q->n_columns, false};
+    struct first f = {a, values, q->n_columns + q->n_computed, false};
     struct am_query one = *q;
     one.limit = 1;
     AM_TRY(am_snapshot_select(s, &one, first_row, &f, err));

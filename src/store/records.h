@@ -3,7 +3,8 @@
  * The level is above SQL: tables are declared as data, reads are condition trees, a write is a list
  * of operations that one transaction applies or refuses as a whole. So values are always bound,
  * nothing is computed while the database is locked, and PostgreSQL can implement it as well. Not a
- * query language: no joins but `exists`, no aggregates but count. Every row has, without declaring
+ * query language: no joins but `exists`, no aggregates but the count and maximum of what hangs on a
+ * row. Every row has, without declaring
  * them: seq (order of creation, unique in the table), project, owner, etag (1, +1 at every change),
  * created_us, updated_us. Every call works inside one project; rows of others are invisible, unique
  * keys are per project. Handles may be used by any thread, snapshots by one; none after fork()
@@ -16,7 +17,7 @@
 
 #include "base/arena.h"
 
-#define AM_RECORDS_ABI UINT64_C(0x616d726563730001) /* changes with every change of this file */
+#define AM_RECORDS_ABI UINT64_C(0x616d726563730002) /* changes with every change of this file */
 
 /* ---- schema ---- */
 
@@ -101,6 +102,14 @@ static inline struct am_value am_v_text(const char *s)
 
 /* ---- conditions ---- */
 
+/* A number about the rows of `table` whose `inner` equals this row's `outer`: how many (0 = none),
+ * or the largest `column` (NULL = none). */
+enum am_aggregate { AM_AGGREGATE_COUNT, AM_AGGREGATE_MAX };
+struct am_computed {
+    enum am_aggregate what;
+    const char *table, *column, *inner, *outer;
+};
+
 enum am_cond_kind { AM_COND_CMP, AM_COND_AND, AM_COND_OR, AM_COND_NOT, AM_COND_EXISTS };
 enum am_cmp {
     AM_CMP_EQ,
@@ -121,6 +130,7 @@ struct am_cond {
     enum am_cond_kind kind;
     /* CMP: column op values[0] (IN: values[0..n_values)) */
     const char *column;
+    const struct am_computed *computed; /* instead of column */
     enum am_cmp op;
     const struct am_value *values;
     size_t n_values;
@@ -138,6 +148,7 @@ struct am_cond {
  * `inner` equals this row's `outer` and that meets `where`. NULL sorts last either way. */
 struct am_order {
     const char *column;
+    const struct am_computed *computed; /* instead of column */
     bool descending;
     const char *table, *inner, *outer;
     const struct am_cond *where;
@@ -147,6 +158,8 @@ struct am_query {
     const char *table;
     const char *const *columns; /* [n_columns], implicit ones too */
     size_t n_columns;
+    const struct am_computed *computed; /* [n_computed], after the columns */
+    size_t n_computed;
     const struct am_cond *where;  /* NULL = all */
     const struct am_order *order; /* then by seq ascending */
     size_t n_order;
@@ -154,8 +167,8 @@ struct am_query {
     int64_t offset;
 };
 
-/* values[n_columns], text and blobs valid during the call only. An error stops the select and is
- * returned. */
+/* values[n_columns + n_computed], text and blobs valid during the call only. An error stops the
+ * select and is returned. */
 typedef enum am_rc (*am_row_fn)(void *ctx, const struct am_value *values, struct am_err *err);
 
 /* ---- writing ---- */
@@ -264,8 +277,8 @@ enum am_rc am_records_snapshot(const struct am_records *r, struct am_snapshot *o
 void am_snapshot_release(struct am_snapshot *s); /* twice is fine */
 enum am_rc am_snapshot_select(const struct am_snapshot *s, const struct am_query *q, am_row_fn row,
                               void *ctx, struct am_err *err) AM_MUST_CHECK;
-/* The first row only, copied into the arena: values[q->n_columns]. AM_ENOTFOUND (without message)
- * when there is none. */
+/* The first row only, copied into the arena: values[q->n_columns + q->n_computed]. AM_ENOTFOUND
+ * (without message) when there is none. */
 enum am_rc am_snapshot_first(const struct am_snapshot *s, struct am_arena *a,
                              const struct am_query *q, struct am_value *values,
                              struct am_err *err) AM_MUST_CHECK;

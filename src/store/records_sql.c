@@ -70,6 +70,37 @@ static enum am_rc put_project(struct build *b, unsigned alias)
     return bind_param(b, am_v_str(b->scope->project));
 }
 
+/* (SELECT count(*) | max(column) FROM table WHERE project = ? AND inner = outer) */
+static enum am_rc put_computed(struct build *b, const struct am_records_table *t, unsigned alias,
+                               const struct am_computed *c)
+{
+    const struct am_records_table *in = NULL;
+    AM_TRY(find_table(b, c->table, &in));
+    unsigned mine = ++b->n_aliases;
+    if (c->what == AM_AGGREGATE_COUNT) {
+        am_buf_cstr(&b->s->text, "(SELECT count(*)");
+    } else {
+        am_buf_cstr(&b->s->text, "(SELECT max(");
+        AM_TRY(put_column(b, in, mine, c->column));
+        am_buf_char(&b->s->text, ')');
+    }
+    am_buf_printf(&b->s->text, " FROM \"%s\" AS t%u WHERE ", in->name, mine);
+    AM_TRY(put_project(b, mine));
+    am_buf_cstr(&b->s->text, " AND ");
+    AM_TRY(put_column(b, in, mine, c->inner));
+    am_buf_cstr(&b->s->text, " = ");
+    AM_TRY(put_column(b, t, alias, c->outer));
+    am_buf_char(&b->s->text, ')');
+    return AM_OK;
+}
+
+static enum am_rc put_operand(struct build *b, const struct am_records_table *t, unsigned alias,
+                              const struct am_cond *c)
+{
+    return c->computed ? put_computed(b, t, alias, c->computed)
+                       : put_column(b, t, alias, c->column);
+}
+
 static enum am_rc put_cond(struct build *b, const struct am_records_table *t, unsigned alias,
                            const struct am_cond *c, unsigned depth);
 
@@ -82,7 +113,7 @@ static enum am_rc put_cmp(struct build *b, const struct am_records_table *t, uns
     };
     struct am_buf *text = &b->s->text;
     if (c->op == AM_CMP_IS_NULL) {
-        AM_TRY(put_column(b, t, alias, c->column));
+        AM_TRY(put_operand(b, t, alias, c));
         am_buf_cstr(text, " IS NULL");
         return AM_OK;
     }
@@ -92,13 +123,13 @@ static enum am_rc put_cmp(struct build *b, const struct am_records_table *t, uns
                        AM_RECORDS_IN_VALUES);
     if (c->op == AM_CMP_ILIKE) {
         am_buf_cstr(text, "lower(");
-        AM_TRY(put_column(b, t, alias, c->column));
+        AM_TRY(put_operand(b, t, alias, c));
         am_buf_cstr(text, ") LIKE lower(");
         AM_TRY(bind_param(b, c->values[0]));
         am_buf_char(text, ')');
         return AM_OK;
     }
-    AM_TRY(put_column(b, t, alias, c->column));
+    AM_TRY(put_operand(b, t, alias, c));
     am_buf_cstr(text, ops[c->op]);
     if (c->op == AM_CMP_IN)
         am_buf_char(text, '(');
@@ -348,7 +379,9 @@ static enum am_rc put_order(struct build *b, const struct am_records_table *t,
 {
     const struct am_records_table *in = NULL;
     struct am_buf *text = &b->s->text;
-    if (!o->table) {
+    if (o->computed) {
+        AM_TRY(put_computed(b, t, 0, o->computed));
+    } else if (!o->table) {
         AM_TRY(put_column(b, t, 0, o->column));
     } else {
         AM_TRY(find_table(b, o->table, &in));
@@ -382,6 +415,11 @@ enum am_rc am_sql_query(struct am_sql *s, const struct am_sql_scope *scope,
         if (i)
             am_buf_char(&s->text, ',');
         AM_TRY(put_column(&b, t, 0, q->columns[i]));
+    }
+    for (size_t i = 0; i < q->n_computed; i++) {
+        if (i || q->n_columns)
+            am_buf_char(&s->text, ',');
+        AM_TRY(put_computed(&b, t, 0, &q->computed[i]));
     }
     am_buf_printf(&s->text, " FROM \"%s\" AS t0", t->name);
     AM_TRY(put_where(&b, t, q->where));

@@ -291,7 +291,7 @@ static enum am_rc sqlite_select(void *impl, const struct am_query *q, am_row_fn 
     am_sql_init(&sql);
     enum am_rc rc = am_sql_query(&sql, &scope, q, err);
     if (rc == AM_OK)
-        rc = run_read(snap, &sql, q->n_columns, row, ctx, err);
+        rc = run_read(snap, &sql, q->n_columns + q->n_computed, row, ctx, err);
     am_sql_clear(&sql);
     return rc;
 }

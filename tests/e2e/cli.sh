@@ -61,6 +61,7 @@ json plan breast_cancer.yaml
 has '.split == {train: 341, validation: 114, test: 114, dropped: 0}' '.features == 30' \
     '.parameters == (30 * 16 + 16 + 16 * 8 + 8 + 8 + 1)' '.layers | length > 0' '.recipe.train.beta1 == 0.9' '.memory_bytes > 0'
 jq -r .yaml "$out" >resolved.yaml
+planned=$(get .dataset)
 same "a plan records nothing" "runs 0 models 0 datasets 0" "$(state | cut -d' ' -f1-6)"
 json train start.yaml
 has '.run | test("^[0-9a-f]{32}$")' '.model == "breast_cancer" or .model == "breast-cancer"' '.version == 1' '.package | startswith("/")' \
@@ -69,7 +70,10 @@ check "package is there" test -s "$(get .package)"
 json train breast_cancer.yaml
 has '.metrics.test.accuracy > 0.93' '[.metrics.test | keys[]] == ["accuracy", "precision", "recall", "roc_auc"]' '.aliases == ["champion"]'
 full=$(get .run)
+same "the dataset that was planned" "$planned" "$(get .dataset)"
 check "a report in one file" [ "$(grep -c 'src="http\|href="http' "$(get .report)")" = 0 ]
+json datasets
+has '[.datasets[] | .name + "@" + (.version | tostring)] == ["breast_cancer@1"]'
 w1=$(weights breast-cancer)
 json train resolved.yaml
 same "the resolved recipe trains the same" "$w1" "$(weights breast-cancer@2)"
@@ -137,6 +141,21 @@ has ".run == \"$full\"" '.params."train.epochs" == "50"' '.history."train.loss" 
 good run-show "$full"
 json models --order "model asc"
 has '[.models[].model] | . == sort' '.models[] | select(.model == "breast-cancer") | .versions == 2 and .aliases.champion == 2' '.total == 5'
+json models --order "versions desc, model asc"
+has '[.models[].versions] | . == (sort | reverse)' '.models[0].versions == 2'
+json models --order "latest" && json models --order "aliases desc" && json models --order "updated desc"
+am models --order "version desc"
+same "an order that is none is a usage error" 2 "$rc"
+check "and says which there are" grep -q 'Did you mean "versions"? There are: model, .*versions, latest' "$err"
+for order in name version rows bytes created source; do json datasets --order "$order desc"; done
+for order in run name state started seconds metrics.test.accuracy params.train.epochs; do json runs --order "$order"; done
+am runs --order test
+same "the test column has a key" 2 "$rc"
+check "which the hint tells" grep -q 'metrics.KEY' "$err"
+good runs --limit 2
+check "there is more" grep -q '^2 of [0-9]*; more with --offset 2' "$out"
+good runs --limit 2 --offset 2
+check "and how to go on" grep -q 'more with --offset 4' "$out"
 json models --filter "model = 'short'"
 has '.total == 1'
 good models
@@ -197,7 +216,17 @@ json model alias breast-cancer champion --remove
 json rm breast-cancer@2
 has '.kind == "version"'
 good model alias short champion --remove
+good rm short@1
+json models --filter "model = 'short'"
+has '.total == 0'
+json model show short
+has '.versions == 0' '[.history[].action] == ["remove", "set"]'
+good model import bc.aim --name short
+json model show short
+has '.latest == 2' '.list | length == 1'
 good rm short
+am rm short
+same "a model that is gone cannot be removed" 1 "$rc"
 json gc --dry-run
 has '.mode == "dry run"' '.blobs == 0 or .blobs > 0'
 json gc

@@ -59,7 +59,10 @@ from 'rows without names' bare.csv --set data.csv.header=false --set data.target
 from 'rows without names, found out' bare.csv --set data.target=column_8 --set 'data.id=[column_1]' --set 'features={drop: [column_7]}'
 json profile base.csv
 has '[.columns[].type] == ["number", "date", "boolean", "category", "number", "number", "category", "boolean"]' \
-    '.columns[5].missing == 40'
+    '.columns[5].missing == 40' '.columns[1] | .min == "2024-01-01" and .max == "2024-10-28" and (.mean | test("^2024-0[56]-..T..:..:..Z$"))' \
+    '.columns[1] | .std_days > 80 and .std_days < 95 and .quantiles.p1 < .quantiles.p99 and (.top[0].value | test("^2024-..-..$"))'
+good profile base.csv
+check "dates are printed as dates" grep -Eq '^when +date .*2024-01-01 .*2024-10-28 +[0-9.]+ days' "$out"
 good plan base.yaml --set "data.source=SELECT * FROM 'base.csv' WHERE x > 0.5"
 json plan base.yaml --set "data.source=SELECT * FROM 'base.csv' WHERE id < 100" --set 'data.split.leaks=ignore'
 has '[.split[]] | add == 100'

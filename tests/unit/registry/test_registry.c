@@ -686,6 +686,151 @@ static void test_export(void **state)
 
 /* ---- removal ---- */
 
+static void ordered(const char *order, const char *wanted)
+{
+    char got[8] = "";
+    const struct am_registry_list l = {.order_by = order};
+    OK(am_registry_models(reg, a, &l, &out, &err));
+    for (size_t i = 0; i < len("models"); i++)
+        got[i] = am_node_str(at("models", i), "model", "").ptr[0];
+    assert_string_equal(got, wanted);
+}
+
+/* Every column that a list shows orders it, the computed ones, too. */
+static void test_computed_orders(void **state)
+{
+    (void)state;
+    add_version("a", "a1", "x");
+    add_version("a", "a2", NULL);
+    add_version("b", "b1", "x");
+    add_version("b", "b2", "y");
+    add_version("b", "b3", "z");
+    add_version("c", "c1", NULL);
+    for (int i = 0; i < 4; i++)
+        add_version("c", "c2", NULL);
+    for (int i = 2; i <= 5; i++) {
+        char ref[8];
+        (void)snprintf(ref, sizeof ref, "c@%d", i);
+        if (i != 4)
+            OK(am_registry_rm(reg, a, ref, &out, &err));
+    }
+    ordered("versions desc, model desc", "bca"); /* 3, 2, 2 */
+    ordered("versions, model", "acb");
+    ordered("latest desc", "cba"); /* 4, 3, 2 */
+    ordered("aliases desc", "bac");
+    ordered("updated desc", "cba");
+    const struct am_registry_list many = {.filter = "versions > 2 and latest <= 3"};
+    OK(am_registry_models(reg, a, &many, &out, &err));
+    assert_int_equal(num("total"), 1);
+    assert_string_equal(am_node_str(at("models", 0), "model", "").ptr, "b");
+    assert_int_equal(am_node_i64(at("models", 0), "versions", 0), 3);
+    assert_int_equal(am_node_i64(at("models", 0), "latest", 0), 3);
+    const struct am_registry_list bad = {.order_by = "version desc"};
+    FAILS(AM_EUSAGE, am_registry_models(reg, a, &bad, &out, &err));
+    assert_non_null(strstr(err.hint, "Did you mean \"versions\"?"));
+    assert_non_null(strstr(err.hint, "model, created, updated, owner, versions, latest, aliases, "
+                                     "tags.KEY"));
+    const struct am_registry_list odd = {.order_by = "qqqqqqqqqqqq"};
+    FAILS(AM_EUSAGE, am_registry_runs(reg, a, &odd, &out, &err));
+    assert_non_null(strstr(err.hint, "metrics.KEY, params.KEY, tags.KEY"));
+}
+
+/* A model whose versions are gone is in no list; its history and its count stay. */
+static void test_model_without_versions(void **state)
+{
+    (void)state;
+    add_version("m", "one", "prod");
+    add_version("m", "two", NULL);
+    add_version("n", "three", NULL);
+    OK(am_registry_rm(reg, a, "m@2", &out, &err));
+    OK(am_registry_alias_remove(reg, a, "m", "prod", &out, &err));
+    OK(am_registry_rm(reg, a, "m@1", &out, &err));
+    OK(am_registry_models(reg, a, NULL, &out, &err));
+    assert_int_equal(num("total"), 1);
+    assert_string_equal(am_node_str(at("models", 0), "model", "").ptr, "n");
+    FAILS(AM_ENOTFOUND, am_registry_rm(reg, a, "m", &out, &err));
+    FAILS(AM_ENOTFOUND, am_registry_tag(reg, a, AM_KIND_MODEL, "m", "k", "v", &out, &err));
+    OK(am_registry_model_get(reg, a, "m", &out, &err));
+    assert_int_equal(num("versions"), 0);
+    assert_int_equal(len("history"), 2);
+    assert_int_equal(add_version("m", "four", NULL), 3);
+    OK(am_registry_models(reg, a, NULL, &out, &err));
+    assert_int_equal(num("total"), 2);
+    /* and a dataset of the name of a removed model can be removed */
+    OK(am_registry_rm(reg, a, "m", &out, &err));
+    add_dataset("m", H1);
+    OK(am_registry_rm(reg, a, "m", &out, &err));
+    assert_string_equal(str("kind"), "dataset");
+}
+
+/* What is taken back leaves no gap, what was removed does. */
+static void test_withdraw(void **state)
+{
+    (void)state;
+    add_dataset("iris", H1);
+    assert_int_equal(num("version"), 1);
+    OK(am_registry_dataset_withdraw(reg, a, "iris@1", &err));
+    FAILS(AM_ENOTFOUND, am_registry_dataset_get(reg, a, "iris", &out, &err));
+    add_dataset("iris", H1);
+    assert_int_equal(num("version"), 1);
+    add_dataset("iris", H2);
+    assert_int_equal(num("version"), 2);
+    OK(am_registry_dataset_withdraw(reg, a, "iris@1", &err)); /* not the newest: 2 stays 2 */
+    add_dataset("iris", H1);
+    assert_int_equal(num("version"), 3);
+    OK(am_registry_rm(reg, a, "iris@3", &out, &err));
+    add_dataset("iris", H1);
+    assert_int_equal(num("version"), 4);
+    struct am_run *run = start_run("r", "{}");
+    const struct am_run_spec data = {.dataset = H1};
+    OK(am_run_update(run, &data, &err));
+    FAILS(AM_ECONFLICT, am_registry_dataset_withdraw(reg, a, "iris@4", &err));
+    am_run_close(run);
+}
+
+static size_t n_selects;
+static enum am_rc counted(void *snap, const struct am_query *q, am_row_fn row, void *ctx,
+                          struct am_err *e)
+{
+    n_selects++;
+    return am_records_sqlite.select(snap, q, row, ctx, e);
+}
+
+typedef enum am_rc (*list_fn)(struct am_registry *, struct am_arena *,
+                              const struct am_registry_list *, struct am_node **, struct am_err *);
+
+/* However long the page, a list takes the same few statements. */
+static void test_statements_of_lists(void **state)
+{
+    static const list_fn lists[] = {am_registry_runs, am_registry_models, am_registry_versions,
+                                    am_registry_datasets, am_registry_experiments};
+    struct am_records_ops counting = am_records_sqlite;
+    size_t few[5];
+    (void)state;
+    counting.select = counted;
+    for (int i = 0; i < 40; i++) {
+        char name[16], hash[65];
+        (void)snprintf(name, sizeof name, "n%d", i);
+        (void)snprintf(hash, sizeof hash, "%064d", i);
+        struct am_run *run = start_run(name, "{\"k\": 1}");
+        am_run_close(run);
+        add_dataset(name, hash);
+        add_version(name, name, "prod");
+        for (size_t k = 0; (i == 2 || i == 39) && k < 5; k++) {
+            reg->records.ops = &counting;
+            n_selects = 0;
+            OK(lists[k](reg, a, NULL, &out, &err));
+            reg->records.ops = &am_records_sqlite;
+            assert_int_equal(num("total"), i + 1);
+            if (i == 2)
+                few[k] = n_selects;
+            else if (n_selects != few[k])
+                fail_msg("list %zu: %zu statements for 40 rows, %zu for 3", k, n_selects, few[k]);
+            assert_in_range(n_selects, 1, 6);
+        }
+    }
+}
+
 static void test_rm(void **state)
 {
     (void)state;
@@ -710,7 +855,7 @@ static void test_rm(void **state)
     FAILS(AM_ECONFLICT, am_registry_rm(reg, a, "m", &out, &err));
     OK(am_registry_alias_remove(reg, a, "m", "prod", &out, &err));
     OK(am_registry_rm(reg, a, "m", &out, &err));
-    FAILS(AM_ENOTFOUND, am_registry_model_get(reg, a, "m", &out, &err));
+    FAILS(AM_ENOTFOUND, am_registry_rm(reg, a, "m", &out, &err));
     OK(am_registry_rm(reg, a, id, &out, &err));
     OK(am_registry_rm(reg, a, "iris@1", &out, &err));
     FAILS(AM_ENOTFOUND, am_registry_rm(reg, a, "iris", &out, &err));
@@ -1079,6 +1224,10 @@ int main(void)
         T(test_tags),
         T(test_generation),
         T(test_export),
+        T(test_computed_orders),
+        T(test_model_without_versions),
+        T(test_withdraw),
+        T(test_statements_of_lists),
         T(test_rm),
         T(test_gc),
         T(test_gc_race),
