@@ -9,16 +9,19 @@
 
 struct check {
     struct am_arena *arena;
-    const char *what;
+    const struct am_recipe_origin *origin;
     struct am_err *err;
 };
 
-void am_recipe_where(const struct am_node *n, const char *what, char *out, size_t cap)
+void am_recipe_where(const struct am_node *n, const struct am_recipe_origin *origin, char *out,
+                     size_t cap)
 {
     if (n && n->line)
-        snprintf(out, cap, am_tr("%s, line %u, column %u"), what, n->line, n->column);
+        snprintf(out, cap, am_tr("%s, line %u, column %u"), origin->what, n->line, n->column);
+    else if (n && n->column && n->column <= origin->n_sets)
+        snprintf(out, cap, "--set %.*s", AM_FMT(origin->sets[n->column - 1].path));
     else
-        snprintf(out, cap, "%s", what);
+        snprintf(out, cap, "%s", origin->what ? origin->what : am_tr("recipe"));
 }
 
 static void print_path(const struct am_recipe_path *p, char *out, size_t cap)
@@ -89,13 +92,14 @@ static enum am_rc unknown_key(struct check *c, const struct am_recipe_path *pare
     size_t n = am_recipe_table(&rows), k = 0;
     const char *names[256];
     char where[256], head[256];
-    struct am_node at = {.line = pair->line, .column = pair->column};
+    struct am_node at =
+        pair->line ? (struct am_node){.line = pair->line, .column = pair->column} : *pair->value;
     for (size_t i = 0; i < n && k < 256; i++) {
         const char *name = child_name(&rows[i], parent);
         if (name && *name != '*')
             names[k++] = name;
     }
-    am_recipe_where(&at, c->what, where, sizeof where);
+    am_recipe_where(&at, c->origin, where, sizeof where);
     print_path(parent, head, sizeof head);
     am_fail(c->err, AM_EUSAGE, "%s: unknown key \"%.*s\"%s%s%s", where, AM_FMT(pair->key),
             parent->n ? am_tr(" in \"") : "", head, parent->n ? "\"" : "");
@@ -205,7 +209,7 @@ static enum am_rc check_value(struct check *c, const struct am_recipe_key *row,
 {
     char where[256], head[256], want[512], got[96];
     double d;
-    am_recipe_where(v, c->what, where, sizeof where);
+    am_recipe_where(v, c->origin, where, sizeof where);
     print_path(p, head, sizeof head);
     if (!type_ok(row, v)) {
         want_text(row, want, sizeof want);
@@ -246,6 +250,19 @@ static enum am_rc check_map(struct check *c, const struct am_recipe_path *parent
 
 /* ---- --set ---- */
 
+/* Lines and columns inside the flag's value tell nobody anything: the flag does. */
+static void mark_set(struct am_node *n, uint32_t number)
+{
+    n->line = 0;
+    n->column = number;
+    for (size_t i = 0; n->kind == AM_NODE_LIST && i < n->list.n; i++)
+        mark_set(n->list.items[i], number);
+    for (size_t i = 0; n->kind == AM_NODE_MAP && i < n->map.n; i++) {
+        n->map.pairs[i].line = 0;
+        mark_set(n->map.pairs[i].value, number);
+    }
+}
+
 static enum am_rc apply_set(struct check *c, struct am_node *root, const struct am_recipe_set *set)
 {
     struct am_node *at = root, *value;
@@ -253,7 +270,7 @@ static enum am_rc apply_set(struct check *c, struct am_node *root, const struct 
     char what[200];
     snprintf(what, sizeof what, "--set %.*s", AM_FMT(set->path));
     AM_TRY(am_yaml_parse(c->arena, set->value, what, &value, c->err));
-    value->line = value->column = 0;
+    mark_set(value, (uint32_t)(set - c->origin->sets) + 1);
     for (;;) {
         const char *dot = rest.len ? memchr(rest.ptr, '.', rest.len) : NULL;
         struct am_str seg = {rest.ptr, dot ? (size_t)(dot - rest.ptr) : rest.len};
@@ -272,6 +289,7 @@ static enum am_rc apply_set(struct check *c, struct am_node *root, const struct 
             next = am_new_map(c->arena);
             am_node_set_str(c->arena, at, seg, next);
             AM_TRY(am_arena_check(c->arena, c->err));
+            next->column = value->column;
         }
         at = next;
         rest = (struct am_str){dot + 1, rest.len - seg.len - 1};
@@ -327,9 +345,10 @@ enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *wh
                           const struct am_recipe_set *sets, size_t n_sets, struct am_recipe *out,
                           struct am_err *err)
 {
-    struct check c = {a, what, err};
+    struct check c = {a, &out->origin, err};
     struct am_recipe_path root = {.n = 0};
     struct am_node *given;
+    out->origin = (struct am_recipe_origin){what, sets, n_sets};
     if (text.len > AM_LIMIT_RECIPE_BYTES) {
         am_fail(err, AM_EUSAGE, "%s has %zu bytes, at most %zu allowed", what, text.len,
                 (size_t)AM_LIMIT_RECIPE_BYTES);
@@ -355,5 +374,5 @@ enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *wh
     AM_TRY(check_map(&c, &root, given));
     out->given = given;
     AM_TRY(resolve(&c, given, &out->resolved));
-    return am_recipe_check_rules(out->resolved, what, err);
+    return am_recipe_check_rules(out->resolved, &out->origin, err);
 }

@@ -39,7 +39,15 @@ struct am_recipe_set {
     struct am_str value; /* YAML text */
 };
 
+/* Where keys come from, for messages: the document and the flags; borrowed by the recipe. */
+struct am_recipe_origin {
+    const char *what;
+    const struct am_recipe_set *sets;
+    size_t n_sets;
+};
+
 struct am_recipe {
+    struct am_recipe_origin origin;
     struct am_node *given;    /* what the file and --set said */
     struct am_node *resolved; /* with every default */
 };
@@ -51,7 +59,8 @@ struct am_node *am_recipe_schema(struct am_arena *a);
 /* The table as a Markdown table, for docs/RECIPE.md. */
 void am_recipe_markdown(struct am_buf *out);
 
-/* `what` names the document in messages. AM_EUSAGE with line and column on every error. */
+/* `what` names the document in messages. AM_EUSAGE with line and column on every error, or with the
+ * flag when the value came from a set. `what` and `sets` live as long as the recipe is used. */
 enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *what,
                           const struct am_recipe_set *sets, size_t n_sets, struct am_recipe *out,
                           struct am_err *err) AM_MUST_CHECK;

@@ -18,9 +18,11 @@ bool am_recipe_match(const char *row_path, const struct am_recipe_path *p, bool 
 /* The row of a place, exact before wildcard; NULL = unknown. */
 const struct am_recipe_key *am_recipe_find(const struct am_recipe_path *p);
 /* Rules between fields of a resolved recipe (recipe_rules.c). */
-enum am_rc am_recipe_check_rules(const struct am_node *resolved, const char *what,
-                                 struct am_err *err);
-/* "recipe.yaml, line 3, column 5", or "recipe.yaml" for a built node. */
-void am_recipe_where(const struct am_node *n, const char *what, char *out, size_t cap);
+enum am_rc am_recipe_check_rules(const struct am_node *resolved,
+                                 const struct am_recipe_origin *origin, struct am_err *err);
+/* "recipe.yaml, line 3, column 5", "--set train.epochs" for what came from that flag (such nodes
+ * have line 0 and the number of the set, from 1, as column), or "recipe.yaml" for a built node. */
+void am_recipe_where(const struct am_node *n, const struct am_recipe_origin *origin, char *out,
+                     size_t cap);
 
 #endif

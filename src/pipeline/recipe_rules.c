@@ -9,13 +9,13 @@
 
 struct rules {
     const struct am_node *root;
-    const char *what;
+    const struct am_recipe_origin *origin;
     struct am_err *err;
 };
 
 static const char *where_of(const struct rules *r, const char *path, char *out, size_t cap)
 {
-    am_recipe_where(am_node_path(r->root, path), r->what, out, cap);
+    am_recipe_where(am_node_path(r->root, path), r->origin, out, cap);
     return out;
 }
 
@@ -107,10 +107,11 @@ static enum am_rc check_roles(const struct rules *r)
     return AM_OK;
 }
 
-enum am_rc am_recipe_check_rules(const struct am_node *resolved, const char *what,
-                                 struct am_err *err)
+enum am_rc am_recipe_check_rules(const struct am_node *resolved,
+                                 const struct am_recipe_origin *origin, struct am_err *err)
 {
-    struct rules r = {resolved, what, err};
+    char where[256];
+    struct rules r = {resolved, origin, err};
     const struct am_node *source = am_node_path(resolved, "data.source");
     struct am_str name = am_node_str(resolved, "name", "model");
     if (!source || (source->kind == AM_NODE_LIST && source->list.n == 0))
@@ -118,8 +119,8 @@ enum am_rc am_recipe_check_rules(const struct am_node *resolved, const char *wha
             &r, "data", "the recipe names no data",
             "Add `data: {source: FILE}`: a file, glob, dataset name or SQL query.");
     if (!am_name_valid(name)) {
-        am_fail(err, AM_EUSAGE, "%s: \"name\" is \"%.*s\", which is not a name", what,
-                AM_FMT(name));
+        am_fail(err, AM_EUSAGE, "%s: \"name\" is \"%.*s\", which is not a name",
+                where_of(&r, "name", where, sizeof where), AM_FMT(name));
         am_hint(err, "Use 1 to 128 letters, digits, dots, dashes and underscores, not starting "
                      "with a dot or dash.");
         return AM_EUSAGE;
@@ -145,13 +146,14 @@ enum am_rc am_recipe_check_rules(const struct am_node *resolved, const char *wha
 
 /* ---- against the data ---- */
 
-static enum am_rc column_must_exist(const struct am_schema *schema, struct am_str name,
+static enum am_rc column_must_exist(const struct am_schema *schema,
+                                    const struct am_recipe_origin *origin, struct am_str name,
                                     const char *key, const struct am_node *at, struct am_err *err)
 {
     char where[256];
     if (am_schema_find(schema, name) != SIZE_MAX)
         return AM_OK;
-    am_recipe_where(at, am_tr("recipe"), where, sizeof where);
+    am_recipe_where(at, origin, where, sizeof where);
     size_t best = SIZE_MAX;
     unsigned best_d = 1 + (unsigned)(name.len / 3);
     for (size_t i = 0; i < schema->n; i++) {
@@ -177,19 +179,21 @@ static enum am_rc column_must_exist(const struct am_schema *schema, struct am_st
     return AM_EUSAGE;
 }
 
-static enum am_rc columns_of_list(const struct am_schema *schema, const struct am_node *list,
+static enum am_rc columns_of_list(const struct am_schema *schema,
+                                  const struct am_recipe_origin *origin, const struct am_node *list,
                                   const char *key, struct am_err *err)
 {
     struct am_str s;
     if (list && am_node_as_str(list, &s))
-        return column_must_exist(schema, s, key, list, err);
+        return column_must_exist(schema, origin, s, key, list, err);
     for (size_t i = 0; list && list->kind == AM_NODE_LIST && i < list->list.n; i++)
         if (am_node_as_str(list->list.items[i], &s))
-            AM_TRY(column_must_exist(schema, s, key, list->list.items[i], err));
+            AM_TRY(column_must_exist(schema, origin, s, key, list->list.items[i], err));
     return AM_OK;
 }
 
-static enum am_rc columns_of_keys(const struct am_schema *schema, const struct am_node *map,
+static enum am_rc columns_of_keys(const struct am_schema *schema,
+                                  const struct am_recipe_origin *origin, const struct am_node *map,
                                   const char *key, const char *const *reserved, struct am_err *err)
 {
     for (size_t i = 0; map && map->kind == AM_NODE_MAP && i < map->map.n; i++) {
@@ -198,8 +202,9 @@ static enum am_rc columns_of_keys(const struct am_schema *schema, const struct a
         for (size_t k = 0; reserved && reserved[k]; k++)
             skip = skip || am_str_is(p->key, reserved[k]);
         if (!skip) {
-            struct am_node at = {.line = p->line, .column = p->column};
-            AM_TRY(column_must_exist(schema, p->key, key, &at, err));
+            struct am_node at =
+                p->line ? (struct am_node){.line = p->line, .column = p->column} : *p->value;
+            AM_TRY(column_must_exist(schema, origin, p->key, key, &at, err));
         }
     }
     return AM_OK;
@@ -213,10 +218,12 @@ enum am_rc am_recipe_check_columns(const struct am_recipe *r, const struct am_sc
                                         "data.split.hash", "data.shards.key"};
     static const char *const reserved[] = {"only", "drop", "default", NULL};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
-        AM_TRY(columns_of_list(schema, am_node_path(r->resolved, lists[i]), lists[i], err));
-    AM_TRY(
-        columns_of_keys(schema, am_node_path(r->resolved, "data.types"), "data.types", NULL, err));
-    AM_TRY(columns_of_keys(schema, am_node_path(r->resolved, "data.clean.columns"),
+        AM_TRY(columns_of_list(schema, &r->origin, am_node_path(r->resolved, lists[i]), lists[i],
+                               err));
+    AM_TRY(columns_of_keys(schema, &r->origin, am_node_path(r->resolved, "data.types"),
+                           "data.types", NULL, err));
+    AM_TRY(columns_of_keys(schema, &r->origin, am_node_path(r->resolved, "data.clean.columns"),
                            "data.clean.columns", NULL, err));
-    return columns_of_keys(schema, am_node_get(r->resolved, "features"), "features", reserved, err);
+    return columns_of_keys(schema, &r->origin, am_node_get(r->resolved, "features"), "features",
+                           reserved, err);
 }

@@ -150,6 +150,40 @@ static void sets_win(void **state)
     assert_non_null(strstr(err.hint, "epochs"));
 }
 
+/* A value from a flag is named by the flag, never by a line of the file. */
+static void errors_name_the_flag(void **state)
+{
+    static const struct {
+        const char *path, *value, *message;
+    } bad[] = {
+        {"model", "{type: mlp, layers: x}", "--set model: \"model.layers\" must be a list"},
+        {"model", "{tipe: mlp}", "--set model: unknown key \"tipe\" in \"model\""},
+        {"model.layers", "x", "--set model.layers: \"model.layers\" must be"},
+        {"train.epoks", "3", "--set train.epoks: unknown key \"epoks\""},
+        {"trian.epochs", "3", "--set trian.epochs: unknown key \"trian\""},
+        {"data.split", "{test: 2}", "--set data.split: \"data.split.test\" is 2"},
+        {"name", "..", "--set name: \"name\" is \"..\""},
+        {"data.split", "{by: group}", "--set data.split: "},
+    };
+    struct am_recipe r;
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct am_recipe_set s[] = {{AM_STR("train.epochs"), AM_STR("7")},
+                                    {am_str(bad[i].path), am_str(bad[i].value)}};
+        assert_int_equal(am_recipe_load(arena, am_str(GOOD), "r.yaml", s, 2, &r, &err), AM_EUSAGE);
+        if (strncmp(err.message, bad[i].message, strlen(bad[i].message)) != 0)
+            fail_msg("%s=%s: %s", bad[i].path, bad[i].value, err.message);
+    }
+    struct am_column_desc c[] = {{AM_STR("a"), AM_COL_NUMBER}};
+    struct am_schema schema = {c, 1};
+    struct am_recipe_set s[] = {{AM_STR("data.target"), AM_STR("nope")}};
+    assert_int_equal(
+        am_recipe_load(arena, am_str("data: {source: a, target: a}"), "r.yaml", s, 1, &r, &err),
+        AM_OK);
+    assert_int_equal(am_recipe_check_columns(&r, &schema, &err), AM_EUSAGE);
+    assert_non_null(strstr(err.message, "--set data.target: \"data.target\" names column"));
+}
+
 static void columns_exist(void **state)
 {
     struct am_column_desc c[] = {{AM_STR("age"), AM_COL_NUMBER}, {AM_STR("t"), AM_COL_CATEGORY}};
@@ -247,6 +281,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(contradictions, setup, teardown),
         cmocka_unit_test_setup_teardown(yaml_is_strict, setup, teardown),
         cmocka_unit_test_setup_teardown(sets_win, setup, teardown),
+        cmocka_unit_test_setup_teardown(errors_name_the_flag, setup, teardown),
         cmocka_unit_test_setup_teardown(columns_exist, setup, teardown),
         cmocka_unit_test_setup_teardown(schema_covers_every_key, setup, teardown),
         cmocka_unit_test_setup_teardown(conditions, setup, teardown),
