@@ -20,15 +20,29 @@ static const struct am_command *find_command(const char *first, const char *seco
     return NULL;
 }
 
+/* "key new, key list" for "key"; empty when no command begins so. */
+static void list_group(const char *name, char *out, size_t cap)
+{
+    size_t n = strlen(name), at = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < am_n_commands && at < cap; i++)
+        if (strncmp(am_commands[i].name, name, n) == 0 && am_commands[i].name[n] == ' ')
+            at += (size_t)snprintf(out + at, cap - at, "%s%s", at ? ", " : "", am_commands[i].name);
+}
+
 static enum am_exit unknown_command(struct am_cli *c, const char *name)
 {
-    const char *names[64], *near;
+    char group[300];
+    const char *names[64] = {0}, *near;
     size_t n = 0;
     for (size_t i = 0; i < am_n_commands && n < 64; i++)
         names[n++] = am_commands[i].name;
     near = am_str_nearest(am_str(name), names, n);
     am_fail(&c->err, AM_EUSAGE, "there is no command \"%s\"", name);
-    if (near)
+    list_group(name, group, sizeof group);
+    if (group[0])
+        am_hint(&c->err, "There are: %s.", group);
+    else if (near)
         am_hint(&c->err, "Did you mean \"%s\"?", near);
     else
         am_hint(&c->err, "`aimass help` lists them.");

@@ -226,12 +226,14 @@ enum am_exit am_cmd_model_export(struct am_cli *c)
 
 enum am_exit am_cmd_model_import(struct am_cli *c)
 {
+    const char *name = am_cli_value(c, "--name");
     struct am_node *r;
-    if (am_cli_open(c) != AM_OK ||
-        am_platform_model_import(c->platform, c->arena, c->args[0], am_cli_value(c, "--name"), &r,
-                                 &c->err) != AM_OK)
-        return am_cli_fail(c);
-    return am_cli_done(c, r, show_tree);
+    enum am_rc rc = am_cli_open(c);
+    if (rc == AM_OK && am_cli_has(c, "--signed"))
+        rc = am_platform_model_import_signed(c->platform, c->arena, c->args[0], name, &r, &c->err);
+    else if (rc == AM_OK)
+        rc = am_platform_model_import(c->platform, c->arena, c->args[0], name, &r, &c->err);
+    return rc == AM_OK ? am_cli_done(c, r, show_tree) : am_cli_fail(c);
 }
 
 enum am_exit am_cmd_rm(struct am_cli *c)

@@ -69,14 +69,22 @@ enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct 
     return am_arena_check(a, err);
 }
 
-enum am_rc am_platform_model_import(struct am_platform *p, struct am_arena *a, const char *path,
-                                    const char *name, struct am_node **out, struct am_err *err)
+static enum am_rc import_package(struct am_platform *p, struct am_arena *a, const char *path,
+                                 const char *name, enum am_signature_policy policy,
+                                 struct am_node **out, struct am_err *err)
 {
     static const char *const tasks[] = {"regression", "binary", "multiclass"};
     struct am_model *m = NULL;
     struct am_registry *r;
     AM_TRY(am_platform_registry(p, &r, err));
-    enum am_rc rc = am_model_open(path, NULL, &m, err); /* strict, and runs the stored sample */
+    struct am_model_options o = {0};
+    struct am_node *signature;
+    AM_TRY(am_platform_trust(p, a, policy, &o.package, err));
+    enum am_rc rc = am_model_open(path, &o, &m, err); /* strict, and runs the stored sample */
+    if (rc == AM_EPERM)
+        am_hint(err,
+                "Have it signed by a key that is trusted here (`aimass key list`), or trust the "
+                "signer's: aimass key trust NAME PUBLIC.pub");
     if (rc != AM_OK && err && !err->hint[0])
         am_hint(err,
                 "Take the package again from where it was made: `aimass model export MODEL FILE`.");
@@ -91,5 +99,20 @@ enum am_rc am_platform_model_import(struct am_platform *p, struct am_arena *a, c
     if (rc == AM_OK)
         rc = am_registry_version_add(r, a, &v, out, err);
     am_model_put(m);
+    if (rc == AM_OK && (rc = am_platform_signature_of(p, a, path, &signature, err)) == AM_OK)
+        am_node_set(a, *out, "signature", signature);
     return rc;
+}
+
+enum am_rc am_platform_model_import(struct am_platform *p, struct am_arena *a, const char *path,
+                                    const char *name, struct am_node **out, struct am_err *err)
+{
+    return import_package(p, a, path, name, AM_SIGNATURE_OPTIONAL, out, err);
+}
+
+enum am_rc am_platform_model_import_signed(struct am_platform *p, struct am_arena *a,
+                                           const char *path, const char *name, struct am_node **out,
+                                           struct am_err *err)
+{
+    return import_package(p, a, path, name, AM_SIGNATURE_REQUIRED, out, err);
 }

@@ -124,10 +124,38 @@ enum am_rc am_platform_model_tag(struct am_platform *p, struct am_arena *a, cons
 enum am_rc am_platform_model_export(struct am_platform *p, struct am_arena *a, const char *model,
                                     const char *path, struct am_node **out,
                                     struct am_err *err) AM_MUST_CHECK;
-/* name NULL = the package's own. */
+/* name NULL = the package's own. Once a key is pinned in the workspace, a package signed by another
+ * one is refused (AM_EPERM). -> VERSION + {signature} */
 enum am_rc am_platform_model_import(struct am_platform *p, struct am_arena *a, const char *path,
                                     const char *name, struct am_node **out,
                                     struct am_err *err) AM_MUST_CHECK;
+/* The same, and refuses a package that is not signed (AM_EPERM). */
+enum am_rc am_platform_model_import_signed(struct am_platform *p, struct am_arena *a,
+                                           const char *path, const char *name, struct am_node **out,
+                                           struct am_err *err) AM_MUST_CHECK;
+/* A fresh Ed25519 pair, the secret in a file of mode 0600, the public one pinned.
+ * -> {name, key: hex, signs: true, public: path, secret: path} */
+enum am_rc am_platform_key_new(struct am_platform *p, struct am_arena *a, const char *name,
+                               struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+/* -> {keys: [{name, key, signs: has its secret here, public: path}], total} */
+enum am_rc am_platform_keys(struct am_platform *p, struct am_arena *a, struct am_node **out,
+                            struct am_err *err) AM_MUST_CHECK;
+/* Pins a public key (PEM file) of somebody else. -> as in keys */
+enum am_rc am_platform_key_trust(struct am_platform *p, struct am_arena *a, const char *name,
+                                 const char *file, struct am_node **out,
+                                 struct am_err *err) AM_MUST_CHECK;
+/* -> {removed, kind} */
+enum am_rc am_platform_key_rm(struct am_platform *p, struct am_arena *a, const char *name,
+                              struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+/* The version's package becomes the same one with a signature. -> VERSION + {signature: {key,
+ * signer, trusted}} */
+enum am_rc am_platform_model_sign(struct am_platform *p, struct am_arena *a, const char *ref,
+                                  const char *key, struct am_node **out,
+                                  struct am_err *err) AM_MUST_CHECK;
+/* A version, or a file that ends in .aim. AM_EPERM: unsigned, or by a key that is not pinned;
+ * AM_ECORRUPT: the signature is wrong. -> {model, version | path, signature} */
+enum am_rc am_platform_model_signature(struct am_platform *p, struct am_arena *a, const char *ref,
+                                       struct am_node **out, struct am_err *err) AM_MUST_CHECK;
 /* what: a run id, MODEL, MODEL@VERSION or dataset. Refuses what is still referenced and says by
  * what. */
 enum am_rc am_platform_rm(struct am_platform *p, struct am_arena *a, const char *what,

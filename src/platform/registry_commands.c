@@ -55,8 +55,15 @@ enum am_rc am_platform_model_show(struct am_platform *p, struct am_arena *a, con
                                   struct am_node **out, struct am_err *err)
 {
     OPEN(p, r, err);
-    if (strchr(model, '@'))
-        return am_registry_version_get(r, a, model, out, err);
+    if (strchr(model, '@')) {
+        struct am_version_ref v;
+        struct am_node *signature;
+        AM_TRY(am_registry_version_get(r, a, model, out, err));
+        AM_TRY(am_registry_resolve(r, model, &v, err));
+        AM_TRY(am_platform_signature_of(p, a, v.path, &signature, err));
+        am_node_set(a, *out, "signature", signature);
+        return am_arena_check(a, err);
+    }
     return am_registry_model_get(r, a, model, out, err);
 }
 

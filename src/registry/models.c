@@ -639,3 +639,57 @@ out:
     reg_unlock(publishing);
     return rc;
 }
+
+/* ---- another package of the same version ---- */
+
+static enum am_rc repack(struct am_registry *r, struct am_arena *a, const struct reg_version *v,
+                         const char *old, const char *path, struct am_err *err)
+{
+    const struct am_registry_file file = {
+        .name = "package.aim", .path = path, .media = "application/vnd.aimass.model"};
+    struct reg_stored files;
+    AM_TRY(reg_store_files(r, a, "version", v->id, &file, 1, &files, err));
+    const struct am_blob_info *blob = &files.infos[0];
+    const struct am_op ops[] = {
+        {.kind = AM_OP_UPDATE,
+         .table = "version",
+         REG_COLUMNS("package", "bytes"),
+         REG_VALUES(am_v_text(blob->id.hex), am_v_int((int64_t)blob->n_bytes)),
+         .where = REG_AND(REG_EQ("id", am_v_text(v->id)), REG_EQ("package", am_v_text(old))),
+         .expect = 1},
+        {.kind = AM_OP_DELETE,
+         .table = "file",
+         .where = REG_AND(REG_KIND_REF("version", v->id), REG_EQ("name", am_v_text(file.name))),
+         .expect = 1},
+        {.kind = AM_OP_INSERT,
+         .table = "file",
+         .columns = reg_file_columns,
+         .n_columns = 6,
+         .values = files.rows,
+         .n_rows = 1},
+    };
+    const struct am_txn txn = {.ops = ops, .n_ops = sizeof ops / sizeof *ops, .publish = true};
+    enum am_rc rc = am_records_commit(&r->records, &txn, NULL, err);
+    if (rc == AM_ECONFLICT)
+        return am_fail(err, AM_ECONFLICT, "%s@%lld was changed by somebody else just now", v->model,
+                       (long long)v->number);
+    return rc;
+}
+
+enum am_rc am_registry_version_repack(struct am_registry *r, struct am_arena *a, const char *ref,
+                                      const char *old, const char *path, struct am_node **out,
+                                      struct am_err *err)
+{
+    struct am_registry_lock *publishing = NULL;
+    struct am_snapshot s;
+    struct reg_version v;
+    AM_TRY(am_records_snapshot(&r->records, &s, err));
+    enum am_rc rc = reg_find_version(&s, a, ref, &v, err);
+    am_snapshot_release(&s);
+    AM_TRY(rc);
+    AM_TRY(reg_lock(r, "publish", REG_LOCK_SHARED, &publishing, err));
+    rc = repack(r, a, &v, old, path, err);
+    reg_unlock(publishing);
+    AM_TRY(rc);
+    return am_registry_version_get(r, a, ref, out, err);
+}

@@ -254,6 +254,13 @@ enum am_rc am_registry_version_add(struct am_registry *r, struct am_arena *a,
                                    const struct am_version_spec *spec, struct am_node **out,
                                    struct am_err *err) AM_MUST_CHECK;
 
+/* Another package of the same version in the place of `old` (its hash): the same model with a
+ * signature. AM_ECONFLICT when the version has another package by now. -> VERSION with everything
+ */
+enum am_rc am_registry_version_repack(struct am_registry *r, struct am_arena *a, const char *ref,
+                                      const char *old, const char *path, struct am_node **out,
+                                      struct am_err *err) AM_MUST_CHECK;
+
 struct am_version_ref {
     char model[129];
     int64_t version;
