@@ -2,7 +2,7 @@
 
     hostile.py PROBE
 
-Makes a package with the probe, reads it with zipfile, with unzip and with libzip (each where it is
+Makes a package with the probe, reads it with zipfile, unzip, libzip and its ziptool (each where it is
 installed; zipfile always is), then makes some seventy hostile files from it and lets the probe open
 them: each must be refused with a typed code and a message. Standard library only."""
 import binascii
@@ -59,6 +59,12 @@ def stock_tools(path, data):
         assert out.returncode == 0, out.stdout + out.stderr
         assert "No errors detected" in out.stdout
         tools.append("unzip")
+    if shutil.which("ziptool"):
+        for at, body, size, part in entries:
+            out = subprocess.run(["ziptool", "-c", path, "cat", str(ORDER.index(part))], capture_output=True)
+            assert out.returncode == 0, out.stderr
+            assert out.stdout == data[body:body + size], part
+        tools.append("ziptool")
     name = ctypes.util.find_library("zip")
     if name:
         lib = ctypes.CDLL(name)
