@@ -167,6 +167,7 @@ static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struc
                                 .files = files,
                                 .n_files = 3};
     AM_TRY(am_arena_check(p->arena, err));
+    p->hash = info->hash;
     AM_TRY(am_registry_dataset_add(p->pl->registry, p->arena, &d, &out, err));
     (void)am_node_as_bool(am_node_get(out, "new"), &p->fresh);
     p->dataset = am_arena_printf(p->arena, "%s@%lld", d.name,
@@ -196,10 +197,8 @@ static enum am_rc import_source(struct am_prepared *p, const struct am_node *dat
         p->import_report = info.report;
         rc = register_dataset(p, dir, o.source.specs[0], &info, err);
     }
-    if (am_fs_exists(dir) && am_fs_remove_tree(dir, rc == AM_OK ? err : NULL) != AM_OK &&
-        rc == AM_OK)
-        rc = AM_EIO;
-    return rc;
+    enum am_rc gone = am_fs_exists(dir) ? am_fs_remove_tree(dir, rc == AM_OK ? err : NULL) : AM_OK;
+    return rc == AM_OK ? gone : rc;
 }
 
 enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data,
@@ -394,15 +393,20 @@ enum am_rc am_prepare_rows(struct am_prepared *p, struct am_err *err)
 }
 
 /* A dataset that no run came to use goes again, so that a refused recipe and a plan leave no trace.
- */
+ * In an arena of its own: the caller's may be the one that is full. */
 static void forget_dataset(struct am_prepared *p)
 {
     struct am_err err = {0};
-    if (p->fresh && !p->keep && p->dataset.ptr &&
-        am_registry_dataset_withdraw(p->pl->registry, p->arena, p->dataset.ptr, &err) != AM_OK &&
-        err.rc != AM_ECONFLICT)
-        am_log_err(AM_LOG_WARN, "pipeline", &err);
+    const char *ref = p->dataset.ptr ? p->dataset.ptr : p->hash.ptr;
+    if (!p->fresh || p->keep || !ref)
+        return;
     p->fresh = false;
+    struct am_arena *a = am_arena_new(0);
+    enum am_rc rc = a ? am_registry_dataset_withdraw(p->pl->registry, a, ref, &err)
+                      : am_fail_nomem(&err, sizeof(void *));
+    if (rc != AM_OK && rc != AM_ECONFLICT)
+        am_log_err(AM_LOG_WARN, "pipeline", &err);
+    am_arena_free(a);
 }
 
 void am_prepared_clear(struct am_prepared *p)

@@ -123,7 +123,8 @@ enum am_rc am_platform_gc(struct am_platform *p, struct am_arena *a, enum am_gc_
 
 /* ---- compare ---- */
 
-static bool same_text(const struct am_node *x, const struct am_node *y)
+/* a gets what was out of memory here: two texts cut short must not decide. */
+static bool same_text(struct am_arena *a, const struct am_node *x, const struct am_node *y)
 {
     struct am_buf bx, by;
     am_buf_init(&bx, 1 << 20);
@@ -131,6 +132,8 @@ static bool same_text(const struct am_node *x, const struct am_node *y)
     am_node_to_json(x, AM_JSON_COMPACT, &bx);
     am_node_to_json(y, AM_JSON_COMPACT, &by);
     bool same = am_str_eq(am_buf_view(&bx), am_buf_view(&by));
+    if (am_buf_check(&bx, NULL) != AM_OK || am_buf_check(&by, NULL) != AM_OK)
+        am_arena_fail_nomem(a, bx.len + by.len);
     am_buf_clear(&bx);
     am_buf_clear(&by);
     return same;
@@ -153,7 +156,7 @@ static struct am_node *side_by_side(struct am_arena *a, struct am_node *const *r
             for (size_t j = 0; j < n; j++) {
                 struct am_node *v = am_node_get_str(am_node_get(runs[j], field), key);
                 am_node_push(a, row, v ? v : am_new_null(a));
-                differs = differs || !v || !same_text(v, m->map.pairs[k].value);
+                differs = differs || !v || !same_text(a, v, m->map.pairs[k].value);
             }
             if (differs || !only_differences)
                 am_node_set_str(a, out, key, row);

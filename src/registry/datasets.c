@@ -1,5 +1,6 @@
 /* Datasets: immutable versions of imported data under a name, addressed by the hash of their
  * content. */
+#include "base/log.h"
 #include "base/num.h"
 #include "registry/registry_int.h"
 
@@ -257,6 +258,17 @@ static enum am_rc find_equal(struct am_registry *r, struct am_arena *a,
     return rc;
 }
 
+/* The row is committed, but its answer could not be made: the call failed, so the row goes again
+ * (unless somebody refers to it already). */
+static void take_back(struct am_registry *r, const char *hash)
+{
+    struct am_err err = {0};
+    struct am_arena *a = am_arena_new(0);
+    if (!a || am_registry_dataset_withdraw(r, a, hash, &err) != AM_OK)
+        am_log_err(AM_LOG_WARN, "registry", &err);
+    am_arena_free(a);
+}
+
 enum am_rc am_registry_dataset_add(struct am_registry *r, struct am_arena *a,
                                    const struct am_dataset_spec *spec, struct am_node **out,
                                    struct am_err *err)
@@ -266,6 +278,7 @@ enum am_rc am_registry_dataset_add(struct am_registry *r, struct am_arena *a,
     struct reg_stored files;
     struct am_blob_id hash;
     char id[AM_REGISTRY_ID];
+    bool added = false;
     enum am_rc rc = AM_OK;
     if (!am_name_valid(am_str(spec->name)))
         return am_fail(err, AM_EINVAL, "\"%.160s\" is not a dataset name",
@@ -283,6 +296,7 @@ enum am_rc am_registry_dataset_add(struct am_registry *r, struct am_arena *a,
     AM_GO(rc, reg_store_files(r, a, "dataset", id, spec->files, spec->n_files, &files, err));
     rc = insert(r, a, spec, id, &files, &result, err);
     bool raced = rc == AM_EEXIST && result.failed_op == 2; /* somebody else added it meanwhile */
+    added = rc == AM_OK;
     if (rc == AM_OK || raced)
         rc = find_equal(r, a, spec, out, err);
     if (rc == AM_OK) {
@@ -291,5 +305,7 @@ enum am_rc am_registry_dataset_add(struct am_registry *r, struct am_arena *a,
     }
 out:
     reg_unlock(publishing);
+    if (rc != AM_OK && added)
+        take_back(r, spec->hash);
     return rc;
 }

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/sha256.h"
 #include "tests/support/faults.h"
+#include "tests/support/hook_crypto.h"
 
 static void known_answers(void **state)
 {
@@ -67,5 +68,7 @@ int main(void)
         cmocka_unit_test(known_answers),
         cmocka_unit_test(pieces_give_the_same),
     };
+    if (!hook_crypto())
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
