@@ -10,7 +10,7 @@ fast=(--set train.epochs=8 --set evaluate.bootstrap=50 --set evaluate.importance
 echo "== help, completion, schema, doctor"
 good help
 check "help names every exit code" grep -q '0 done, 1 failed, 2 usage' "$out"
-commands=$(sed -n 's/^  aimass \(model [a-z]*\|[a-z-]*\) .*/\1/p' "$out")
+commands=$(sed -n 's/^  aimass \(model [a-z-]*\|key [a-z-]*\|[a-z-]*\) .*/\1/p' "$out")
 check "help lists the commands" [ "$(wc -l <<<"$commands")" -ge 25 ]
 while read -r name; do
     # shellcheck disable=SC2086
