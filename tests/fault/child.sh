@@ -6,6 +6,7 @@
 # next command works.
 #   child.sh AIMASS FAILMALLOC.so
 set -euo pipefail
+ulimit -c 0 # deaths are expected here
 AIMASS=$1
 preload=$2
 W=$(mktemp -d "${TMPDIR:-/tmp}/am-child-XXXXXX")
