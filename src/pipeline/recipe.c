@@ -359,7 +359,7 @@ enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *wh
     if (rc != AM_OK) {
         if (err && rc != AM_ENOMEM)
             err->rc = AM_EUSAGE;
-        if (err && !err->hint[0])
+        if (err && rc != AM_ENOMEM && !err->hint[0])
             am_hint(err, "Correct the line; `aimass init DATA --target T --output -` shows what a "
                          "recipe looks like.");
         return rc == AM_ENOMEM ? rc : AM_EUSAGE;
