@@ -1,22 +1,42 @@
-/* Columns as plain arrays; texts in an arena. See cache.h. */
+/* Columns as plain arrays in slabs of rows, each slab one block of memory that never moves; texts
+ * in an arena. See cache.h. */
 #include "data/cache.h"
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/vec.h"
 
-#define BATCH_ROWS 8192
+#define BATCH_ROWS 8192 /* handed out at once, and rows of the first slab */
+#define SLAB_ROWS ((size_t)65536)
+#define SLAB_BYTES ((size_t)64 << 20) /* at most: a slab of a wide table has fewer rows */
 
-struct cache {
+struct am_cache {
     struct am_arena *texts; /* owned: names and cells */
     struct am_column_desc *columns;
     struct am_schema schema;
-    void **values; /* [n columns] owned: double, am_str or int64_t [n_rows] */
+    size_t *offsets;         /* owned [n columns]: of a column in a slab, in bytes per row of it */
+    AM_VEC(char *) slabs;    /* owned: columns of double, am_str or int64_t, one after the other */
+    size_t first_rows, rows; /* of the first slab, of each other */
+    size_t row_bytes;
     uint64_t n_rows, cap_rows;
-    uint64_t bytes, max_bytes;
+    uint64_t bytes, max_bytes; /* bytes: of texts */
 };
 
+/* The slab of a row, the row in it, and the slab's rows. */
+struct place {
+    size_t slab, row, rows;
+};
+
+static struct place place_of(const struct am_cache *c, uint64_t row)
+{
+    if (row < c->first_rows)
+        return (struct place){0, (size_t)row, c->first_rows};
+    uint64_t behind = row - c->first_rows;
+    return (struct place){1 + (size_t)(behind / c->rows), (size_t)(behind % c->rows), c->rows};
+}
+
 struct am_table_iter {
-    const struct cache *cache;
+    const struct am_cache *cache;
     uint64_t at;
     size_t *which; /* [n] columns handed out */
     struct am_column *columns;
@@ -24,30 +44,40 @@ struct am_table_iter {
     struct am_batch batch;
 };
 
-static size_t cell_bytes(enum am_col_type t)
+static bool is_text(enum am_col_type t)
 {
-    return t == AM_COL_CATEGORY || t == AM_COL_TEXT ? sizeof(struct am_str) : 8;
+    return t == AM_COL_CATEGORY || t == AM_COL_TEXT;
 }
 
-static void cache_free(void *impl)
+static size_t cell_bytes(enum am_col_type t)
 {
-    struct cache *c = impl;
+    return is_text(t) ? sizeof(struct am_str) : 8;
+}
+
+void am_cache_free(struct am_cache *c)
+{
     if (!c)
         return;
-    for (size_t i = 0; c->values && i < c->schema.n; i++)
-        am_free(c->values[i]);
-    am_free(c->values);
+    for (size_t i = 0; i < c->slabs.len; i++)
+        am_free(c->slabs.ptr[i]);
+    am_vec_clear(&c->slabs);
+    am_free(c->offsets);
     am_arena_free(c->texts);
     am_free(c);
 }
 
+static void cache_free(void *impl)
+{
+    am_cache_free(impl);
+}
+
 static const struct am_schema *cache_schema(void *impl)
 {
-    return &((struct cache *)impl)->schema;
+    return &((struct am_cache *)impl)->schema;
 }
 static uint64_t cache_rows(void *impl)
 {
-    return ((struct cache *)impl)->n_rows;
+    return ((struct am_cache *)impl)->n_rows;
 }
 
 static void cache_close(struct am_table_iter *it)
@@ -62,7 +92,7 @@ static void cache_close(struct am_table_iter *it)
 static enum am_rc cache_open(void *impl, const size_t *columns, size_t n_columns,
                              struct am_table_iter **out, struct am_err *err)
 {
-    const struct cache *c = impl;
+    const struct am_cache *c = impl;
     struct am_table_iter *it = am_calloc(1, sizeof *it);
     size_t n = columns ? n_columns : c->schema.n;
     if (it) {
@@ -83,19 +113,27 @@ static enum am_rc cache_open(void *impl, const size_t *columns, size_t n_columns
     return AM_OK;
 }
 
+static void *cell(const struct am_cache *c, struct place at, size_t column)
+{
+    return c->slabs.ptr[at.slab] + c->offsets[column] * at.rows +
+           at.row * cell_bytes(c->schema.columns[column].type);
+}
+
 static enum am_rc cache_next(struct am_table_iter *it, const struct am_batch **out,
                              struct am_err *err)
 {
-    const struct cache *c = it->cache;
+    const struct am_cache *c = it->cache;
     uint64_t left = c->n_rows - it->at;
     (void)err;
     if (left == 0) {
         *out = NULL;
         return AM_OK;
     }
+    struct place at = place_of(c, it->at);
+    size_t n = at.rows - at.row < BATCH_ROWS ? at.rows - at.row : BATCH_ROWS;
+    n = left < n ? (size_t)left : n;
     for (size_t i = 0; i < it->n; i++) {
-        const char *base = c->values[it->which[i]];
-        const void *p = base + it->at * cell_bytes(it->columns[i].type);
+        const void *p = cell(c, at, it->which[i]);
         switch (it->columns[i].type) {
         case AM_COL_CATEGORY:
         case AM_COL_TEXT:
@@ -108,7 +146,6 @@ static enum am_rc cache_next(struct am_table_iter *it, const struct am_batch **o
             it->columns[i].number = p;
         }
     }
-    size_t n = left < BATCH_ROWS ? (size_t)left : BATCH_ROWS;
     it->batch = (struct am_batch){n, it->n, it->columns, it->at};
     it->at += n;
     *out = &it->batch;
@@ -120,34 +157,29 @@ static const struct am_table_ops ops = {cache_schema, cache_rows,  cache_open,
 
 /* ---- filling ---- */
 
-/* AM_ELIMIT = does not fit. */
-static enum am_rc grow(struct cache *c, uint64_t want)
+static bool fits(const struct am_cache *c, uint64_t n_rows)
 {
-    uint64_t cap = c->cap_rows ? c->cap_rows : BATCH_ROWS, row = 0;
-    while (cap < want)
-        cap += cap / 2 > BATCH_ROWS ? cap / 2 : BATCH_ROWS;
-    for (size_t i = 0; i < c->schema.n; i++)
-        row += cell_bytes(c->schema.columns[i].type);
-    if (want > c->max_bytes / (row ? row : 1) || c->bytes > c->max_bytes - want * row)
-        return AM_ELIMIT;
-    if (cap > c->max_bytes / (row ? row : 1)) /* the last growth is exact */
-        cap = want;
-    for (size_t i = 0; i < c->schema.n; i++) {
-        void *p =
-            am_realloc_array(c->values[i], (size_t)cap, cell_bytes(c->schema.columns[i].type));
-        if (!p)
-            return AM_ENOMEM;
-        c->values[i] = p;
+    return n_rows <= c->max_bytes / c->row_bytes &&
+           c->bytes <= c->max_bytes - n_rows * c->row_bytes;
+}
+
+static enum am_rc add_slab(struct am_cache *c)
+{
+    size_t rows = c->slabs.len ? c->rows : c->first_rows;
+    char *slab = am_alloc_array(rows, c->row_bytes);
+    if (!slab || !am_vec_push(&c->slabs, slab)) {
+        am_free(slab);
+        return AM_ENOMEM;
     }
-    c->cap_rows = cap;
+    c->cap_rows += rows;
     return AM_OK;
 }
 
-static enum am_rc add_texts(struct cache *c, struct am_str *to, const struct am_column *from,
+static enum am_rc add_texts(struct am_cache *c, struct am_str *to, const struct am_str *from,
                             size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct am_str s = from->text[i];
+        struct am_str s = from[i];
         if (s.ptr == NULL) {
             to[i] = s;
             continue;
@@ -158,7 +190,7 @@ static enum am_rc add_texts(struct cache *c, struct am_str *to, const struct am_
             continue;
         }
         c->bytes += s.len + 16;
-        if (c->bytes > c->max_bytes)
+        if (!fits(c, c->n_rows + n))
             return AM_ELIMIT;
         to[i] = am_arena_str(c->texts, s);
         if (!to[i].ptr)
@@ -167,50 +199,85 @@ static enum am_rc add_texts(struct cache *c, struct am_str *to, const struct am_
     return AM_OK;
 }
 
-static enum am_rc add_batch(struct cache *c, const struct am_batch *b)
+/* Rows [from, from + n) of a batch to one slab. */
+static enum am_rc add_rows(struct am_cache *c, const struct am_batch *b, size_t from, size_t n)
 {
-    enum am_rc rc = c->n_rows + b->n_rows > c->cap_rows ? grow(c, c->n_rows + b->n_rows) : AM_OK;
-    for (size_t i = 0; rc == AM_OK && i < c->schema.n; i++) {
+    struct place at = place_of(c, c->n_rows);
+    for (size_t i = 0; i < c->schema.n; i++) {
         enum am_col_type t = c->schema.columns[i].type;
-        char *to = (char *)c->values[i] + c->n_rows * cell_bytes(t);
-        if (t == AM_COL_CATEGORY || t == AM_COL_TEXT)
-            rc = add_texts(c, (struct am_str *)(void *)to, &b->columns[i], b->n_rows);
+        const struct am_column *col = &b->columns[i];
+        if (is_text(t))
+            AM_TRY(add_texts(c, cell(c, at, i), col->text + from, n));
         else
-            memcpy(to,
-                   t == AM_COL_DATE ? (const void *)b->columns[i].date
-                                    : (const void *)b->columns[i].number,
-                   b->n_rows * 8);
+            memcpy(cell(c, at, i),
+                   t == AM_COL_DATE ? (const void *)(col->date + from)
+                                    : (const void *)(col->number + from),
+                   n * 8);
     }
-    c->n_rows += rc == AM_OK ? b->n_rows : 0;
-    return rc;
+    c->n_rows += n;
+    return AM_OK;
 }
 
-static enum am_rc cache_new(const struct am_schema *s, uint64_t max_bytes, struct cache **out,
-                            struct am_err *err)
+enum am_rc am_cache_add(struct am_cache *c, const struct am_batch *b)
 {
-    struct cache *c = am_calloc(1, sizeof *c);
+    if (!fits(c, c->n_rows + b->n_rows))
+        return AM_ELIMIT;
+    for (size_t from = 0, n; from < b->n_rows; from += n) {
+        if (c->n_rows == c->cap_rows)
+            AM_TRY(add_slab(c));
+        uint64_t room = c->cap_rows - c->n_rows;
+        n = b->n_rows - from < room ? b->n_rows - from : (size_t)room;
+        AM_TRY(add_rows(c, b, from, n));
+    }
+    return AM_OK;
+}
+
+enum am_rc am_cache_new(const struct am_schema *s, uint64_t max_bytes, struct am_cache **out,
+                        struct am_err *err)
+{
+    struct am_cache *c = am_calloc(1, sizeof *c);
     if (c) {
         c->texts = am_arena_new(max_bytes < SIZE_MAX / 2 ? (size_t)max_bytes + 4096 : 0);
-        c->values = am_calloc(s->n ? s->n : 1, sizeof *c->values);
+        c->offsets = am_calloc(s->n ? s->n : 1, sizeof *c->offsets);
     }
     if (c && c->texts)
         c->columns = am_arena_array(c->texts, s->n + 1, sizeof *c->columns);
-    if (!c || !c->values || !c->columns) {
-        cache_free(c);
+    if (!c || !c->offsets || !c->columns) {
+        am_cache_free(c);
         return am_fail_nomem(err, s->n * sizeof *s->columns);
     }
     for (size_t i = 0; i < s->n; i++) {
         c->columns[i] = s->columns[i];
+        c->offsets[i] = c->row_bytes;
+        c->row_bytes += cell_bytes(s->columns[i].type);
         c->columns[i].name = am_arena_str(c->texts, s->columns[i].name);
         if (!c->columns[i].name.ptr) {
-            cache_free(c);
+            am_cache_free(c);
             return am_fail_nomem(err, s->columns[i].name.len);
         }
     }
     c->schema = (struct am_schema){c->columns, s->n};
     c->max_bytes = max_bytes;
+    c->row_bytes = c->row_bytes ? c->row_bytes : 1;
+    size_t most = SLAB_BYTES / c->row_bytes ? SLAB_BYTES / c->row_bytes : 1;
+    c->rows = most < SLAB_ROWS ? most : SLAB_ROWS;
+    c->first_rows = most < BATCH_ROWS ? most : BATCH_ROWS;
     *out = c;
     return AM_OK;
+}
+
+void am_cache_finish(struct am_cache *c, struct am_table *out)
+{
+    *out = (struct am_table){&ops, c};
+}
+
+bool am_cache_retype(struct am_cache *c, size_t column, enum am_col_type type)
+{
+    enum am_col_type *own = &c->columns[column].type;
+    bool same = is_text(*own) == is_text(type) && (*own == AM_COL_DATE) == (type == AM_COL_DATE);
+    if (same)
+        *own = type;
+    return same;
 }
 
 enum am_rc am_table_cache(struct am_table *t, uint64_t max_bytes, bool *cached, struct am_err *err)
@@ -219,12 +286,12 @@ enum am_rc am_table_cache(struct am_table *t, uint64_t max_bytes, bool *cached, 
     uint64_t known = t->ops->n_rows(t->impl);
     struct am_table_iter *it = NULL;
     const struct am_batch *b;
-    struct cache *c = NULL;
+    struct am_cache *c = NULL;
     enum am_rc rc;
     *cached = false;
-    AM_TRY(cache_new(s, max_bytes, &c, err));
-    if (known != UINT64_MAX && grow(c, known) == AM_ELIMIT) { /* not even begun */
-        cache_free(c);
+    AM_TRY(am_cache_new(s, max_bytes, &c, err));
+    if (known != UINT64_MAX && !fits(c, known)) { /* not even begun */
+        am_cache_free(c);
         return AM_OK;
     }
     AM_GO(rc, t->ops->open(t->impl, NULL, 0, &it, err));
@@ -232,7 +299,7 @@ enum am_rc am_table_cache(struct am_table *t, uint64_t max_bytes, bool *cached, 
         AM_GO(rc, t->ops->next(it, &b, err));
         if (!b)
             break;
-        rc = add_batch(c, b);
+        rc = am_cache_add(c, b);
         if (rc == AM_ENOMEM || rc == AM_ELIMIT) { /* the table itself still works */
             rc = AM_OK;
             goto out;
@@ -241,11 +308,11 @@ enum am_rc am_table_cache(struct am_table *t, uint64_t max_bytes, bool *cached, 
     t->ops->close(it);
     it = NULL;
     t->ops->free(t->impl);
-    *t = (struct am_table){&ops, c};
+    am_cache_finish(c, t);
     c = NULL;
     *cached = true;
 out:
     t->ops->close(it);
-    cache_free(c);
+    am_cache_free(c);
     return rc;
 }

@@ -229,7 +229,8 @@ enum am_rc am_clean_rows(struct am_clean *c, const struct am_tables *tables,
     am_free(w.watched);
     AM_TRY(rc);
     if (c->drop_duplicates)
-        AM_TRY(duplicates_each(t, c->ignore, c->n_ignore, parts, n_rows, drop_duplicate, &w, err));
+        AM_TRY(duplicates_each(t, c->ignore, c->n_ignore, parts, n_rows, NULL, drop_duplicate, &w,
+                               err));
     c->rows_after = count_kept(parts, n_rows);
     if (c->rows_after > 0)
         return AM_OK;

@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/num.h"
+#include "data/cache.h"
 #include "data/parquet.h"
 #include "data/rowhash.h"
 
@@ -43,9 +44,11 @@ struct import {
     struct am_column *out;          /* owned [n] */
     struct am_schema schema, written_schema;
     struct am_profile *profile; /* owned */
+    struct am_cache *cache;     /* owned; NULL = not wanted, or more than fits */
     uint64_t n_rows, n_bytes;
     bool few_nulls;  /* only an empty cell is taken for missing, until a cell says otherwise */
     char part[4096]; /* empty: nothing is written, only inspected */
+    char part_hash[AM_SHA256_HEX];
 };
 
 static bool named(const struct am_str *names, size_t n, struct am_str name)
@@ -246,6 +249,10 @@ static enum am_rc scan_rows(struct import *im, struct scan *s, struct am_err *er
         AM_TRY(am_profile_update(im->profile, &values, err));
         if (s->file)
             AM_TRY(am_parquet_write(s->file, columns_out(im, b), b->n_rows, err));
+        if (im->cache && am_cache_add(im->cache, &values) != AM_OK) {
+            am_cache_free(im->cache);
+            im->cache = NULL;
+        }
         im->n_rows += b->n_rows;
         am_progress_step(im->o->progress, im->n_rows, 0, im->n_rows, NAN);
         if (am_progress_canceled(im->o->progress))
@@ -276,7 +283,11 @@ static enum am_rc scan_source(struct import *im, struct am_bad_cell *bad, struct
                                   .bad = bad};
     am_profile_free(im->profile);
     im->profile = NULL;
+    am_cache_free(im->cache);
+    im->cache = NULL;
     im->n_rows = 0;
+    if (im->part[0] && im->o->cache_bytes)
+        AM_GO(rc, am_cache_new(&im->schema, im->o->cache_bytes, &im->cache, err));
     AM_GO(rc, am_profile_new(&im->schema, &po, &im->profile, err));
     AM_GO(rc, value_hash_new(im->n, &s.hash, err));
     if (im->part[0])
@@ -285,9 +296,11 @@ static enum am_rc scan_source(struct import *im, struct am_bad_cell *bad, struct
     AM_GO(rc, s.table.ops->open(s.table.impl, NULL, 0, &s.it, err));
     AM_GO(rc, scan_rows(im, &s, err));
     if (s.file)
-        AM_GO(rc, am_parquet_finish(s.file, &im->n_bytes, err));
+        AM_GO(rc, am_parquet_end(s.file, err));
     AM_GO(rc, am_profile_finish(im->profile, err));
-    rc = value_hash_finish(s.hash, &im->schema, im->a, hash, err);
+    AM_GO(rc, value_hash_finish(s.hash, &im->schema, im->a, hash, err));
+    if (s.file)
+        rc = am_parquet_finish(s.file, &im->n_bytes, im->part_hash, err);
 out:
     value_hash_free(s.hash);
     am_parquet_free(s.file);
@@ -478,8 +491,22 @@ static enum am_rc run_import(struct import *im, struct am_dataset_info *info, st
     return fill_info(im, info, err);
 }
 
+/* The rows kept in memory, if each column is kept as its inferred type wants it. */
+static void give_rows(struct import *im, struct am_dataset_info *info)
+{
+    for (size_t i = 0; im->cache && i < im->n; i++)
+        if (!am_cache_retype(im->cache, i, info->schema.columns[i].type)) {
+            am_cache_free(im->cache);
+            im->cache = NULL;
+        }
+    if (im->cache)
+        am_cache_finish(im->cache, &info->rows);
+    im->cache = NULL;
+}
+
 static void import_clear(struct import *im)
 {
+    am_cache_free(im->cache);
     am_profile_free(im->profile);
     am_source_close(im->source);
     am_free(im->plan);
@@ -505,11 +532,13 @@ enum am_rc am_dataset_import(const struct am_tables *tables, struct am_arena *a,
     AM_GO(rc, am_fs_mkdirs(out_dir, err));
     AM_GO(rc, run_import(&im, info, err));
     info->n_bytes = im.n_bytes;
+    memcpy(info->part_hash, im.part_hash, sizeof info->part_hash);
     AM_GO(rc, write_node(am_dataset_schema_to_node(&info->schema, a), out_dir, "schema.json", err));
     AM_GO(rc, write_node(info->profile, out_dir, "profile.json", err));
     AM_GO(rc, am_arena_check(a, err));
     AM_GO(rc, am_fs_sync_dir(out_dir, err));
     am_progress_end(o->progress);
+    give_rows(&im, info);
 out:
     import_clear(&im);
     if (rc != AM_OK)

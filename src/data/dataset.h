@@ -1,10 +1,10 @@
 /* Datasets: immutable versions of imported data: Parquet + schema.json + profile.json in one
  * folder, addressed by a hash of the canonical column values in order (not of file bytes).
  *
- * Import reads the source once, writes Parquet, streams it back for hash and profile, infers the
- * types and stores them with their reasons. Cleaning and splitting are not here: they are the
- * recipe's. Nothing is left in out_dir on failure. Bad input gets one error with file line and
- * remedy. */
+ * Import reads the source once: hash, profile, Parquet and, where they fit, the rows in memory come
+ * from that pass; then types are inferred and stored with their reasons. Cleaning and splitting are
+ * not here: they are the recipe's. Nothing is left in out_dir on failure. Bad input gets one error
+ * with file line and remedy. */
 #ifndef AM_DATA_DATASET_H
 #define AM_DATA_DATASET_H
 
@@ -12,6 +12,7 @@
 #include "base/sha256.h"
 #include "data/schema.h"
 #include "data/source.h"
+#include "tensor/frame.h"
 
 struct am_import_options {
     struct am_source_options source;
@@ -22,14 +23,18 @@ struct am_import_options {
     size_t n_lenient;
     struct am_str target;         /* for the profile's correlations and warnings; NULL ptr = none */
     struct am_progress *progress; /* NULL = nobody watches */
+    uint64_t cache_bytes;         /* rows that fit are kept for info->rows; 0 = never */
 };
 
 struct am_dataset_info {             /* everything in the caller's arena */
     struct am_dataset_schema schema; /* names, types, why, rows, hash */
-    struct am_node *report;  /* {source: {..}, rows, columns: [{name, type, stored, why}]} */
-    struct am_node *profile; /* am_profile_to_node */
-    struct am_str hash;      /* hex, 64 */
-    uint64_t n_bytes;        /* of the Parquet part */
+    struct am_node *report;        /* {source: {..}, rows, columns: [{name, type, stored, why}]} */
+    struct am_node *profile;       /* am_profile_to_node */
+    struct am_str hash;            /* hex, 64 */
+    uint64_t n_bytes;              /* of the Parquet part */
+    char part_hash[AM_SHA256_HEX]; /* SHA-256 of its bytes, taken while they were written */
+    struct am_table rows; /* owned by the caller: what am_dataset_open would read, in memory.
+                             ops NULL = more than cache_bytes, or nothing was written */
 };
 
 /* out_dir must not exist; afterwards it holds part-0000.parquet, schema.json, profile.json, all

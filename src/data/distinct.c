@@ -103,6 +103,22 @@ enum am_rc distinct_add_number(struct distinct *d, double v, uint64_t count, str
     return AM_OK;
 }
 
+enum am_rc distinct_add_numbers(struct distinct *d, const double *v, size_t n, struct am_err *err)
+{
+    size_t i = 0;
+    for (; i < n && !d->overflow; i++)
+        if (isfinite(v[i]))
+            AM_TRY(distinct_add_number(d, v[i], 1, err));
+    for (; i < n; i++) {
+        uint64_t bits;
+        double x = v[i] + 0.0; /* one zero */
+        memcpy(&bits, &x, sizeof bits);
+        if (isfinite(x))
+            note(d, mix(bits));
+    }
+    return AM_OK;
+}
+
 enum am_rc distinct_add_text(struct distinct *d, struct am_str v, uint64_t count, size_t *index,
                              struct am_err *err)
 {

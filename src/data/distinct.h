@@ -29,6 +29,9 @@ enum am_rc distinct_init(struct distinct *d, size_t limit, struct am_err *err) A
 void distinct_clear(struct distinct *d);
 enum am_rc distinct_add_number(struct distinct *d, double v, uint64_t count,
                                struct am_err *err) AM_MUST_CHECK;
+/* Every finite one of v [n], once each. */
+enum am_rc distinct_add_numbers(struct distinct *d, const double *v, size_t n,
+                                struct am_err *err) AM_MUST_CHECK;
 /* *index = number of the value in order of appearance, SIZE_MAX when values are no longer kept */
 enum am_rc distinct_add_text(struct distinct *d, struct am_str v, uint64_t count, size_t *index,
                              struct am_err *err) AM_MUST_CHECK;

@@ -8,6 +8,8 @@
 #include "data/split_int.h"
 
 #define AM_DUPLICATES_BYTES ((uint64_t)96 << 20)
+#define HASH_ROWS 1024 /* hashed by one thread at a time */
+#define AHEAD 8        /* slots fetched before they are looked at */
 
 struct slot {
     struct row_hash hash;
@@ -21,14 +23,25 @@ struct scan {
     uint64_t mask;
     struct row_hash *hash; /* owned [cap] */
     size_t cap;
+    struct am_pool *pool;
+    const struct am_batch *batch;
     void (*each)(void *ctx, uint64_t row, uint64_t first);
     void *ctx;
 };
 
+static void hash_rows(void *ctx, size_t begin, size_t end)
+{
+    struct scan *s = ctx;
+    row_hash_batch(s->batch, begin, end, 0x243f6a8885a308d3ull, s->hash);
+}
+
 static void take_batch(struct scan *s, const struct am_batch *b, uint64_t row)
 {
-    row_hash_batch(b, 0x243f6a8885a308d3ull, s->hash);
+    s->batch = b;
+    am_pool_for(s->pool, b->n_rows, HASH_ROWS, hash_rows, s);
     for (size_t i = 0; i < b->n_rows && row < s->n_rows; i++, row++) {
+        if (i + AHEAD < b->n_rows)
+            __builtin_prefetch(&s->slots[s->hash[i + AHEAD].a & s->mask]);
         struct row_hash h = s->hash[i];
         if (s->parts[row] == AM_ROW_DROPPED || h.b % s->n_passes != s->pass)
             continue;
@@ -72,11 +85,12 @@ out:
 }
 
 enum am_rc duplicates_each(const struct am_table *t, const struct am_str *ignore, size_t n_ignore,
-                           const uint8_t *parts, uint64_t n_rows,
+                           const uint8_t *parts, uint64_t n_rows, struct am_pool *pool,
                            void (*each)(void *ctx, uint64_t row, uint64_t first), void *ctx,
                            struct am_err *err)
 {
-    struct scan s = {.parts = parts, .n_rows = n_rows, .n_passes = 1, .each = each, .ctx = ctx};
+    struct scan s = {
+        .parts = parts, .n_rows = n_rows, .n_passes = 1, .each = each, .ctx = ctx, .pool = pool};
     size_t *columns = NULL, n = 0;
     enum am_rc rc = AM_OK;
     uint64_t n_slots = 64;
@@ -129,7 +143,7 @@ enum am_rc split_leaks(const struct am_table *t, const struct am_split_spec *s, 
                        uint64_t n_rows, struct am_split_counts *counts, struct am_err *err)
 {
     struct leaks l = {parts, s->leaks, counts};
-    AM_TRY(duplicates_each(t, s->ignore, s->n_ignore, parts, n_rows, note_leak, &l, err));
+    AM_TRY(duplicates_each(t, s->ignore, s->n_ignore, parts, n_rows, s->pool, note_leak, &l, err));
     if (counts->n_leaks == 0 || s->leaks != AM_LEAKS_ERROR)
         return AM_OK;
     enum am_rc rc =

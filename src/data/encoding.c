@@ -72,7 +72,9 @@ static enum am_rc ask_icu(struct am_str head, enum encoding_found *out, struct a
             break;
     }
     ucsdet_close(d);
-    return AM_OK;
+    return U_SUCCESS(status)
+               ? AM_OK
+               : am_fail(err, AM_ENOMEM, "cannot detect the encoding: %s", u_errorName(status));
 }
 
 enum am_rc encoding_detect(struct am_str head, enum am_encoding asked, enum encoding_found *out,
@@ -159,6 +161,13 @@ struct conversion {
     bool mark;  /* a byte order mark may come */
 };
 
+static void conversion_close(struct conversion *c)
+{
+    ucnv_close(c->from);
+    ucnv_close(c->to);
+    c->from = c->to = NULL;
+}
+
 static enum am_rc conversion_open(struct conversion *c, enum encoding_found e, struct am_err *err)
 {
     UErrorCode status = U_ZERO_ERROR;
@@ -168,16 +177,11 @@ static enum am_rc conversion_open(struct conversion *c, enum encoding_found e, s
     c->to = ucnv_open("UTF-8", &status);
     if (U_SUCCESS(status))
         ucnv_setToUCallBack(c->from, UCNV_TO_U_CALLBACK_STOP, NULL, NULL, NULL, &status);
-    if (U_FAILURE(status))
-        return am_fail(err, AM_ENOMEM, "cannot open the converter for %s: %s", converters[e],
-                       u_errorName(status));
-    return AM_OK;
-}
-
-static void conversion_close(struct conversion *c)
-{
-    ucnv_close(c->from);
-    ucnv_close(c->to);
+    if (U_SUCCESS(status))
+        return AM_OK;
+    conversion_close(c);
+    return am_fail(err, AM_ENOMEM, "cannot open the converter for %s: %s", converters[e],
+                   u_errorName(status));
 }
 
 /* One block; out is appended. false: not valid in that encoding, *used bytes were. */

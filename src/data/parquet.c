@@ -2,14 +2,11 @@
  * column. */
 #include "data/parquet.h"
 
-#include <errno.h>
-#include <fcntl.h>
-
 #include "base/alloc.h"
 #include "base/arena.h"
-#include "base/fs.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "data/behind.h"
 
 #define GROUP_ROWS ((size_t)65536)
 #define GROUP_BYTES ((size_t)32 << 20) /* of one row group in memory, about */
@@ -46,8 +43,8 @@ struct gathered { /* one column of the row group in the making */
 };
 
 struct am_parquet {
-    int fd;
-    uint64_t at; /* bytes written */
+    struct behind *file; /* owned */
+    uint64_t at;         /* bytes written */
     const struct am_schema *schema;
     struct gathered *columns; /* owned [schema->n] */
     size_t n_rows, cap;       /* of the row group */
@@ -66,8 +63,7 @@ void am_parquet_free(struct am_parquet *w)
 {
     if (!w)
         return;
-    if (w->fd >= 0)
-        (void)am_fs()->close(w->fd);
+    behind_free(w->file);
     for (size_t i = 0; w->columns && i < w->schema->n; i++) {
         struct gathered *g = &w->columns[i];
         am_free(g->valid);
@@ -86,7 +82,7 @@ void am_parquet_free(struct am_parquet *w)
 
 static enum am_rc put(struct am_parquet *w, const void *p, size_t n, struct am_err *err)
 {
-    AM_TRY(am_fs_write_all(w->fd, p, n, err));
+    AM_TRY(behind_put(w->file, p, n, err));
     w->at += n;
     return AM_OK;
 }
@@ -121,11 +117,7 @@ enum am_rc am_parquet_new(const char *path, const struct am_schema *schema, stru
     am_buf_init(&w->out, FOOTER_BYTES);
     w->cap = GROUP_BYTES / sizeof(double) / (schema->n + 1);
     w->cap = w->cap > GROUP_ROWS ? GROUP_ROWS : w->cap < 64 ? 64 : w->cap & ~(size_t)63;
-    w->fd = am_fs()->open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (w->fd < 0) {
-        rc = am_fail_errno(err, errno, "cannot create \"%s\"", path);
-        goto out;
-    }
+    AM_GO(rc, behind_new(path, &w->file, err));
     w->columns = am_calloc(schema->n + 1, sizeof *w->columns);
     if (!w->columns) {
         rc = am_fail_nomem(err, (schema->n + 1) * sizeof *w->columns);
@@ -372,6 +364,14 @@ static void set_valid(struct gathered *g, size_t row)
     g->valid[row / 8] |= (uint8_t)(1u << row % 8);
 }
 
+static bool any_missing(const double *v, size_t n)
+{
+    unsigned missing = 0;
+    for (size_t i = 0; i < n; i++)
+        missing |= isnan(v[i]) != 0;
+    return missing != 0;
+}
+
 /* Rows [from, from + n) of a column go behind the n_rows gathered. */
 static enum am_rc gather(struct am_parquet *w, struct gathered *g, const struct am_column *c,
                          size_t from, size_t n, struct am_err *err)
@@ -395,6 +395,14 @@ static enum am_rc gather(struct am_parquet *w, struct gathered *g, const struct 
         return AM_OK;
     }
     double *to = g->numbers;
+    if (w->n_rows % 8 == 0 && !any_missing(c->number + from, n)) {
+        memcpy(to + g->n_values, c->number + from, n * sizeof *to);
+        g->n_values += n;
+        memset(g->valid + w->n_rows / 8, 0xff, n / 8);
+        if (n % 8) /* g->valid is zero behind the rows gathered */
+            g->valid[(w->n_rows + n) / 8] = (uint8_t)((1u << n % 8) - 1);
+        return AM_OK;
+    }
     for (size_t i = 0; i < n; i++) {
         double v = c->number[from + i];
         bool present = !isnan(v);
@@ -518,18 +526,18 @@ static void put_footer(struct am_parquet *w)
     am_buf_cstr(b, "PAR1");
 }
 
-enum am_rc am_parquet_finish(struct am_parquet *w, uint64_t *n_bytes, struct am_err *err)
+enum am_rc am_parquet_end(struct am_parquet *w, struct am_err *err)
 {
     AM_TRY(flush_group(w, err));
     put_footer(w);
     AM_TRY(am_buf_check(&w->out, err));
     AM_TRY(put(w, w->out.ptr, w->out.len, err));
-    if (am_fs()->fsync(w->fd) != 0)
-        return am_fail_errno(err, errno, "cannot sync a Parquet file");
-    int fd = w->fd;
-    w->fd = -1;
-    if (am_fs()->close(fd) != 0)
-        return am_fail_errno(err, errno, "cannot close a Parquet file");
-    *n_bytes = w->at;
+    behind_end(w->file);
     return AM_OK;
+}
+
+enum am_rc am_parquet_finish(struct am_parquet *w, uint64_t *n_bytes, char hex[AM_SHA256_HEX],
+                             struct am_err *err)
+{
+    return behind_finish(w->file, n_bytes, hex, err);
 }

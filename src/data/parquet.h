@@ -13,6 +13,7 @@
 #ifndef AM_DATA_PARQUET_H
 #define AM_DATA_PARQUET_H
 
+#include "base/sha256.h"
 #include "tensor/frame.h"
 
 struct am_parquet;
@@ -23,8 +24,10 @@ enum am_rc am_parquet_new(const char *path, const struct am_schema *schema, stru
 /* Columns in schema order with the schema's types. */
 enum am_rc am_parquet_write(struct am_parquet *w, const struct am_column *columns, size_t n_rows,
                             struct am_err *err) AM_MUST_CHECK;
-/* Footer and fsync. */
-enum am_rc am_parquet_finish(struct am_parquet *w, uint64_t *n_bytes,
+/* The rest and the footer; the sync goes on behind the caller. */
+enum am_rc am_parquet_end(struct am_parquet *w, struct am_err *err) AM_MUST_CHECK;
+/* After am_parquet_end: waits until the file is synced; its size and the SHA-256 of its bytes. */
+enum am_rc am_parquet_finish(struct am_parquet *w, uint64_t *n_bytes, char hex[AM_SHA256_HEX],
                              struct am_err *err) AM_MUST_CHECK;
 /* Closes; the file stays (the caller removes an unfinished one). NULL is fine. */
 void am_parquet_free(struct am_parquet *w);

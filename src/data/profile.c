@@ -253,9 +253,8 @@ static enum am_rc update_numbers(struct profile_state *c, const double *v, size_
         pub->n_zero += x == 0;
         if (pub->all_integers)
             pub->all_integers = fabs(x) < 9007199254740992.0 && (double)(int64_t)x == x;
-        AM_TRY(distinct_add_number(&c->distinct, x, 1, err));
     }
-    return AM_OK;
+    return distinct_add_numbers(&c->distinct, v + begin, end - begin, err);
 }
 
 static bool may_be_number(struct am_str s)

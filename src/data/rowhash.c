@@ -55,6 +55,18 @@ static uint64_t canonical(double v)
     return bits;
 }
 
+/* No NaN and no negative zero among them. */
+static bool all_canonical(const double *v, size_t n)
+{
+    uint64_t other = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bits;
+        memcpy(&bits, &v[i], sizeof bits);
+        other |= (uint64_t)(v[i] != v[i]) | (uint64_t)(bits == (uint64_t)1 << 63);
+    }
+    return other == 0;
+}
+
 static void add_texts(struct am_sha256 *s, const struct am_str *v, size_t n)
 {
     char block[4096];
@@ -84,6 +96,10 @@ static void add_numbers(struct am_sha256 *s, const double *v, size_t n)
     uint64_t block[BLOCK];
     for (size_t i = 0; i < n; i += BLOCK) {
         size_t m = n - i < BLOCK ? n - i : BLOCK;
+        if (all_canonical(v + i, m)) {
+            am_sha256_add(s, v + i, m * sizeof *v);
+            continue;
+        }
         for (size_t k = 0; k < m; k++)
             block[k] = canonical(v[i + k]);
         am_sha256_add(s, block, m * sizeof block[0]);
@@ -158,13 +174,14 @@ static void add_text(struct row_hash *h, struct am_str s)
     }
 }
 
-void row_hash_batch(const struct am_batch *b, uint64_t seed, struct row_hash *out)
+void row_hash_batch(const struct am_batch *b, size_t begin, size_t end, uint64_t seed,
+                    struct row_hash *out)
 {
-    for (size_t i = 0; i < b->n_rows; i++)
+    for (size_t i = begin; i < end; i++)
         out[i] = (struct row_hash){mix(seed), mix(seed + 1)};
     for (size_t c = 0; c < b->n_columns; c++) {
         const struct am_column *col = &b->columns[c];
-        for (size_t i = 0; i < b->n_rows; i++) {
+        for (size_t i = begin; i < end; i++) {
             if (col->type == AM_COL_CATEGORY || col->type == AM_COL_TEXT)
                 add_text(&out[i], col->text[i]);
             else

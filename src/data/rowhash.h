@@ -25,6 +25,7 @@ struct row_hash {
     uint64_t a, b;
 };
 /* out: [b->n_rows]; columns: those of the batch to take, in this order; depends on values only. */
-void row_hash_batch(const struct am_batch *b, uint64_t seed, struct row_hash *out);
+void row_hash_batch(const struct am_batch *b, size_t begin, size_t end, uint64_t seed,
+                    struct row_hash *out);
 
 #endif

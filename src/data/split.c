@@ -488,7 +488,7 @@ static enum am_rc split_hash(const struct am_table *t, const struct am_split_spe
             rc = am_fail_nomem(err, cap * sizeof *hash);
             goto out;
         }
-        row_hash_batch(b, s->seed, hash);
+        row_hash_batch(b, 0, b->n_rows, s->seed, hash);
         for (size_t i = 0; i < b->n_rows && row < n_rows; i++, row++) {
             double u = (double)(hash[i].a >> 11) * 0x1p-53;
             if (parts[row] != AM_ROW_DROPPED)

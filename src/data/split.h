@@ -7,6 +7,7 @@
 #ifndef AM_DATA_SPLIT_H
 #define AM_DATA_SPLIT_H
 
+#include "base/pool.h"
 #include "base/tree.h"
 #include "tensor/frame.h"
 
@@ -38,6 +39,7 @@ struct am_split_spec {
     size_t n_hash_columns;
     const struct am_str *ignore; /* [n_ignore] id columns: not compared in the leak check */
     size_t n_ignore;
+    struct am_pool *pool; /* NULL = one thread; makes no difference to the result */
 };
 /* From the resolved recipe's data.split; `by: auto` needs whether the target is a class. Ids as
  * `ignore`. */
@@ -76,7 +78,8 @@ enum am_rc am_sample_from_node(const struct am_node *sample, uint8_t *parts, uin
 /* The rows of t whose part bit is in mask, in order; first_row counts within the view. `t` is
  * borrowed (its owner frees it after the view), `parts` too. */
 enum am_rc am_rows_view(const struct am_table *t, const uint8_t *parts, uint64_t n_rows,
-                        unsigned mask, struct am_table *out, struct am_err *err) AM_MUST_CHECK;
+                        unsigned mask, struct am_pool *pool /* NULL = one thread */,
+                        struct am_table *out, struct am_err *err) AM_MUST_CHECK;
 /* The same by fold: rows in fold `k` (in_fold) or in every other fold. */
 enum am_fold_side { AM_FOLD_IN, AM_FOLD_OUT };
 enum am_rc am_fold_view(const struct am_table *t, const uint16_t *fold, uint64_t n_rows, unsigned k,

@@ -40,7 +40,7 @@ enum am_rc split_leaks(const struct am_table *t, const struct am_split_spec *s, 
  * values. Memory: 48 bytes a row up to a bound, above it the rows are worked in several passes over
  * the table. */
 enum am_rc duplicates_each(const struct am_table *t, const struct am_str *ignore, size_t n_ignore,
-                           const uint8_t *parts, uint64_t n_rows,
+                           const uint8_t *parts, uint64_t n_rows, struct am_pool *pool,
                            void (*each)(void *ctx, uint64_t row, uint64_t first), void *ctx,
                            struct am_err *err) AM_MUST_CHECK;
 

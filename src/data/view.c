@@ -5,6 +5,8 @@
 
 #include "base/alloc.h"
 
+#define PACK_CELLS 32768
+
 enum chosen_by { BY_PARTS, BY_NUMBER };
 
 struct view {
@@ -13,6 +15,7 @@ struct view {
     const uint8_t *parts;    /* borrowed [n_rows] */
     const uint16_t *numbers; /* borrowed [n_rows] */
     uint64_t n_rows, n_chosen;
+    struct am_pool *pool; /* borrowed; NULL = one thread */
     unsigned mask, number;
     bool invert; /* every other number but not UINT16_MAX */
 };
@@ -109,18 +112,21 @@ static enum am_rc grow(struct am_table_iter *it, size_t cap, struct am_err *err)
     return ok ? AM_OK : am_fail_nomem(err, cap * sizeof *it->picked);
 }
 
-static enum am_rc pack(struct am_table_iter *it, const struct am_batch *b, size_t n,
-                       struct am_err *err)
+struct packing {
+    struct am_table_iter *it;
+    const struct am_batch *b;
+    size_t n;
+};
+
+static void pack_columns(void *ctx, size_t begin, size_t end)
 {
-    for (size_t c = 0; c < it->n; c++) {
-        const struct am_column *from = &b->columns[c];
-        bool text = is_text(from->type);
-        if (!it->buffers[c])
-            it->buffers[c] = am_alloc_array(it->cap, text ? sizeof(struct am_str) : sizeof(double));
-        if (!it->buffers[c])
-            return am_fail_nomem(err, it->cap * sizeof(struct am_str));
+    const struct packing *p = ctx;
+    struct am_table_iter *it = p->it;
+    for (size_t c = begin; c < end; c++) {
+        const struct am_column *from = &p->b->columns[c];
+        const size_t n = p->n;
         it->columns[c] = (struct am_column){.type = from->type};
-        if (text) {
+        if (is_text(from->type)) {
             struct am_str *to = it->buffers[c];
             for (size_t i = 0; i < n; i++)
                 to[i] = from->text[it->picked[i]];
@@ -137,6 +143,22 @@ static enum am_rc pack(struct am_table_iter *it, const struct am_batch *b, size_
             it->columns[c].number = to;
         }
     }
+}
+
+static enum am_rc pack(struct am_table_iter *it, const struct am_batch *b, size_t n,
+                       struct am_err *err)
+{
+    struct packing p = {it, b, n};
+    for (size_t c = 0; c < it->n; c++) {
+        if (!it->buffers[c])
+            it->buffers[c] = am_alloc_array(
+                it->cap, is_text(b->columns[c].type) ? sizeof(struct am_str) : sizeof(double));
+        if (!it->buffers[c])
+            return am_fail_nomem(err, it->cap * sizeof(struct am_str));
+    }
+    /* small batches are not worth waking a thread */
+    am_pool_for(n * it->n < PACK_CELLS ? NULL : it->v->pool, it->n, (it->n + 3) / 4, pack_columns,
+                &p);
     return AM_OK;
 }
 
@@ -156,9 +178,10 @@ static enum am_rc view_next(struct am_table_iter *it, const struct am_batch **ou
             return am_fail(err, AM_EINTERNAL, "the table has more than its %llu rows",
                            (unsigned long long)it->v->n_rows);
         AM_TRY(grow(it, b->n_rows, err));
-        for (size_t i = 0; i < b->n_rows; i++)
-            if (chosen(it->v, it->row + i))
-                it->picked[n++] = i;
+        for (size_t i = 0; i < b->n_rows; i++) {
+            it->picked[n] = i;
+            n += chosen(it->v, it->row + i);
+        }
         it->row += b->n_rows;
         if (n == 0)
             continue;
@@ -194,11 +217,13 @@ static enum am_rc make(struct view v, struct am_table *out, struct am_err *err)
 }
 
 enum am_rc am_rows_view(const struct am_table *t, const uint8_t *parts, uint64_t n_rows,
-                        unsigned mask, struct am_table *out, struct am_err *err)
+                        unsigned mask, struct am_pool *pool, struct am_table *out,
+                        struct am_err *err)
 {
     return make(
-        (struct view){.t = t, .by = BY_PARTS, .parts = parts, .n_rows = n_rows, .mask = mask}, out,
-        err);
+        (struct view){
+            .t = t, .by = BY_PARTS, .parts = parts, .n_rows = n_rows, .mask = mask, .pool = pool},
+        out, err);
 }
 
 enum am_rc am_fold_view(const struct am_table *t, const uint16_t *fold, uint64_t n_rows, unsigned k,

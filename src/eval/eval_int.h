@@ -45,6 +45,9 @@ struct am_ranked {
 };
 enum am_rc am_rank(const struct am_eval_input *in, size_t cls, struct am_ranked *out,
                    struct am_err *err) AM_MUST_CHECK;
+/* Sorts by the bytes from first_byte (0 = lowest) up, rising and stable: a radix sort. false = out
+ * of memory, the keys are as they were. */
+bool am_sort_keys(uint64_t *keys, size_t n, unsigned first_byte);
 void am_ranked_clear(struct am_ranked *r);
 double am_ranked_auc(const struct am_ranked *r); /* NaN with one class */
 double am_ranked_ap(const struct am_ranked *r);  /* NaN without positives */

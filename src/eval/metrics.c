@@ -376,6 +376,25 @@ static int by_value(const void *x, const void *y)
     return (a > b) - (a < b);
 }
 
+/* By rising value, all weights equal; false = out of memory. */
+static bool sort_values(struct weighted *v, size_t n)
+{
+    const uint64_t sign = (uint64_t)1 << 63;
+    uint64_t *keys = am_alloc_array(n ? n : 1, sizeof *keys);
+    for (size_t i = 0; keys && i < n; i++) {
+        double x = v[i].value + 0.0; /* one zero */
+        memcpy(&keys[i], &x, sizeof x);
+        keys[i] = keys[i] & sign ? ~keys[i] : keys[i] | sign;
+    }
+    bool ok = keys && am_sort_keys(keys, n, 0);
+    for (size_t i = 0; ok && i < n; i++) {
+        uint64_t bits = keys[i] & sign ? keys[i] & ~sign : ~keys[i];
+        memcpy(&v[i].value, &bits, sizeof bits);
+    }
+    am_free(keys);
+    return ok;
+}
+
 /* f of every row with its weight, by rising value; NULL = out of memory. The caller frees. */
 static struct weighted *sorted_of(struct work *w, double (*f)(const struct am_eval_input *, size_t))
 {
@@ -387,7 +406,13 @@ static struct weighted *sorted_of(struct work *w, double (*f)(const struct am_ev
     }
     for (size_t i = 0; i < n; i++)
         v[i] = (struct weighted){f(w->in, i), am_eval_weight(w->in, i)};
-    qsort(v, n, sizeof *v, by_value);
+    if (w->in->weight)
+        qsort(v, n, sizeof *v, by_value);
+    else if (!sort_values(v, n)) {
+        am_free(v);
+        w->rc = am_fail_nomem(w->err, n * sizeof(uint64_t));
+        return NULL;
+    }
     return v;
 }
 

@@ -18,28 +18,45 @@ static uint32_t sort_key(float f)
     return ~k;
 }
 
-static enum am_rc sort_rows(const float *score, size_t n, size_t stride, uint32_t *order,
-                            struct am_err *err)
+bool am_sort_keys(uint64_t *keys, size_t n, unsigned first_byte)
 {
-    uint32_t *from = order, *to = am_alloc_array(n ? n : 1, sizeof *to), *tmp = to;
-    if (!tmp)
-        return am_fail_nomem(err, n * sizeof *to);
-    for (size_t i = 0; i < n; i++)
-        order[i] = (uint32_t)i;
-    for (unsigned shift = 0; shift < 32; shift += 8) {
-        size_t at[257] = {0};
-        for (size_t i = 0; i < n; i++)
-            at[((sort_key(score[from[i] * stride]) >> shift) & 255u) + 1]++;
+    uint64_t *tmp = am_alloc_array(n ? n : 1, sizeof *tmp), *from = keys, *to = tmp;
+    size_t(*at)[257] = am_calloc(8, sizeof *at);
+    bool ok = tmp && at;
+    for (size_t i = 0; ok && i < n; i++)
+        for (unsigned b = first_byte; b < 8; b++)
+            at[b][((keys[i] >> 8 * b) & 255u) + 1]++;
+    for (unsigned b = first_byte; ok && b < 8 && n; b++) {
+        if (at[b][((keys[0] >> 8 * b) & 255u) + 1] == n)
+            continue; /* the same byte everywhere */
         for (size_t k = 0; k < 256; k++)
-            at[k + 1] += at[k];
+            at[b][k + 1] += at[b][k];
         for (size_t i = 0; i < n; i++)
-            to[at[(sort_key(score[from[i] * stride]) >> shift) & 255u]++] = from[i];
-        uint32_t *swap = from;
+            to[at[b][(from[i] >> 8 * b) & 255u]++] = from[i];
+        uint64_t *swap = from;
         from = to;
         to = swap;
     }
-    am_free(tmp); /* four passes: the result is back in `order` */
-    return AM_OK;
+    if (ok && from != keys)
+        memcpy(keys, from, n * sizeof *keys);
+    am_free(tmp);
+    am_free(at);
+    return ok;
+}
+
+static enum am_rc sort_rows(const float *score, size_t n, size_t stride, uint32_t *order,
+                            struct am_err *err)
+{
+    uint64_t *keys = am_alloc_array(n ? n : 1, sizeof *keys); /* score, then row */
+    if (!keys)
+        return am_fail_nomem(err, n * sizeof *keys);
+    for (size_t i = 0; i < n; i++)
+        keys[i] = (uint64_t)sort_key(score[i * stride]) << 32 | i;
+    bool ok = am_sort_keys(keys, n, 4);
+    for (size_t i = 0; ok && i < n; i++)
+        order[i] = (uint32_t)keys[i];
+    am_free(keys);
+    return ok ? AM_OK : am_fail_nomem(err, n * sizeof *keys);
 }
 
 enum am_rc am_rank(const struct am_eval_input *in, size_t cls, struct am_ranked *out,

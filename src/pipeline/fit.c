@@ -106,7 +106,8 @@ enum am_rc am_training_rows(struct am_training *t, struct am_err *err)
 {
     struct am_prepared *p = &t->p;
     struct am_table view = {NULL, NULL};
-    AM_TRY(am_rows_view(&p->table, p->parts, p->n_rows, AM_PART_BIT(AM_ROW_TRAIN), &view, err));
+    AM_TRY(am_rows_view(&p->table, p->parts, p->n_rows, AM_PART_BIT(AM_ROW_TRAIN), p->pl->pool,
+                        &view, err));
     enum am_rc rc = am_fit_features(p, &view, &t->fitted, err);
     view.ops->free(view.impl);
     for (unsigned part = AM_ROW_TRAIN; part <= AM_ROW_TEST && rc == AM_OK; part++) {
@@ -115,7 +116,8 @@ enum am_rc am_training_rows(struct am_training *t, struct am_err *err)
         size_t memory = (size_t)(p->pl->memory_limit_bytes / (part == AM_ROW_TRAIN ? 4 : 16));
         if (p->counts.n[part] == 0)
             continue;
-        rc = am_rows_view(&p->table, p->parts, p->n_rows, AM_PART_BIT(part), &view, err);
+        rc = am_rows_view(&p->table, p->parts, p->n_rows, AM_PART_BIT(part), p->pl->pool, &view,
+                          err);
         if (rc != AM_OK)
             break;
         rc = am_make_rows(p, &view, &t->fitted, part == AM_ROW_TRAIN, memory ? memory : 1,

@@ -221,8 +221,8 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     t->seed = (uint64_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "seed", 42);
     AM_GO(rc, am_prepare_rows(&t->p, err));
     AM_GO(rc, am_training_check(t, err));
-    AM_GO(rc, am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(AM_ROW_TRAIN), &view,
-                           err));
+    AM_GO(rc, am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(AM_ROW_TRAIN),
+                           t->p.pl->pool, &view, err));
     AM_GO(rc, am_fit_features(&t->p, &view, &t->fitted, err));
     *out = am_new_map(a);
     am_node_to_yaml(t->p.recipe.resolved, &yaml);

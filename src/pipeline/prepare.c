@@ -12,6 +12,9 @@
 #include "data/cache.h"
 #include "registry/registry.h"
 
+/* Every phase reads the rows again: from memory where they fit into this part of it. */
+#define CACHE_SHARE 8
+
 /* ---- dataset ---- */
 
 static enum am_rc texts_of(struct am_arena *a, const struct am_node *n, struct am_str **out,
@@ -157,7 +160,8 @@ static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struc
             .name = names[i][0],
             .path = am_arena_printf(p->arena, "%s/%s", dir, names[i][0]).ptr,
             .media = names[i][1],
-            .take = true};
+            .take = true,
+            .sha256 = i == 0 ? info->part_hash : NULL};
     struct am_dataset_spec d = {.name = name.ptr,
                                 .hash = info->hash.ptr,
                                 .source = am_arena_str(p->arena, spec).ptr,
@@ -179,7 +183,9 @@ static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struc
 static enum am_rc import_source(struct am_prepared *p, const struct am_node *data,
                                 struct am_str target, const char *base_dir, struct am_err *err)
 {
-    struct am_import_options o = {.target = target, .progress = p->pl->progress};
+    struct am_import_options o = {.target = target,
+                                  .progress = p->pl->progress,
+                                  .cache_bytes = p->pl->memory_limit_bytes / CACHE_SHARE};
     struct am_dataset_info info = {0};
     char dir[4096];
     if (snprintf(dir, sizeof dir, "%s/import", am_registry_scratch(p->pl->registry)) >=
@@ -195,6 +201,7 @@ static enum am_rc import_source(struct am_prepared *p, const struct am_node *dat
     enum am_rc rc = am_dataset_import(p->tables, p->arena, &o, dir, &info, err);
     if (rc == AM_OK) {
         p->import_report = info.report;
+        p->raw = info.rows;
         rc = register_dataset(p, dir, o.source.specs[0], &info, err);
     }
     enum am_rc gone = am_fs_exists(dir) ? am_fs_remove_tree(dir, rc == AM_OK ? err : NULL) : AM_OK;
@@ -227,10 +234,11 @@ enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data,
     p->schema = am_schema_of(&p->dataset_schema, p->arena);
     AM_TRY(am_arena_check(p->arena, err));
     p->n_rows = p->dataset_schema.n_rows;
-    bool cached; /* every phase reads the rows again: from memory where they fit into an eighth of
-                    it */
+    if (p->raw.ops)
+        return AM_OK;
+    bool cached;
     AM_TRY(am_dataset_open(p->tables, &p->files, &p->raw, err));
-    return am_table_cache(&p->raw, p->pl->memory_limit_bytes / 8, &cached, err);
+    return am_table_cache(&p->raw, p->pl->memory_limit_bytes / CACHE_SHARE, &cached, err);
 }
 
 static enum am_rc parse_sets(struct am_arena *a, const struct am_recipe_source *src,
@@ -327,7 +335,7 @@ static enum am_rc fit_target(struct am_prepared *p, const struct am_table *t, un
         c.positive = am_buf_view(&text);
     }
     AM_GO(rc, am_target_fit_new(&c, &fit, err));
-    AM_GO(rc, am_rows_view(t, p->parts, p->n_rows, mask, &view, err));
+    AM_GO(rc, am_rows_view(t, p->parts, p->n_rows, mask, p->pl->pool, &view, err));
     AM_GO(rc, view.ops->open(view.impl, &p->target_column, 1, &it, err));
     for (;;) {
         AM_GO(rc, view.ops->next(it, &b, err));
@@ -363,6 +371,7 @@ static enum am_rc make_split(struct am_prepared *p, struct am_err *err)
                                    &p->split, err));
     p->split.ignore = p->ids;
     p->split.n_ignore = p->n_ids;
+    p->split.pool = p->pl->pool;
     AM_TRY(am_split_make(&p->raw, &p->split, p->parts, p->n_rows, &p->counts, err));
     if (!classes) { /* mean and deviation of the training rows only */
         am_target_free(p->target);

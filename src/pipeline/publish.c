@@ -63,7 +63,8 @@ static enum am_rc rival_metrics(struct am_training *t, struct am_model *m, struc
                            AM_FMT(info->inputs->columns[i].name));
     }
     columns[n_in] = t->p.target_column;
-    AM_TRY(am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(part), &view, err));
+    AM_TRY(am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(part), t->p.pl->pool,
+                        &view, err));
     rc = am_score_packaged(m, &view, columns, t->p.pl->pool, t->p.pl->progress, &scores, err);
     if (rc == AM_OK)
         rc = am_metrics_node(&scores.in, t->metric_names, t->n_metrics,

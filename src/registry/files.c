@@ -39,8 +39,11 @@ enum am_rc reg_store_files(struct am_registry *r, struct am_arena *a, const char
         const struct am_registry_file *f = &files[i];
         struct am_blob_info *info = &out->infos[i];
         AM_TRY(check_name(f->name, err));
+        struct am_blob_id known;
+        if (f->sha256)
+            AM_TRY(am_blob_id_parse(am_str(f->sha256), &known, err));
         if (f->path && f->take)
-            AM_TRY(am_blob_take_file(&r->blobs, f->path, info, err));
+            AM_TRY(am_blob_take_file(&r->blobs, f->path, f->sha256 ? &known : NULL, info, err));
         else if (f->path)
             AM_TRY(am_blob_put_file(&r->blobs, f->path, info, err));
         else

@@ -86,8 +86,9 @@ struct am_registry_file {
                          leading '/' */
     const char *path; /* read from here, or NULL: */
     struct am_str bytes;
-    const char *media; /* "text/html"; NULL = unknown */
-    bool take;         /* the file at path is given away: moved where it can be, gone afterwards */
+    const char *media;  /* "text/html"; NULL = unknown */
+    bool take;          /* the file at path is given away: moved where it can be, gone afterwards */
+    const char *sha256; /* with take: hex hash taken while the file was written; NULL = read it */
 };
 
 enum am_registry_kind {

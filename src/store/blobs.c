@@ -101,11 +101,12 @@ out:
     return rc;
 }
 
-enum am_rc am_blob_take_file(const struct am_blobs *b, const char *path, struct am_blob_info *out,
+enum am_rc am_blob_take_file(const struct am_blobs *b, const char *path,
+                             const struct am_blob_id *known, struct am_blob_info *out,
                              struct am_err *err)
 {
     if (b->ops->take) {
-        enum am_rc rc = b->ops->take(b->impl, path, out, err);
+        enum am_rc rc = b->ops->take(b->impl, path, known, out, err);
         if (rc != AM_EUNSUPPORTED)
             return rc;
     }

@@ -12,7 +12,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 
-#define AM_BLOBS_ABI UINT64_C(0x616d626c6f620002) /* changes with every change of this table */
+#define AM_BLOBS_ABI UINT64_C(0x616d626c6f620003) /* changes with every change of this table */
 
 struct am_blob_id {
     char hex[AM_SHA256_HEX]; /* 64 lower-case digits and NUL */
@@ -63,9 +63,11 @@ struct am_blobs_ops {
     enum am_rc (*path)(void *impl, const struct am_blob_id *id, char *out, size_t cap,
                        struct am_err *err);
     /* Optional (NULL: the file is copied). The file at path, which is the caller's alone and is
-     * written no more, becomes the blob and leaves its place; on failure it stays. AM_EUNSUPPORTED:
-     * it lies on another file system. */
-    enum am_rc (*take)(void *impl, const char *path, struct am_blob_info *out, struct am_err *err);
+     * written no more, becomes the blob and leaves its place; on failure it stays. known = its
+     * hash, where the caller took it while writing; NULL = read it. AM_EUNSUPPORTED: it lies on
+     * another file system. */
+    enum am_rc (*take)(void *impl, const char *path, const struct am_blob_id *known,
+                       struct am_blob_info *out, struct am_err *err);
 };
 
 struct am_blobs {
@@ -87,8 +89,9 @@ enum am_rc am_blob_put(const struct am_blobs *b, struct am_str bytes, struct am_
 enum am_rc am_blob_put_file(const struct am_blobs *b, const char *path, struct am_blob_info *out,
                             struct am_err *err) AM_MUST_CHECK;
 /* The same, but the file is given away: moved instead of copied where the store can. */
-enum am_rc am_blob_take_file(const struct am_blobs *b, const char *path, struct am_blob_info *out,
-                             struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_blob_take_file(const struct am_blobs *b, const char *path,
+                             const struct am_blob_id *known /* NULL = to be read */,
+                             struct am_blob_info *out, struct am_err *err) AM_MUST_CHECK;
 /* The whole blob behind what out holds already; its hash is checked (AM_ECORRUPT). AM_ELIMIT over
  * out->max. */
 enum am_rc am_blob_get(const struct am_blobs *b, const struct am_blob_id *id, struct am_buf *out,

@@ -189,10 +189,12 @@ static enum am_rc files_put_finish(void *writer, struct am_blob_info *out, struc
 }
 
 /* Hashes the whole file through fd. */
-static enum am_rc hash_file(struct writer *w, struct am_err *err)
+static enum am_rc hash_file(struct writer *w, struct am_blob_info *out, struct am_err *err)
 {
-    char *piece = am_alloc(TAKE_PIECE);
+    unsigned char hash[AM_SHA256_BYTES];
     ssize_t n;
+    AM_TRY(am_sha256_new(&w->sha, err));
+    char *piece = am_alloc(TAKE_PIECE);
     if (!piece)
         return am_fail_nomem(err, TAKE_PIECE);
     while ((n = am_fs()->read(w->fd, piece, TAKE_PIECE)) > 0 || (n < 0 && errno == EINTR)) {
@@ -202,17 +204,21 @@ static enum am_rc hash_file(struct writer *w, struct am_err *err)
         }
     }
     am_free(piece);
-    return n < 0 ? am_fail_errno(err, errno, "cannot read \"%s\"", w->path) : AM_OK;
+    if (n < 0)
+        return am_fail_errno(err, errno, "cannot read \"%s\"", w->path);
+    out->n_bytes = w->n_bytes;
+    am_sha256_end(w->sha, hash);
+    am_sha256_hex(hash, out->id.hex);
+    return AM_OK;
 }
 
-static enum am_rc files_take(void *impl, const char *path, struct am_blob_info *out,
-                             struct am_err *err)
+static enum am_rc files_take(void *impl, const char *path, const struct am_blob_id *known,
+                             struct am_blob_info *out, struct am_err *err)
 {
     struct files *f = impl;
     struct am_blob_info info = {.put_us = am_wall_us()};
-    unsigned char hash[AM_SHA256_BYTES];
     struct stat own, there;
-    enum am_rc rc;
+    enum am_rc rc = AM_OK;
     if (stat(f->root, &there) != 0 || lstat(path, &own) != 0)
         return am_fail_errno(err, errno, "cannot look at \"%s\"", path);
     if (own.st_dev != there.st_dev || !S_ISREG(own.st_mode) || own.st_nlink != 1 ||
@@ -226,11 +232,11 @@ static enum am_rc files_take(void *impl, const char *path, struct am_blob_info *
     w->fd = am_fs()->open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
     if (w->fd < 0)
         AM_GO(rc, am_fail_errno(err, errno, "cannot open \"%s\"", path));
-    AM_GO(rc, am_sha256_new(&w->sha, err));
-    AM_GO(rc, hash_file(w, err));
-    info.n_bytes = w->n_bytes;
-    am_sha256_end(w->sha, hash);
-    am_sha256_hex(hash, info.id.hex);
+    info.n_bytes = (uint64_t)own.st_size;
+    if (known)
+        info.id = *known;
+    else
+        AM_GO(rc, hash_file(w, &info, err));
     rc = publish(w, &info.id, err);
     if (rc == AM_OK)
         *out = info;

@@ -192,7 +192,11 @@ static void strip(const struct am_gemm *g, const struct block *b, size_t j, size
         t.a = g->a + (b->m0 + i0) * g->a_row + b->p0 * g->a_col;
         t.c = g->c + (b->m0 + i0) * g->c_row + j;
         tiles[rows - 1][kind][g->a_col != 1](&t);
-        if (t.last_block && g->act > AM_ACT_RELU)
+        if (!t.last_block || g->act <= AM_ACT_RELU)
+            continue;
+        if (g->c_row == n) /* one run of numbers */
+            act_any(g->act, g->alpha, t.c, t.c, rows * n);
+        else
             for (size_t i = 0; i < rows; i++)
                 act_any(g->act, g->alpha, t.c + i * g->c_row, t.c + i * g->c_row, n);
     }

@@ -153,12 +153,17 @@ static const char *into_files(const struct am_blobs *b, const char *dir)
     CHECK(unlink(path) == 0);
     CHECK(am_blob_put_file(b, path, &j, &err) == AM_ENOTFOUND);
     CHECK(am_fs_write_file(path, "given away", 10, &err) == AM_OK);
-    CHECK(am_blob_take_file(b, path, &j, &err) == AM_OK && !am_fs_exists(path));
+    CHECK(am_blob_take_file(b, path, NULL, &j, &err) == AM_OK && !am_fs_exists(path));
     CHECK(is_equal(b, &j.id, "given away", 10));
     CHECK(am_fs_write_file(path, "given away", 10, &err) == AM_OK); /* the same bytes again */
-    CHECK(am_blob_take_file(b, path, &j, &err) == AM_OK && !am_fs_exists(path));
+    CHECK(am_blob_take_file(b, path, NULL, &j, &err) == AM_OK && !am_fs_exists(path));
     CHECK(is_equal(b, &j.id, "given away", 10));
-    CHECK(am_blob_take_file(b, path, &j, &err) != AM_OK);
+    CHECK(am_blob_take_file(b, path, NULL, &j, &err) != AM_OK);
+    CHECK(am_fs_write_file(path, "known hash", 10, &err) == AM_OK);
+    CHECK(am_blob_put(b, AM_STR("known hash"), &i, &err) == AM_OK);
+    CHECK(am_blob_take_file(b, path, &i.id, &j, &err) == AM_OK && !am_fs_exists(path));
+    CHECK(strcmp(i.id.hex, j.id.hex) == 0 && j.n_bytes == 10);
+    CHECK(is_equal(b, &j.id, "known hash", 10));
     return NULL;
 }
 

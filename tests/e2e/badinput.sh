@@ -80,7 +80,7 @@ sed '51s/^[^,]*/NaN/' good.csv >nan.csv
 good train good.yaml --set data.source=nan.csv --set name=mended
 
 echo "== recipe"
-bad 2 'good.yaml.*unknown key "taget" in "data"' '"target"' train good.yaml --set data.taget=y
+bad 2 '--set data.taget: unknown key "taget" in "data"' '"target"' train good.yaml --set data.taget=y
 printf 'version: 1\ndata: {source: good.csv, target: y}\ntrian: {epochs: 5}\n' >typo.yaml
 bad 2 'typo.yaml, line 3, column 1: unknown key "trian"' '"train"' train typo.yaml
 bad 2 '"train.epochs" must be a whole number, but is "many"' '.' train good.yaml --set train.epochs=many

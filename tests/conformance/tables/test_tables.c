@@ -196,6 +196,7 @@ static void write_parquet(const struct am_tables_read *read, const char *path)
     const struct am_batch *b;
     struct am_parquet *w;
     uint64_t n_bytes;
+    char hex[AM_SHA256_HEX];
     assert_int_equal(ops->read(handle, read, &t, &err), AM_OK);
     assert_int_equal(am_parquet_new(path, t.ops->schema(t.impl), &w, &err), AM_OK);
     assert_int_equal(t.ops->open(t.impl, NULL, 0, &it, &err), AM_OK);
@@ -205,7 +206,8 @@ static void write_parquet(const struct am_tables_read *read, const char *path)
             break;
         assert_int_equal(am_parquet_write(w, b->columns, b->n_rows, &err), AM_OK);
     }
-    assert_int_equal(am_parquet_finish(w, &n_bytes, &err), AM_OK);
+    assert_int_equal(am_parquet_end(w, &err), AM_OK);
+    assert_int_equal(am_parquet_finish(w, &n_bytes, hex, &err), AM_OK);
     am_parquet_free(w);
     t.ops->close(it);
     t.ops->free(t.impl);

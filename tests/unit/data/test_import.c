@@ -32,6 +32,82 @@ static enum am_rc import_text(const char *name, const char *text)
     return import_spec(make_text(name, text), &o, arena, &info, dir, &err);
 }
 
+/* The rows of an import are those of the dataset that it wrote: columns, order, values. */
+static void expect_same_rows(struct am_table *kept, const char *from)
+{
+    struct am_dataset_schema schema;
+    struct am_table stored;
+    struct am_table_iter *x, *y;
+    const struct am_batch *p, *q;
+    uint64_t rows = 0;
+    assert_int_equal(am_dataset_open_dir(&tables, arena, from, &schema, &stored, &err), AM_OK);
+    assert_int_equal(kept->ops->n_rows(kept->impl), schema.n_rows);
+    assert_int_equal(kept->ops->open(kept->impl, NULL, 0, &x, &err), AM_OK);
+    assert_int_equal(stored.ops->open(stored.impl, NULL, 0, &y, &err), AM_OK);
+    size_t i = 0, j = 0;
+    p = q = NULL;
+    for (;; i++, j++, rows++) {
+        if (!p || i == p->n_rows) {
+            assert_int_equal(kept->ops->next(x, &p, &err), AM_OK);
+            i = 0;
+        }
+        if (!q || j == q->n_rows) {
+            assert_int_equal(stored.ops->next(y, &q, &err), AM_OK);
+            j = 0;
+        }
+        if (!p || !q)
+            break;
+        assert_int_equal(p->n_columns, q->n_columns);
+        for (size_t c = 0; c < p->n_columns; c++) {
+            const struct am_column *a = &p->columns[c], *b = &q->columns[c];
+            assert_int_equal(a->type, b->type);
+            if (a->type == AM_COL_CATEGORY || a->type == AM_COL_TEXT) {
+                assert_int_equal(a->text[i].ptr == NULL, b->text[j].ptr == NULL);
+                assert_true(!a->text[i].ptr || am_str_eq(a->text[i], b->text[j]));
+            } else {
+                const void *v = a->type == AM_COL_DATE ? (const void *)&a->date[i] : &a->number[i];
+                const void *w = b->type == AM_COL_DATE ? (const void *)&b->date[j] : &b->number[j];
+                assert_true(memcmp(v, w, 8) == 0 || (isnan(a->number[i]) && isnan(b->number[j])));
+            }
+        }
+    }
+    assert_true(!p && !q && rows == schema.n_rows);
+    kept->ops->close(x);
+    stored.ops->close(y);
+    kept->ops->free(kept->impl);
+    stored.ops->free(stored.impl);
+}
+
+/* 100,000 rows: several slabs of the cache; every type, with missing cells. */
+static void test_kept_rows(void **state)
+{
+    (void)state;
+    struct am_buf text;
+    am_buf_init(&text, (size_t)1 << 26);
+    am_buf_cstr(&text, "n,b,d,t,k\n");
+    for (int i = 0; i < 100000; i++) {
+        if (i % 7)
+            am_buf_printf(&text, "%d.25", i);
+        am_buf_char(&text, ',');
+        am_buf_cstr(&text, i % 11 ? (i % 2 ? "true," : "false,") : ",");
+        if (i % 13)
+            am_buf_printf(&text, "2024-01-%02d", i % 28 + 1);
+        am_buf_char(&text, ',');
+        if (i % 5)
+            am_buf_printf(&text, "a text of row %d", i);
+        am_buf_printf(&text, ",k%d\n", i % 3);
+    }
+    struct am_import_options o = {.cache_bytes = (uint64_t)1 << 30};
+    const char *file = make_file("kept.csv", text.ptr, text.len);
+    assert_int_equal(import_spec(file, &o, arena, &info, dir, &err), AM_OK);
+    assert_non_null(info.rows.ops);
+    expect_same_rows(&info.rows, dir);
+    o.cache_bytes = 1 << 20; /* too little: the rows stay where they are */
+    assert_int_equal(import_spec(file, &o, arena, &info, dir, &err), AM_OK);
+    assert_null(info.rows.ops);
+    am_buf_clear(&text);
+}
+
 static void expect_refused(enum am_rc rc, enum am_rc want, const char *message)
 {
     if (rc != want || !strstr(err.message, message))
@@ -514,6 +590,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(test_kept_rows),
         T(test_bad_text),
         T(test_bad_bytes),
         T(test_absent),

@@ -66,7 +66,9 @@ static enum am_rc write_all(const char *path, uint64_t n_rows, size_t cut)
         }
         AM_GO(rc, am_parquet_write(w, columns, m, &err));
     }
-    AM_GO(rc, am_parquet_finish(w, &bytes, &err));
+    char hex[AM_SHA256_HEX];
+    AM_GO(rc, am_parquet_end(w, &err));
+    AM_GO(rc, am_parquet_finish(w, &bytes, hex, &err));
 out:
     am_parquet_free(w);
     return rc;
@@ -179,11 +181,22 @@ static void test_wide(void **state)
     struct am_schema s = {d, WIDE};
     struct am_parquet *w;
     uint64_t n;
+    char hex[AM_SHA256_HEX], own[AM_SHA256_HEX];
+    unsigned char digest[AM_SHA256_BYTES];
+    struct am_buf bytes;
     snprintf(path, sizeof path, "%s/wide.parquet", scratch);
     assert_int_equal(am_parquet_new(path, &s, &w, &err), AM_OK);
     assert_int_equal(am_parquet_write(w, columns, 300, &err), AM_OK);
-    assert_int_equal(am_parquet_finish(w, &n, &err), AM_OK);
+    assert_int_equal(am_parquet_end(w, &err), AM_OK);
+    assert_int_equal(am_parquet_finish(w, &n, hex, &err), AM_OK);
     am_parquet_free(w);
+    am_buf_init(&bytes, (size_t)1 << 30);
+    assert_int_equal(am_fs_read_file(path, &bytes, &err), AM_OK);
+    assert_int_equal(n, bytes.len);
+    assert_int_equal(am_sha256(bytes.ptr, bytes.len, digest, &err), AM_OK);
+    am_sha256_hex(digest, own);
+    assert_string_equal(hex, own);
+    am_buf_clear(&bytes);
     struct am_str p = am_str(path);
     struct am_tables_source source = {.format = AM_TABLES_PARQUET, .paths = &p, .n_paths = 1};
     struct am_tables_column last = {

@@ -298,7 +298,8 @@ static void test_views(void **state)
         p[i] = AM_ROW_TEST; /* a whole batch */
     for (int i = 291; i < 388; i++)
         p[i] = AM_ROW_TRAIN;
-    assert_int_equal(am_rows_view(&table, p, N, AM_PART_BIT(AM_ROW_TRAIN), &view, &err), AM_OK);
+    assert_int_equal(am_rows_view(&table, p, N, AM_PART_BIT(AM_ROW_TRAIN), NULL, &view, &err),
+                     AM_OK);
     size_t pick[] = {1, 0};
     int row = 0;
     uint64_t n = 0;
