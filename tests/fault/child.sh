@@ -7,8 +7,8 @@
 #   child.sh AIMASS FAILMALLOC.so
 set -euo pipefail
 ulimit -c 0 # deaths are expected here
-AIMASS=$1
-preload=$2
+AIMASS=$(realpath "$1")
+preload=$(realpath "$2")
 W=$(mktemp -d "${TMPDIR:-/tmp}/am-child-XXXXXX")
 trap 'rm -rf "$W"' EXIT
 cd "$W"
