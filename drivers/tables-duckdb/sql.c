@@ -124,7 +124,9 @@ enum am_stored_type stored_of_engine_type(struct am_str t)
         return AM_STORED_BOOL;
     if (is_one_of(t, dates))
         return AM_STORED_DATE;
-    return is_one_of(t, texts) ? AM_STORED_TEXT : AM_STORED_OTHER;
+    return is_one_of(t, texts)                           ? AM_STORED_TEXT
+           : t.len == 4 && memcmp(t.ptr, "BLOB", 4) == 0 ? AM_STORED_BLOB
+                                                         : AM_STORED_OTHER;
 }
 
 void sql_csv_options(struct sql *s, const struct am_csv_options *given,
@@ -300,6 +302,9 @@ static const char *cast_of(enum am_stored_type from, enum am_col_type to)
         if (from == AM_STORED_DATE)
             return NULL;
         return from == AM_STORED_DOUBLE ? "%" : "CAST(% AS DOUBLE)"; /* table.c checks 0 and 1 */
+    case AM_COL_IMAGE:
+    case AM_COL_AUDIO:
+        return "%";
     case AM_COL_CATEGORY:
     case AM_COL_TEXT:
         if (from == AM_STORED_DOUBLE)

@@ -6,7 +6,7 @@
 
 static size_t cell_bytes(enum am_col_type t)
 {
-    return t == AM_COL_CATEGORY || t == AM_COL_TEXT ? sizeof(struct am_str) : 8;
+    return am_col_is_string(t) ? sizeof(struct am_str) : 8;
 }
 
 void am_columns_clear(struct am_columns *c)
@@ -127,6 +127,8 @@ void am_columns_set_missing(struct am_columns *c, size_t column, size_t row)
     switch (c->columns[column].type) {
     case AM_COL_CATEGORY:
     case AM_COL_TEXT:
+    case AM_COL_IMAGE:
+    case AM_COL_AUDIO:
         am_columns_texts(c, column)[row] = (struct am_str){NULL, 0};
         break;
     case AM_COL_DATE:

@@ -44,14 +44,9 @@ struct am_table_iter {
     struct am_batch batch;
 };
 
-static bool is_text(enum am_col_type t)
-{
-    return t == AM_COL_CATEGORY || t == AM_COL_TEXT;
-}
-
 static size_t cell_bytes(enum am_col_type t)
 {
-    return is_text(t) ? sizeof(struct am_str) : 8;
+    return am_col_is_string(t) ? sizeof(struct am_str) : 8;
 }
 
 void am_cache_free(struct am_cache *c)
@@ -137,6 +132,8 @@ static enum am_rc cache_next(struct am_table_iter *it, const struct am_batch **o
         switch (it->columns[i].type) {
         case AM_COL_CATEGORY:
         case AM_COL_TEXT:
+        case AM_COL_IMAGE:
+        case AM_COL_AUDIO:
             it->columns[i].text = p;
             break;
         case AM_COL_DATE:
@@ -206,7 +203,7 @@ static enum am_rc add_rows(struct am_cache *c, const struct am_batch *b, size_t 
     for (size_t i = 0; i < c->schema.n; i++) {
         enum am_col_type t = c->schema.columns[i].type;
         const struct am_column *col = &b->columns[i];
-        if (is_text(t))
+        if (am_col_is_string(t))
             AM_TRY(add_texts(c, cell(c, at, i), col->text + from, n));
         else
             memcpy(cell(c, at, i),
@@ -274,7 +271,8 @@ void am_cache_finish(struct am_cache *c, struct am_table *out)
 bool am_cache_retype(struct am_cache *c, size_t column, enum am_col_type type)
 {
     enum am_col_type *own = &c->columns[column].type;
-    bool same = is_text(*own) == is_text(type) && (*own == AM_COL_DATE) == (type == AM_COL_DATE);
+    bool same = am_col_is_string(*own) == am_col_is_string(type) &&
+                (*own == AM_COL_DATE) == (type == AM_COL_DATE);
     if (same)
         *own = type;
     return same;

@@ -54,11 +54,6 @@ struct am_parquet {
     struct am_buf out; /* a page in the making; then the footer */
 };
 
-static bool is_text(enum am_col_type t)
-{
-    return t == AM_COL_CATEGORY || t == AM_COL_TEXT;
-}
-
 void am_parquet_free(struct am_parquet *w)
 {
     if (!w)
@@ -94,13 +89,13 @@ static enum am_rc gathered_init(struct gathered *g, enum am_col_type type, size_
     g->valid = am_calloc(cap / 8 + 8, 1);
     am_buf_init(&g->text, (size_t)1 << 31);
     am_map_init(&g->seen);
-    if (is_text(type)) {
+    if (am_col_is_string(type)) {
         g->indices = am_alloc_array(cap, sizeof *g->indices);
         g->keys = am_arena_new((size_t)1 << 31);
     } else {
         g->numbers = am_alloc_array(cap, sizeof(double));
     }
-    if (!g->valid || (is_text(type) ? !g->indices || !g->keys : !g->numbers))
+    if (!g->valid || (am_col_is_string(type) ? !g->indices || !g->keys : !g->numbers))
         return am_fail_nomem(err, cap * sizeof(double));
     return AM_OK;
 }
@@ -272,7 +267,7 @@ static enum am_rc flush_column(struct am_parquet *w, struct gathered *g, struct 
     struct am_str more = {0};
     uint64_t start = w->at;
     enum encoding e = E_PLAIN;
-    if (is_text(g->type) && !g->plain) {
+    if (am_col_is_string(g->type) && !g->plain) {
         c.dictionary_at = w->at;
         AM_TRY(put_page(w, PAGE_DICTIONARY, g->seen.n, E_PLAIN, am_buf_view(&g->text),
                         (struct am_str){0}, err));
@@ -282,7 +277,7 @@ static enum am_rc flush_column(struct am_parquet *w, struct gathered *g, struct 
     put_levels(&w->out, g, w->n_rows);
     if (e == E_RLE_DICTIONARY)
         put_indices(&w->out, g);
-    else if (is_text(g->type))
+    else if (am_col_is_string(g->type))
         more = am_buf_view(&g->text);
     else if (g->type == AM_COL_BOOLEAN)
         put_booleans(&w->out, g);
@@ -376,7 +371,7 @@ static bool any_missing(const double *v, size_t n)
 static enum am_rc gather(struct am_parquet *w, struct gathered *g, const struct am_column *c,
                          size_t from, size_t n, struct am_err *err)
 {
-    if (is_text(g->type)) {
+    if (am_col_is_string(g->type)) {
         for (size_t i = 0; i < n; i++) {
             if (!c->text[from + i].ptr)
                 continue;
@@ -430,7 +425,7 @@ enum am_rc am_parquet_write(struct am_parquet *w, const struct am_column *column
 
 static enum physical physical_of(enum am_col_type t)
 {
-    if (is_text(t))
+    if (am_col_is_string(t))
         return P_BYTE_ARRAY;
     return t == AM_COL_BOOLEAN ? P_BOOLEAN : t == AM_COL_DATE ? P_INT64 : P_DOUBLE;
 }
@@ -450,7 +445,7 @@ static void put_schema(struct am_buf *b, const struct am_schema *s)
         put_i32(b, &last, 3, 1); /* optional */
         put_field(b, &last, 4, T_BINARY);
         put_binary(b, s->columns[i].name);
-        if (is_text(type)) {
+        if (am_col_is_string(type)) {
             put_i32(b, &last, 6, 0); /* UTF8 */
         } else if (type == AM_COL_DATE) {
             put_field(b, &last, 10, T_STRUCT);

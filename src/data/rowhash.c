@@ -113,7 +113,7 @@ enum am_rc value_hash_update(struct value_hash *h, const struct am_batch *b, str
                        b->n_columns, h->n);
     for (size_t c = 0; c < h->n; c++) {
         const struct am_column *col = &b->columns[c];
-        if (col->type == AM_COL_CATEGORY || col->type == AM_COL_TEXT)
+        if (am_col_is_string(col->type))
             add_texts(h->columns[c], col->text, b->n_rows);
         else if (col->type == AM_COL_DATE)
             am_sha256_add(h->columns[c], col->date, b->n_rows * sizeof *col->date);
@@ -182,7 +182,7 @@ void row_hash_batch(const struct am_batch *b, size_t begin, size_t end, uint64_t
     for (size_t c = 0; c < b->n_columns; c++) {
         const struct am_column *col = &b->columns[c];
         for (size_t i = begin; i < end; i++) {
-            if (col->type == AM_COL_CATEGORY || col->type == AM_COL_TEXT)
+            if (am_col_is_string(col->type))
                 add_text(&out[i], col->text[i]);
             else
                 add_word(&out[i], col->type == AM_COL_DATE ? (uint64_t)col->date[i]

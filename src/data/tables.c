@@ -16,7 +16,7 @@ const struct am_str am_csv_nulls[] = {
 };
 const size_t am_csv_n_nulls = sizeof am_csv_nulls / sizeof am_csv_nulls[0];
 
-static const char *const names[] = {"double", "int", "bool", "text", "date", "other"};
+static const char *const names[] = {"double", "int", "bool", "text", "date", "blob", "other"};
 
 const char *am_stored_type_name(enum am_stored_type t)
 {

@@ -59,6 +59,7 @@ enum am_stored_type {
     AM_STORED_BOOL,
     AM_STORED_TEXT,
     AM_STORED_DATE, /* microseconds since 1970-01-01 UTC */
+    AM_STORED_BLOB, /* bytes: pictures and sounds */
     AM_STORED_OTHER /* nested, binary: cannot be read */
 };
 
@@ -134,7 +135,7 @@ struct am_tables {
 extern const struct am_str am_csv_nulls[];
 extern const size_t am_csv_n_nulls;
 const char *
-am_stored_type_name(enum am_stored_type t); /* "double" "int" "bool" "text" "date" "other" */
+am_stored_type_name(enum am_stored_type t); /* "double" "int" "bool" "text" "date" "blob" "other" */
 bool am_stored_type_parse(struct am_str s, enum am_stored_type *out);
 
 /* The loader's check of a module against this header: equal to ops->abi. */

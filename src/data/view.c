@@ -92,11 +92,6 @@ out:
     return rc;
 }
 
-static bool is_text(enum am_col_type t)
-{
-    return t == AM_COL_CATEGORY || t == AM_COL_TEXT;
-}
-
 static enum am_rc grow(struct am_table_iter *it, size_t cap, struct am_err *err)
 {
     if (cap <= it->cap)
@@ -126,7 +121,7 @@ static void pack_columns(void *ctx, size_t begin, size_t end)
         const struct am_column *from = &p->b->columns[c];
         const size_t n = p->n;
         it->columns[c] = (struct am_column){.type = from->type};
-        if (is_text(from->type)) {
+        if (am_col_is_string(from->type)) {
             struct am_str *to = it->buffers[c];
             for (size_t i = 0; i < n; i++)
                 to[i] = from->text[it->picked[i]];
@@ -151,8 +146,9 @@ static enum am_rc pack(struct am_table_iter *it, const struct am_batch *b, size_
     struct packing p = {it, b, n};
     for (size_t c = 0; c < it->n; c++) {
         if (!it->buffers[c])
-            it->buffers[c] = am_alloc_array(
-                it->cap, is_text(b->columns[c].type) ? sizeof(struct am_str) : sizeof(double));
+            it->buffers[c] =
+                am_alloc_array(it->cap, am_col_is_string(b->columns[c].type) ? sizeof(struct am_str)
+                                                                             : sizeof(double));
         if (!it->buffers[c])
             return am_fail_nomem(err, it->cap * sizeof(struct am_str));
     }

@@ -473,6 +473,12 @@ size_t am_features_width(const struct am_features *f)
     return f->width;
 }
 
+struct am_dims am_features_shape(const struct am_features *f, size_t *n_tokens)
+{
+    *n_tokens = 0;
+    return am_dims1((int64_t)f->width);
+}
+
 struct am_str am_features_output_name(const struct am_features *f, size_t j)
 {
     return f->output_names[j];

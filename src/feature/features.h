@@ -26,6 +26,7 @@
 
 #include "base/tree.h"
 #include "tensor/frame.h"
+#include "tensor/tensor.h"
 
 struct am_features; /* immutable */
 
@@ -45,6 +46,10 @@ const struct am_feature_input *am_features_input(const struct am_features *f, si
 /* SIZE_MAX when absent. */
 size_t am_features_find_input(const struct am_features *f, struct am_str name);
 size_t am_features_width(const struct am_features *f); /* floats a row */
+/* What the floats of a row are, without the batch: [H,W,C] of the only input when it is a picture,
+ * [T,C] or [T] of a sequence (T tokens, 0 = padding; *n_tokens = ids, else 0), [width] otherwise.
+ */
+struct am_dims am_features_shape(const struct am_features *f, size_t *n_tokens);
 /* "area_mean", "color=red", "joined.month_sin"; j < width; lives as long as f. */
 struct am_str am_features_output_name(const struct am_features *f, size_t j);
 /* The input that output j comes from. */

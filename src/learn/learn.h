@@ -34,6 +34,11 @@ struct am_learn_task {
     enum am_task task;
     size_t n_classes; /* 0 for regression, 2 for binary, >= 3 else */
     size_t n_features;
+    /* What the features of a row are, [.., last] without the batch: [H,W,C] a picture, [T,C] a
+     * sequence of vectors, [T] a sequence of token ids (0 = padding), [n_features] a plain row. The
+     * product is n_features; rank 0 counts as [n_features]. */
+    struct am_dims shape;
+    size_t n_tokens; /* of a token sequence: ids are 0..n_tokens-1; else 0 */
     /* Targets: one column; a value, or a class index 0..n_classes-1. */
     const struct am_train_data *train;
     const struct am_train_data *validation; /* NULL = none */

@@ -60,7 +60,7 @@ static struct cells cells_new(enum am_col_type type, size_t n, struct am_arena *
 {
     struct cells c = {NULL, NULL, NULL};
     out->type = type;
-    if (type == AM_COL_CATEGORY || type == AM_COL_TEXT)
+    if (am_col_is_string(type))
         out->text = c.text = am_arena_array(a, n, sizeof *c.text);
     else if (type == AM_COL_DATE)
         out->date = c.date = am_arena_array(a, n, sizeof *c.date);

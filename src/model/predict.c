@@ -137,6 +137,8 @@ static enum am_rc fill_window(struct am_predictor *p, const struct am_batch *b, 
         switch (b->columns[i].type) {
         case AM_COL_CATEGORY:
         case AM_COL_TEXT:
+        case AM_COL_IMAGE:
+        case AM_COL_AUDIO:
             p->columns[i].text = b->columns[i].text + at;
             break;
         case AM_COL_DATE:

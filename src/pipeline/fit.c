@@ -164,11 +164,17 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
                             struct am_err *err)
 {
     double *weights;
+    size_t n_tokens = 0;
+    struct am_dims shape = am_dims1(1);
     AM_TRY(class_weights(t, &weights, err));
+    if (t->fitted.features)
+        shape = am_features_shape(t->fitted.features, &n_tokens);
     *out = (struct am_learn_task){
         .task = am_target_task(t->p.target),
         .n_classes = am_target_n_classes(t->p.target),
         .n_features = t->fitted.features ? am_features_width(t->fitted.features) : 1,
+        .shape = shape,
+        .n_tokens = n_tokens,
         .train = t->rows[AM_ROW_TRAIN].data,
         .validation = t->rows[AM_ROW_VALIDATION].data,
         .model = am_node_get(t->p.recipe.resolved, "model"),

@@ -52,7 +52,7 @@ static enum am_rc model_predict(void *impl, void *state, const struct am_batch *
 
 static size_t cell_bytes(enum am_col_type t)
 {
-    return t == AM_COL_CATEGORY || t == AM_COL_TEXT ? sizeof(struct am_str) : 8;
+    return am_col_is_string(t) ? sizeof(struct am_str) : 8;
 }
 
 /* The stored sample's rows, repeated. */

@@ -88,7 +88,7 @@ static void take_batch(struct am_serve *s, struct worker *w)
 
 static size_t cell_bytes(enum am_col_type t)
 {
-    return t == AM_COL_CATEGORY || t == AM_COL_TEXT ? sizeof(struct am_str) : 8;
+    return am_col_is_string(t) ? sizeof(struct am_str) : 8;
 }
 
 /* All jobs' rows as one batch in the worker's own memory. */

@@ -19,11 +19,25 @@ enum am_col_type {
     AM_COL_CATEGORY, /* am_str; NULL = missing */
     AM_COL_TEXT,     /* am_str; NULL = missing */
     AM_COL_DATE,     /* int64 microseconds since 1970-01-01 UTC; INT64_MIN = missing */
+    AM_COL_IMAGE,    /* am_str: the bytes of one picture as tensor/media.h says; NULL = missing */
+    AM_COL_AUDIO,    /* am_str: the bytes of one sound; NULL = missing */
 };
 #define AM_DATE_MISSING INT64_MIN
 
-const char *am_col_type_name(enum am_col_type t); /* "number" "boolean" "category" "text" "date" */
+/* "number" "boolean" "category" "text" "date" "image" "audio" */
+const char *am_col_type_name(enum am_col_type t);
 bool am_col_type_parse(struct am_str s, enum am_col_type *out);
+
+/* Cells are am_str. */
+static inline bool am_col_is_string(enum am_col_type t)
+{
+    return t == AM_COL_CATEGORY || t == AM_COL_TEXT || t == AM_COL_IMAGE || t == AM_COL_AUDIO;
+}
+/* Cells are bytes that only the media drivers understand. */
+static inline bool am_col_is_media(enum am_col_type t)
+{
+    return t == AM_COL_IMAGE || t == AM_COL_AUDIO;
+}
 
 struct am_column_desc {
     struct am_str name; /* borrowed from the schema's owner */
@@ -41,7 +55,7 @@ struct am_column {
     enum am_col_type type;
     union {
         const double *number;      /* NUMBER, BOOLEAN: [n_rows] */
-        const struct am_str *text; /* CATEGORY, TEXT: [n_rows] */
+        const struct am_str *text; /* CATEGORY, TEXT, IMAGE, AUDIO: [n_rows] */
         const int64_t *date;       /* DATE: [n_rows] */
     };
 };
@@ -58,6 +72,8 @@ static inline bool am_cell_missing(const struct am_column *c, size_t row)
     switch (c->type) {
     case AM_COL_CATEGORY:
     case AM_COL_TEXT:
+    case AM_COL_IMAGE:
+    case AM_COL_AUDIO:
         return c->text[row].ptr == NULL;
     case AM_COL_DATE:
         return c->date[row] == AM_DATE_MISSING;
