@@ -48,5 +48,16 @@
 #define AM_LIMIT_TAG_VALUE_BYTES 8000
 #define AM_LIMIT_RUN_LOG_BYTES ((size_t)4 << 20)
 #define AM_LIMIT_LIST_ROWS 10000
+#define AM_LIMIT_MEDIA_FILE_BYTES ((size_t)64 << 20) /* one picture or sound, as it came */
+#define AM_LIMIT_MEDIA_FILES 10000000                /* of one source */
+#define AM_LIMIT_IMAGE_PIXELS ((size_t)1 << 26)      /* of one picture */
+#define AM_LIMIT_IMAGE_SIDE 65535u
+#define AM_LIMIT_SOUND_SAMPLES ((size_t)1 << 28) /* of one sound, all channels */
+#define AM_LIMIT_SOUND_CHANNELS 8u
+#define AM_LIMIT_SOUND_RATE 768000u
+#define AM_LIMIT_ARCHIVE_FILES 10000000
+#define AM_LIMIT_ARCHIVE_BYTES ((size_t)1 << 40)       /* unpacked, of one archive */
+#define AM_LIMIT_ARCHIVE_RATIO 200                     /* unpacked to packed, above the next */
+#define AM_LIMIT_ARCHIVE_RATIO_FREE ((size_t)64 << 20) /* bytes unpacked before ratios count */
 
 #endif

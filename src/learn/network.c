@@ -32,11 +32,17 @@ struct network {
     struct am_train_hooks hooks;
 };
 
-static enum am_rc gather_chunk(const struct prepared *p, const uint64_t *rows, size_t n, float *x,
-                               float *y, float *w, struct am_err *err)
+/* epoch NULL: the rows as they are */
+static enum am_rc gather_chunk(const struct prepared *p, const uint64_t *epoch,
+                               const uint64_t *rows, size_t n, float *x, float *y, float *w,
+                               struct am_err *err)
 {
+    const struct am_train_data *b = p->base;
     float target[256], weight[256];
-    AM_TRY(p->base->gather(p->base->self, rows, n, x, target, weight, err));
+    if (epoch)
+        AM_TRY(b->gather_at(b->self, *epoch, rows, n, x, target, weight, err));
+    else
+        AM_TRY(b->gather(b->self, rows, n, x, target, weight, err));
     for (size_t i = 0; i < n; i++) {
         size_t k = p->n_classes ? (size_t)target[i] : 0;
         if (w)
@@ -52,16 +58,28 @@ static enum am_rc gather_chunk(const struct prepared *p, const uint64_t *rows, s
     return AM_OK;
 }
 
-static enum am_rc gather_prepared(void *self, const uint64_t *rows, size_t n, float *x, float *y,
-                                  float *w, struct am_err *err)
+static enum am_rc gather_parts(const struct prepared *p, const uint64_t *epoch,
+                               const uint64_t *rows, size_t n, float *x, float *y, float *w,
+                               struct am_err *err)
 {
-    const struct prepared *p = self;
     for (size_t i = 0; i < n; i += 256) {
         size_t part = n - i < 256 ? n - i : 256;
-        AM_TRY(gather_chunk(p, rows + i, part, x ? x + i * p->data.n_features : NULL,
+        AM_TRY(gather_chunk(p, epoch, rows + i, part, x ? x + i * p->data.n_features : NULL,
                             y ? y + i * p->data.n_targets : NULL, w ? w + i : NULL, err));
     }
     return AM_OK;
+}
+
+static enum am_rc gather_prepared(void *self, const uint64_t *rows, size_t n, float *x, float *y,
+                                  float *w, struct am_err *err)
+{
+    return gather_parts(self, NULL, rows, n, x, y, w, err);
+}
+
+static enum am_rc gather_prepared_at(void *self, uint64_t epoch, const uint64_t *rows, size_t n,
+                                     float *x, float *y, float *w, struct am_err *err)
+{
+    return gather_parts(self, &epoch, rows, n, x, y, w, err);
 }
 
 static void prepare_rows(const struct network *n, const struct am_train_data *base,
@@ -78,7 +96,9 @@ static void prepare_rows(const struct network *n, const struct am_train_data *ba
                                        .n_features = base->n_features,
                                        .n_targets = one_hot ? n->task->n_classes : 1,
                                        .self = out,
-                                       .gather = gather_prepared};
+                                       .gather = gather_prepared,
+                                       .gather_at = base->gather_at ? gather_prepared_at : NULL,
+                                       .in_ram = base->in_ram};
 }
 
 static void target_sums(void *ctx, const struct am_rows *r, double *sums, double *scratch)

@@ -48,8 +48,8 @@ struct am_param_spec {
 
 struct am_attr { /* what an op needs besides tensors; each op says in its file what it reads */
     enum am_act act;
-    float f[3];
-    int64_t i[3];
+    float f[4];
+    int64_t i[16];
 };
 
 struct am_gnode {

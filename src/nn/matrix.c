@@ -276,6 +276,7 @@ enum am_rc am_matrix_finish(struct am_matrix *m, struct am_err *err)
     } else {
         m->data.gather = gather_ram;
         m->data.view = view_ram;
+        m->data.in_ram = true;
     }
     return AM_OK;
 }
@@ -317,6 +318,22 @@ static enum am_rc gather_subset(void *self, const uint64_t *rows, size_t n, floa
     return AM_OK;
 }
 
+static enum am_rc gather_subset_at(void *self, uint64_t epoch, const uint64_t *rows, size_t n,
+                                   float *x, float *y, float *w, struct am_err *err)
+{
+    const struct subset *s = self;
+    const struct am_train_data *b = s->base;
+    uint64_t part[256];
+    for (size_t i = 0; i < n; i += 256) {
+        size_t k = n - i < 256 ? n - i : 256;
+        for (size_t j = 0; j < k; j++)
+            part[j] = s->rows[rows[i + j]];
+        AM_TRY(b->gather_at(b->self, epoch, part, k, x ? x + i * b->n_features : NULL,
+                            y ? y + i * b->n_targets : NULL, w ? w + i : NULL, err));
+    }
+    return AM_OK;
+}
+
 enum am_rc am_train_subset_new(const struct am_train_data *base, const uint64_t *rows, size_t n,
                                const struct am_train_data **out, struct am_err *err)
 {
@@ -331,7 +348,9 @@ enum am_rc am_train_subset_new(const struct am_train_data *base, const uint64_t 
                                      .n_features = base->n_features,
                                      .n_targets = base->n_targets,
                                      .self = s,
-                                     .gather = gather_subset};
+                                     .gather = gather_subset,
+                                     .gather_at = base->gather_at ? gather_subset_at : NULL,
+                                     .in_ram = base->in_ram};
     s->base = base;
     for (size_t i = 0; i < n; i++) {
         if (rows[i] >= base->n_rows) {

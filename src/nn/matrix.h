@@ -29,6 +29,15 @@ struct am_train_data {
      * They live as long as the data. false: these rows are not in RAM. */
     bool (*view)(void *self, uint64_t first, const float **x, const float **y, const float **w,
                  uint64_t *n);
+    /* Optional (NULL = gather). The rows as one epoch of training sees them: augmented, each row as
+     * a function of (the data's own seed, epoch, row number) only, whatever rows stand beside it,
+     * whichever thread asks and how often. Epochs count from 0. The training loop reads its rows
+     * through this; validation, scores and statistics of targets use gather and view, which know
+     * nothing of it. A subset passes it on with the base's row numbers. */
+    enum am_rc (*gather_at)(void *self, uint64_t epoch, const uint64_t *rows, size_t n, float *x,
+                            float *y, float *w, struct am_err *err);
+    /* Reading is a copy from RAM: not worth a thread of its own that reads ahead. */
+    bool in_ram;
 };
 
 struct am_matrix;

@@ -115,7 +115,8 @@ static void fuse(struct build *b)
             continue;
         am_value in = input_of(b, n, 0);
         const struct am_gnode *l = node_of(b, in);
-        if (l->op != &am_op_linear || b->v[in].uses != 1 || in == b->y || b->v[in].bound)
+        if (l->op != &am_op_linear || b->v[in].uses != 1 || in == b->y || b->v[in].bound ||
+            !am_dims_eq(&l->dims, &n->dims))
             continue;
         b->v[in].swallowed = true;
         b->v[i].linear = in;
@@ -133,7 +134,15 @@ static struct am_arg arg_of(const struct am_gnode *n, enum am_space space, size_
                            .batched = am_dims_batched(&n->dims),
                            .offset = offset,
                            .rows = am_dims_rows(&n->dims),
-                           .cols = am_dims_cols(&n->dims)};
+                           .cols = am_dims_cols(&n->dims),
+                           .dims = n->dims};
+}
+
+/* Where a value lies, with the dimensions that node v gives it (v may be a view of it). */
+static struct am_arg arg_seen_as(const struct build *b, am_value v)
+{
+    const struct am_arg *a = &b->v[b->v[v].is].arg;
+    return arg_of(node_of(b, v), (enum am_space)a->space, a->offset);
 }
 
 static enum am_rc place_input(struct build *b, am_value v, struct am_err *err)
@@ -182,9 +191,10 @@ static enum am_rc place_fixed(struct build *b, struct am_err *err)
     if (b->y != AM_VALUE_NONE) {
         b->v[b->y].arg = arg_of(node_of(b, b->y), AM_IN_Y, 0);
         b->v[b->y].bound = true;
-        if (!b->v[b->y].arg.batched || node_of(b, b->y)->dims.rank != 2)
+        const struct am_dims *y = &node_of(b, am_graph_find_output(b->g, "y"))->dims;
+        if (!am_dims_batched(y) || y->rank != 2)
             return am_fail(err, AM_EINVAL, "output \"y\" must have the shape [B,n]");
-        b->plan->n_outputs = b->v[b->y].arg.cols;
+        b->plan->n_outputs = am_dims_cols(y);
     }
     return AM_OK;
 }
@@ -341,7 +351,7 @@ static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
         if (in == AM_VALUE_NONE)
             s->in[k] = (struct am_arg){.space = AM_IN_NOTHING};
         else
-            s->in[k] = b->v[in].arg;
+            s->in[k] = arg_seen_as(b, n->in[k]);
     }
     if (n->op->flags & AM_OP_CLASS_TARGET)
         p->n_classes = (size_t)n->attr.i[2];

@@ -97,6 +97,7 @@ static enum am_rc set_up(struct loop *l, struct am_err *err)
 {
     const struct am_train_config *c = l->config;
     AM_TRY(am_feed_init(&l->feed, l->data, c->batch_size, c->order, c->seed, l->pool, err));
+    l->feed.training = true;
     l->n_batches = am_feed_n_batches(&l->feed);
     AM_TRY(am_train_plan_build(l->graph, l->params, &c->loss, l->feed.batch_size, &l->plan, err));
     AM_TRY(check_width(l->plan, l->data, err));

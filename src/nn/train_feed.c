@@ -117,8 +117,13 @@ static void gather_some(void *ctx, size_t begin, size_t end)
     for (size_t i = begin; i < end; i++)
         f->rows[i] = f->order == AM_TRAIN_SHUFFLED ? permute(f->keys, half, d->n_rows, f->first + i)
                                                    : f->first + i;
-    rc = d->gather(d->self, f->rows + begin, end - begin, f->x + begin * d->n_features,
-                   f->y + begin * d->n_targets, f->w + begin, &err);
+    if (f->training && d->gather_at)
+        rc = d->gather_at(d->self, f->epoch, f->rows + begin, end - begin,
+                          f->x + begin * d->n_features, f->y + begin * d->n_targets, f->w + begin,
+                          &err);
+    else
+        rc = d->gather(d->self, f->rows + begin, end - begin, f->x + begin * d->n_features,
+                       f->y + begin * d->n_targets, f->w + begin, &err);
     if (rc != AM_OK) {
         pthread_mutex_lock(&g->lock);
         g->rc = rc;

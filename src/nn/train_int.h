@@ -13,6 +13,7 @@ struct am_feed {
     size_t window_rows; /* a multiple of batch_size */
     enum am_train_order order;
     uint64_t seed;
+    bool training;            /* rows as their epoch sees them: gather_at where the data has it */
     uint64_t epoch, first, n; /* what the window holds: n rows from place `first` of `epoch` */
     uint32_t keys[8];         /* of the epoch's permutation */
     uint64_t *rows;           /* owned, [window_rows] */

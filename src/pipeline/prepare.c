@@ -174,8 +174,8 @@ static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struc
     p->hash = info->hash;
     AM_TRY(am_registry_dataset_add(p->pl->registry, p->arena, &d, &out, err));
     (void)am_node_as_bool(am_node_get(out, "new"), &p->fresh);
-    p->dataset = am_arena_printf(p->arena, "%s@%lld", d.name,
-                                 (long long)am_node_i64(out, "version", 0));
+    p->dataset =
+        am_arena_printf(p->arena, "%s@%lld", d.name, (long long)am_node_i64(out, "version", 0));
     AM_TRY(am_arena_check(p->arena, err));
     return open_registered(p, p->dataset.ptr, err);
 }

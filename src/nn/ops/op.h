@@ -14,7 +14,7 @@ struct am_pool;
 
 enum am_op_flag {
     AM_OP_LEAF = 1,          /* no step: input, parameter, constant */
-    AM_OP_IDENTITY = 2,      /* passes input 0 through */
+    AM_OP_IDENTITY = 2,      /* passes input 0's floats through; dims may differ */
     AM_OP_IN_PLACE = 4,      /* the output may take input 0's memory */
     AM_OP_EFFECT = 8,        /* kept though nobody reads it */
     AM_OP_CLASS_TARGET = 16, /* "target" must hold whole numbers in 0..attr.i[2]-1 */
@@ -65,10 +65,11 @@ enum am_space { /* where a value lies; the base pointers are set at each run */
 };
 
 struct am_arg {
-    uint8_t space; /* enum am_space */
-    bool batched;  /* rows counts one batch row */
-    size_t offset; /* floats from the base */
-    size_t rows, cols;
+    uint8_t space;       /* enum am_space */
+    bool batched;        /* rows counts one batch row */
+    size_t offset;       /* floats from the base */
+    size_t rows, cols;   /* cols = the last dimension */
+    struct am_dims dims; /* as the reading (writing) node sees the value: a reshape changes them */
 };
 
 struct am_step {
