@@ -56,7 +56,7 @@
 #define AM_LIMIT_SOUND_CHANNELS 8u
 #define AM_LIMIT_SOUND_RATE 768000u
 #define AM_LIMIT_ARCHIVE_FILES 10000000
-#define AM_LIMIT_ARCHIVE_BYTES ((size_t)1 << 40)       /* unpacked, of one archive */
+#define AM_LIMIT_ARCHIVE_BYTES ((size_t)1 << 38)       /* unpacked, of one archive */
 #define AM_LIMIT_ARCHIVE_RATIO 200                     /* unpacked to packed, above the next */
 #define AM_LIMIT_ARCHIVE_RATIO_FREE ((size_t)64 << 20) /* bytes unpacked before ratios count */
 

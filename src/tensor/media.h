@@ -20,6 +20,7 @@
 #define AM_TENSOR_MEDIA_H
 
 #include "base/host.h"
+#include "base/str.h"
 
 struct am_image {
     uint32_t width, height, channels; /* 1 grey, 3 RGB, 4 RGB and alpha; sRGB, 8 bits */
