@@ -85,7 +85,9 @@ typedef enum aimass_type {
     AIMASS_CATEGORY = 2, /* given as text */
     AIMASS_TEXT = 3,
     AIMASS_DATE =
-        4 /* given as text ("2026-11-21", "2026-11-21 13:17:04") or as seconds since 1970 UTC */
+        4, /* given as text ("2026-11-21", "2026-11-21 13:17:04") or as seconds since 1970 UTC */
+    AIMASS_IMAGE = 5, /* given as bytes, see aimass_predict_media */
+    AIMASS_AUDIO = 6
 } aimass_type;
 
 AIMASS_API size_t aimass_n_inputs(const aimass_model *m);
@@ -128,6 +130,29 @@ typedef struct aimass_column {
 AIMASS_API aimass_status aimass_predict_columns(aimass_predictor *p, const aimass_column *columns,
                                                 size_t n_columns, size_t n_rows, aimass_answer *out,
                                                 aimass_error *err);
+
+/* ---- pictures and sounds ---- */
+
+/* The library decodes no files (PNG, WAV, ...): a cell is AIMASS_RAW_BYTES of header and then the
+ * pixels, 8 bits each, sRGB, [height, width, channels], channels 1, 3 or 4; or the samples, signed
+ * 16 bits, little-endian, [frames, channels]. These two write the header: */
+#define AIMASS_RAW_BYTES 16
+AIMASS_API void aimass_image_header(uint32_t width, uint32_t height, uint32_t channels,
+                                    unsigned char out[AIMASS_RAW_BYTES]);
+AIMASS_API void aimass_audio_header(uint32_t sample_rate, uint32_t channels, uint32_t n_frames,
+                                    unsigned char out[AIMASS_RAW_BYTES]);
+
+typedef struct aimass_media {
+    const char *name;         /* of an input of type AIMASS_IMAGE or AIMASS_AUDIO */
+    const void *const *bytes; /* [n_rows], NULL = missing; borrowed for the call */
+    const size_t *n_bytes;    /* [n_rows] header included */
+} aimass_media;
+/* As aimass_predict_columns for models with such inputs: they come in `media`, all others in
+ * `columns` (NULL when there are none). */
+AIMASS_API aimass_status aimass_predict_media(aimass_predictor *p, const aimass_media *media,
+                                              size_t n_media, const aimass_column *columns,
+                                              size_t n_columns, size_t n_rows, aimass_answer *out,
+                                              aimass_error *err);
 
 #ifdef __cplusplus
 }

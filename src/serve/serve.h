@@ -26,6 +26,7 @@ struct am_serve_info {
     enum am_task task;
     struct am_schema inputs;  /* columns that a request brings, in order */
     bool all_numbers;         /* every input is a number or a boolean */
+    bool has_media;           /* an input is a picture or a sound: never on an event loop */
     bool plain_names;         /* no name of an input needs an escape in JSON */
     const struct am_str *ids; /* [n_ids] id columns: accepted in rows, not used */
     size_t n_ids;

@@ -120,6 +120,14 @@ static bool plain_names(const struct am_schema *s)
     return true;
 }
 
+static bool has_media(const struct am_schema *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (am_col_is_media(s->columns[i].type))
+            return true;
+    return false;
+}
+
 /* Takes m over, also on failure. */
 enum am_rc am_served_new(const struct am_serve *s, const char *model, int64_t version,
                          struct am_str package, struct am_serve_model *m, struct am_served **out,
@@ -152,6 +160,7 @@ enum am_rc am_served_new(const struct am_serve *s, const char *model, int64_t ve
     v->info.model = am_str(v->name);
     v->info.version = version;
     v->info.plain_names = plain_names(&v->info.inputs);
+    v->info.has_media = has_media(&v->info.inputs);
     v->info.uid = atomic_fetch_add(&uids, 1);
     v->info.version_text = am_str(v->version);
     *out = v;
@@ -232,6 +241,8 @@ uint64_t am_served_estimate_ns(const struct am_served *v, size_t n_rows)
 bool am_serve_inline(const struct am_serve *s, const struct am_served *v, size_t n_rows)
 {
     uint64_t ns = am_served_estimate_ns(v, n_rows);
+    if (v->info.has_media) /* the time says nothing: the next picture may be a large one */
+        return false;
     return ns != 0 && ns <= (uint64_t)s->options.inline_us * 1000;
 }
 
