@@ -3,6 +3,7 @@
  * Included by kern_avx2.c and kern_avx512.c, which define KERN_TABLE, KERN_NAME and KERN_ROWS (rows
  * of the largest register tile). Everything here is pure; see kernels.h for what each entry
  * promises. */
+#include "tensor/kern_pool.h"
 #include "tensor/kernels.h"
 #include "tensor/vec.h"
 
@@ -439,6 +440,11 @@ static void pack_transposed(const float *b, size_t b_row, size_t k, size_t n, fl
     }
 }
 
+static void pool(const struct am_pooling_shape *p, const float *x, float *y, size_t r0, size_t r1)
+{
+    pool_rows(p, x, y, r0, r1);
+}
+
 extern const struct am_kernels KERN_TABLE;
 const struct am_kernels KERN_TABLE = {.name = KERN_NAME,
                                       .panel = PANEL,
@@ -451,4 +457,5 @@ const struct am_kernels KERN_TABLE = {.name = KERN_NAME,
                                       .softmax = softmax,
                                       .layer_norm = layer_norm,
                                       .affine = affine,
+                                      .pool = pool,
                                       .pack_transposed = pack_transposed};

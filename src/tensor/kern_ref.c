@@ -118,6 +118,50 @@ static void pack_transposed(const float *b, size_t b_row, size_t k, size_t n, fl
                 *out++ = j + c < n ? b[(j + c) * b_row + p] : 0.0f;
 }
 
+/* Places of a window along one axis that lie inside. */
+static void inside(size_t o, size_t stride, size_t kernel, size_t pad, size_t size, size_t *from,
+                   size_t *to)
+{
+    const size_t at = o * stride;
+    *from = at > pad ? at - pad : 0;
+    *to = at + kernel < pad + size ? at + kernel - pad : size;
+}
+
+static float window_max(const struct am_pooling_shape *p, const float *x, const size_t e[4])
+{
+    float best = x[(e[0] * p->w + e[2]) * p->c];
+    for (size_t y = e[0]; y < e[1]; y++)
+        for (size_t i = e[2]; i < e[3]; i++) {
+            const float v = x[(y * p->w + i) * p->c];
+            best = v > best || v != v ? v : best;
+        }
+    return best;
+}
+
+static float window_mean(const struct am_pooling_shape *p, const float *x, const size_t e[4])
+{
+    double sum = 0;
+    for (size_t y = e[0]; y < e[1]; y++)
+        for (size_t i = e[2]; i < e[3]; i++)
+            sum += (double)x[(y * p->w + i) * p->c];
+    const size_t n = p->skip_pad ? (e[1] - e[0]) * (e[3] - e[2]) : p->kernel[0] * p->kernel[1];
+    return (float)(sum / (double)n);
+}
+
+static void pool(const struct am_pooling_shape *p, const float *x, float *y, size_t r0, size_t r1)
+{
+    for (size_t r = r0; r < r1; r++)
+        for (size_t ox = 0; ox < p->out_w; ox++) {
+            const float *picture = x + r / p->out_h * p->h * p->w * p->c;
+            size_t e[4];
+            inside(r % p->out_h, p->stride[0], p->kernel[0], p->pad[0], p->h, &e[0], &e[1]);
+            inside(ox, p->stride[1], p->kernel[1], p->pad[1], p->w, &e[2], &e[3]);
+            for (size_t j = 0; j < p->c; j++)
+                y[(r * p->out_w + ox) * p->c + j] =
+                    p->average ? window_mean(p, picture + j, e) : window_max(p, picture + j, e);
+        }
+}
+
 const struct am_kernels am_kernels_ref = {.name = "ref",
                                           .panel = 16,
                                           .tile_rows = 8,
@@ -129,4 +173,5 @@ const struct am_kernels am_kernels_ref = {.name = "ref",
                                           .softmax = softmax,
                                           .layer_norm = layer_norm,
                                           .affine = affine,
+                                          .pool = pool,
                                           .pack_transposed = pack_transposed};

@@ -41,6 +41,15 @@ struct am_gemm {
     float alpha;
 };
 
+/* Pooling of pictures [n, h, w, c] to [n, out_h, out_w, c]. pad < kernel; every window has a place
+ * inside its picture. Padding is never a maximum; the average divides by kernel places, with
+ * skip_pad by those inside. A NaN in a window is its maximum. */
+struct am_pooling_shape {
+    size_t h, w, c, out_h, out_w;
+    size_t kernel[2], stride[2], pad[2];
+    int average, skip_pad;
+};
+
 struct am_kernels {
     const char *name; /* "ref" "avx2" "avx512" */
     size_t panel;     /* columns of a packed panel */
@@ -59,6 +68,8 @@ struct am_kernels {
     /* y[i,j] = x[i,j] * factor[j] + shift[j]; y may be x */
     void (*affine)(const float *x, const float *factor, const float *shift, float *y, size_t rows,
                    size_t cols);
+    /* rows r0..r1 of the n * out_h rows of y */
+    void (*pool)(const struct am_pooling_shape *p, const float *x, float *y, size_t r0, size_t r1);
     /* am_pack_transposed's work: see there */
     void (*pack_transposed)(const float *b, size_t b_row, size_t k, size_t n, float *out);
 };

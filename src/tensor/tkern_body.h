@@ -4,6 +4,7 @@
  * here is pure; see train_kernels.h for what each entry promises. Columns are worked in vectors,
  * rows in order, so splitting columns over threads changes no bit. */
 #include "base/rng.h"
+#include "tensor/kern_pool.h"
 #include "tensor/train_kernels.h"
 #include "tensor/vec.h"
 
@@ -494,6 +495,12 @@ static double sum_squares(size_t n, const float *x)
     return total;
 }
 
+static void pool_grad(const struct am_pooling_shape *p, const float *dy, const float *x, float *dx,
+                      size_t n0, size_t n1)
+{
+    pool_grad_pictures(p, dy, x, dx, n0, n1);
+}
+
 extern const struct am_train_kernels TKERN_TABLE;
 const struct am_train_kernels TKERN_TABLE = {.name = KERN_NAME,
                                              .act_grad = act_grad,
@@ -505,6 +512,7 @@ const struct am_train_kernels TKERN_TABLE = {.name = KERN_NAME,
                                              .batch_norm_grad = batch_norm_grad,
                                              .layer_norm_grad = layer_norm_grad,
                                              .layer_norm_sums = layer_norm_sums,
+                                             .pool_grad = pool_grad,
                                              .softmax_xent = softmax_xent,
                                              .sigmoid_xent = sigmoid_xent,
                                              .sgd = sgd,

@@ -4,6 +4,7 @@
 #include "tensor/train_kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 static double act_slope(enum am_act act, double alpha, double s)
 {
@@ -264,6 +265,50 @@ static double sum_squares(size_t n, const float *x)
     return s;
 }
 
+/* Places of a window along one axis that lie inside. */
+static void inside(size_t o, size_t stride, size_t kernel, size_t pad, size_t size, size_t *from,
+                   size_t *to)
+{
+    const size_t at = o * stride;
+    *from = at > pad ? at - pad : 0;
+    *to = at + kernel < pad + size ? at + kernel - pad : size;
+}
+
+/* One channel of one window. */
+static void window_grad(const struct am_pooling_shape *p, float dy, const float *x, float *dx,
+                        const size_t e[4])
+{
+    const size_t n = p->skip_pad ? (e[1] - e[0]) * (e[3] - e[2]) : p->kernel[0] * p->kernel[1];
+    size_t best = (e[0] * p->w + e[2]) * p->c;
+    for (size_t y = e[0]; y < e[1]; y++)
+        for (size_t i = e[2]; i < e[3]; i++) {
+            const size_t at = (y * p->w + i) * p->c;
+            if (p->average)
+                dx[at] += dy / (float)n;
+            else if (x[at] > x[best] || x[at] != x[at])
+                best = at;
+        }
+    if (!p->average)
+        dx[best] += dy;
+}
+
+static void pool_grad(const struct am_pooling_shape *p, const float *dy, const float *x, float *dx,
+                      size_t n0, size_t n1)
+{
+    const size_t in = p->h * p->w * p->c;
+    for (size_t i = n0; i < n1; i++) {
+        memset(dx + i * in, 0, in * sizeof(float));
+        for (size_t o = 0; o < p->out_h * p->out_w; o++)
+            for (size_t j = 0; j < p->c; j++) {
+                size_t e[4];
+                inside(o / p->out_w, p->stride[0], p->kernel[0], p->pad[0], p->h, &e[0], &e[1]);
+                inside(o % p->out_w, p->stride[1], p->kernel[1], p->pad[1], p->w, &e[2], &e[3]);
+                window_grad(p, dy[(i * p->out_h * p->out_w + o) * p->c + j],
+                            x ? x + i * in + j : NULL, dx + i * in + j, e);
+            }
+    }
+}
+
 const struct am_train_kernels am_train_kernels_ref = {.name = "ref",
                                                       .act_grad = act_grad,
                                                       .softmax_grad = softmax_grad,
@@ -274,6 +319,7 @@ const struct am_train_kernels am_train_kernels_ref = {.name = "ref",
                                                       .batch_norm_grad = batch_norm_grad,
                                                       .layer_norm_grad = layer_norm_grad,
                                                       .layer_norm_sums = layer_norm_sums,
+                                                      .pool_grad = pool_grad,
                                                       .softmax_xent = softmax_xent,
                                                       .sigmoid_xent = sigmoid_xent,
                                                       .sgd = sgd,

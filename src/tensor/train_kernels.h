@@ -54,6 +54,10 @@ struct am_train_kernels {
     /* dweight[j] = sum dy * xhat, dbias[j] = sum dy over rows in order */
     void (*layer_norm_sums)(const float *dy, const float *x, float eps, size_t rows, size_t cols,
                             float *dweight, float *dbias);
+    /* pictures n0..n1 of dx; x for the maximum (the first of equal ones gets the gradient), NULL
+     * for the average */
+    void (*pool_grad)(const struct am_pooling_shape *p, const float *dy, const float *x, float *dx,
+                      size_t n0, size_t n1);
     /* Softmax cross-entropy of logits z [rows, C]: row_loss[i] (unweighted by row, class weights
      * inside) and dz[i,:] (not yet scaled by row weight / total); either may be NULL. target =
      * class index (checked by the caller). class_weights [C] or NULL. dz may be z. */
