@@ -1,0 +1,8 @@
+/* The avx2 convolution table: conv_body.h built with the flags of kern_avx2.c. Reached only beside
+ * am_kernels_avx2, which asks the CPU first.
+ *
+ * Holds no state; any thread. */
+#define KERN_TABLE am_conv_kernels_avx2
+#define KERN_BASE am_kernels_avx2
+#define KERN_ROWS 6
+#include "tensor/conv_body.h"
