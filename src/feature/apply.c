@@ -163,6 +163,21 @@ static void apply_date(const struct am_fcol *c, const int64_t *x, size_t n, floa
     }
 }
 
+static enum am_rc apply_pictures(const struct am_fcol *c, const struct am_str *x, size_t first,
+                                 size_t n, float *out, size_t width, struct am_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        enum am_rc rc = c->kind == AM_F_IMAGE
+                            ? am_fimage_apply(&c->image, x[i], out + i * width, err)
+                            : am_fimage_histogram(&c->image, x[i], out + i * width, err);
+        if (rc != AM_OK) {
+            am_context(err, "column \"%.*s\", row %zu", AM_FMT(c->in.name), first + i + 1);
+            return rc;
+        }
+    }
+    return AM_OK;
+}
+
 static void apply_indicator(const struct am_fcol *c, const struct am_column *in, size_t row,
                             size_t n, float *out, size_t width)
 {
@@ -195,6 +210,10 @@ enum am_rc am_fcol_apply(const struct am_fcol *c, const struct am_column *in, si
     case AM_F_WORDS:
         for (size_t i = 0; i < n; i++)
             am_fwords(in->text[row + i], c->buckets, out + i * width);
+        break;
+    case AM_F_IMAGE:
+    case AM_F_HISTOGRAM:
+        rc = apply_pictures(c, in->text + row, row, n, out, width, err);
         break;
     default:
         apply_date(c, in->date + row, n, out, width);

@@ -15,7 +15,7 @@
 static const char *const kind_names[AM_F_N_KINDS] = {
     [AM_F_NUMBER] = "number", [AM_F_ONEHOT] = "onehot", [AM_F_ORDINAL] = "ordinal",
     [AM_F_TARGET] = "target", [AM_F_HASH] = "hash",     [AM_F_WORDS] = "words",
-    [AM_F_DATE] = "date",
+    [AM_F_DATE] = "date",     [AM_F_IMAGE] = "image",   [AM_F_HISTOGRAM] = "histogram",
 };
 static const char *const scale_names[AM_FS_N_SCALES] = {
     [AM_FS_NONE] = "none",     [AM_FS_STANDARD] = "standard", [AM_FS_MINMAX] = "min-max",
@@ -124,6 +124,9 @@ static bool kind_fits(enum am_fkind k, enum am_col_type t)
         return t == AM_COL_TEXT || t == AM_COL_CATEGORY;
     case AM_F_DATE:
         return t == AM_COL_DATE;
+    case AM_F_IMAGE:
+    case AM_F_HISTOGRAM:
+        return t == AM_COL_IMAGE;
     default:
         return t == AM_COL_CATEGORY || t == AM_COL_TEXT;
     }
@@ -204,6 +207,9 @@ static enum am_rc check_column(const struct am_fcol *c, struct am_err *err)
         return check_categories(c, err);
     case AM_F_DATE:
         return check_date(c, err);
+    case AM_F_IMAGE:
+    case AM_F_HISTOGRAM:
+        return am_fimage_check(&c->image, c->in.name, c->kind == AM_F_HISTOGRAM, err);
     default:
         if (c->buckets < 2 || c->buckets > AM_F_MAX_BUCKETS)
             return am_fail(err, AM_ECORRUPT,
@@ -230,6 +236,10 @@ static size_t own_outputs(const struct am_fcol *c)
         for (size_t i = 0; i < c->n_parts; i++)
             n += c->parts[i].cyclic ? 2 : 1;
         return n;
+    case AM_F_IMAGE:
+        return (size_t)c->image.height * c->image.width * c->image.channels;
+    case AM_F_HISTOGRAM:
+        return am_fimage_histogram_width(&c->image);
     default:
         return c->buckets;
     }
@@ -253,9 +263,9 @@ static enum am_rc layout(struct am_features *f, struct am_err *err)
         if (width > AM_LIMIT_FEATURES) {
             enum am_rc rc = am_fail(err, AM_ELIMIT, "over %d feature outputs at column \"%.*s\"",
                                     AM_LIMIT_FEATURES, AM_FMT(c->in.name));
-            am_hint(
-                err,
-                "Drop columns, lower max_categories, or use `encode: hash` or `encode: target`.");
+            am_hint(err,
+                    "Drop columns, lower max_categories or the `size` of pictures, or use `encode: "
+                    "hash` or `encode: target`.");
             return rc;
         }
     }
@@ -387,6 +397,13 @@ static struct am_str date_output_name(struct am_arena *a, const struct am_fcol *
     return c->in.name;
 }
 
+static struct am_str bin_name(struct am_arena *a, const struct am_fcol *c, size_t j)
+{
+    static const char *const parts[] = {"red", "green", "blue", "light"};
+    size_t part = j / c->image.bins + (c->image.channels == 1 ? 3 : 0);
+    return am_arena_printf(a, "%.*s.%s%zu", AM_FMT(c->in.name), parts[part], j % c->image.bins);
+}
+
 /* Name of the column's own output j (not the indicator). */
 static struct am_str own_output_name(struct am_arena *a, const struct am_fcol *c, size_t j)
 {
@@ -405,6 +422,10 @@ static struct am_str own_output_name(struct am_arena *a, const struct am_fcol *c
         return am_arena_printf(a, "%.*s.target_%zu", AM_FMT(c->in.name), j);
     case AM_F_DATE:
         return date_output_name(a, c, j);
+    case AM_F_IMAGE: /* a hundred thousand alike: one name for all */
+        return c->in.name;
+    case AM_F_HISTOGRAM:
+        return bin_name(a, c, j);
     default:
         return am_arena_printf(a, "%.*s#%zu", AM_FMT(c->in.name), j);
     }
@@ -476,6 +497,10 @@ size_t am_features_width(const struct am_features *f)
 struct am_dims am_features_shape(const struct am_features *f, size_t *n_tokens)
 {
     *n_tokens = 0;
+    if (f->n == 1 && f->cols[0].kind == AM_F_IMAGE) {
+        const struct am_fimage *i = &f->cols[0].image;
+        return (struct am_dims){3, {i->height, i->width, i->channels}};
+    }
     return am_dims1((int64_t)f->width);
 }
 

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "feature/features.h"
+#include "feature/image.h"
 
 enum am_fkind {
     AM_F_NUMBER,
@@ -18,6 +19,8 @@ enum am_fkind {
     AM_F_HASH,
     AM_F_WORDS,
     AM_F_DATE,
+    AM_F_IMAGE,
+    AM_F_HISTOGRAM,
     AM_F_N_KINDS
 };
 enum am_fscale {
@@ -76,6 +79,7 @@ struct am_fcol {
     int64_t fill_date;
     struct am_fpart_def parts[AM_FP_N_PARTS];
     size_t n_parts;
+    struct am_fimage image; /* image, histogram */
     /* made by am_features_build */
     struct am_map map;   /* category -> index */
     size_t fill_code;    /* of fill_text */

@@ -49,6 +49,8 @@ static bool needs_counts(const struct am_ffit_col *c)
     case AM_F_HASH:
         return c->spec.impute == AM_FI_MODE;
     case AM_F_WORDS:
+    case AM_F_IMAGE:
+    case AM_F_HISTOGRAM:
         return false;
     default:
         return true;
@@ -302,6 +304,8 @@ static enum am_rc update_column(const struct update *u, size_t i, struct am_err 
         return number_update(c, in->number, n, err);
     case AM_COL_DATE:
         return date_update(c, in->date, n, err);
+    case AM_COL_IMAGE: /* update_media */
+        return AM_OK;
     default:
         return am_ffit_category_update(u->fit, c, in->text, n, u->y, u->rows, u->batch->first_row,
                                        err);
@@ -327,6 +331,18 @@ static void update_columns(void *ctx, size_t begin, size_t end)
     }
 }
 
+/* Files to decode: column after column, each with all threads on its rows. */
+static enum am_rc update_media(const struct update *u, struct am_err *err)
+{
+    for (size_t i = 0; i < u->fit->n; i++) {
+        struct am_ffit_col *c = &u->fit->cols[i];
+        if (c->type == AM_COL_IMAGE)
+            AM_TRY(am_ffit_image_update(u->fit, c, u->batch->columns[i].text, u->batch->n_rows,
+                                        u->batch->first_row, err));
+    }
+    return AM_OK;
+}
+
 enum am_rc am_features_fit_update(struct am_features_fit *fit, const struct am_batch *batch,
                                   const double *y, const uint64_t *rows, struct am_err *err)
 {
@@ -346,6 +362,8 @@ enum am_rc am_features_fit_update(struct am_features_fit *fit, const struct am_b
     pthread_mutex_init(&u.lock, NULL);
     am_pool_for(fit->pool, fit->n, 1, update_columns, &u);
     pthread_mutex_destroy(&u.lock);
+    if (u.rc == AM_OK)
+        u.rc = update_media(&u, &u.err);
     fit->n_rows += batch->n_rows;
     if (u.rc != AM_OK && err != NULL)
         *err = u.err;
@@ -554,6 +572,8 @@ static enum am_rc finish_column(struct am_features_fit *fit, size_t i, struct am
         return number_finish(fit, c, f->arena, out, err);
     if (out->kind == AM_F_DATE)
         return date_finish(fit, c, out, err);
+    if (c->type == AM_COL_IMAGE)
+        return am_ffit_image_finish(fit, c, out, err);
     return am_ffit_category_finish(fit, c, f->arena, out, err);
 }
 

@@ -33,6 +33,7 @@ enum am_feature_key_type {
     AM_FEATURE_KEY_TEXT = 8,
     AM_FEATURE_KEY_ENUM = 16,
     AM_FEATURE_KEY_TEXTS = 32,
+    AM_FEATURE_KEY_INTS = 64,
     AM_FEATURE_KEY_MAP = 128,
 };
 /* Not to be filled into the recipe's columns: a column's own key beats `features.default`.

@@ -18,6 +18,7 @@ struct am_ffit_col {
     size_t n_moments;
     struct am_quantile *quantile; /* owned; NULL = not needed */
     struct am_counts *counts;     /* owned; NULL = not needed */
+    struct am_fimage_fit image;   /* of pictures */
     bool has_time;                /* a date that is not midnight */
     /* target encoding: row 0 is missing, row 1 + i category i of counts; [row, fold] and [row,
      * fold, k] */
@@ -45,6 +46,13 @@ enum am_rc am_ffit_note(struct am_features_fit *fit, struct am_err *err, const c
 unsigned am_ffit_fold(uint64_t seed, uint64_t row, size_t folds);
 /* shift and mul of standard or min-max scaling from ended moments; constant = 0, 0. */
 void am_ffit_affine(enum am_fscale scale, const struct am_moments *m, double *shift, double *mul);
+
+/* image_fit.c; not inside the pool: it spreads the rows. */
+enum am_rc am_ffit_image_update(struct am_features_fit *fit, struct am_ffit_col *c,
+                                const struct am_str *cells, size_t n_rows, uint64_t first_row,
+                                struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_ffit_image_finish(struct am_features_fit *fit, struct am_ffit_col *c,
+                                struct am_fcol *out, struct am_err *err) AM_MUST_CHECK;
 
 /* fit_category.c */
 enum am_rc am_ffit_category_update(const struct am_features_fit *fit, struct am_ffit_col *col,

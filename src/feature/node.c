@@ -7,7 +7,10 @@
  * "missing", "unseen": "error", "fill": text, "shift", "mul", "n_values", "values": [..]},
  *     {"name", "type", "kind": "hash" | "words", "buckets", "fill": text},
  *     {"name", "type", "kind": "date", "fill": microseconds,
- *      "parts": [{"part", "cyclic", "shift", "mul"}, ..]}]}
+ *      "parts": [{"part", "cyclic", "shift", "mul"}, ..]},
+ *     {"name", "type", "kind": "image", "height", "width", "channels", "resize", "normalize",
+ *      "shift": [..], "mul": [..]},
+ *     {"name", "type", "kind": "histogram", "channels", "bins"}]}
  *
  * Keys with their usual value (factor 1, offset 0, false) are left out. Loading copies everything;
  * what applying relies on is checked by am_features_build(). */
@@ -96,6 +99,22 @@ static void put_date(struct am_arena *a, struct am_node *m, const struct am_fcol
     am_node_set(a, m, "parts", list);
 }
 
+static void put_image(struct am_arena *a, struct am_node *m, const struct am_fcol *c)
+{
+    const struct am_fimage *i = &c->image;
+    am_node_set(a, m, "channels", am_new_i64(a, i->channels));
+    if (c->kind == AM_F_HISTOGRAM) {
+        am_node_set(a, m, "bins", am_new_i64(a, i->bins));
+        return;
+    }
+    am_node_set(a, m, "height", am_new_i64(a, i->height));
+    am_node_set(a, m, "width", am_new_i64(a, i->width));
+    am_node_set(a, m, "resize", am_new_cstr(a, am_fresize_name(i->resize)));
+    am_node_set(a, m, "normalize", am_new_cstr(a, am_fnormal_name(i->normal)));
+    put_f64s(a, m, "shift", i->shift, i->channels);
+    put_f64s(a, m, "mul", i->mul, i->channels);
+}
+
 static struct am_node *column_to_node(struct am_arena *a, const struct am_fcol *c)
 {
     struct am_node *m = am_new_map(a);
@@ -113,6 +132,10 @@ static struct am_node *column_to_node(struct am_arena *a, const struct am_fcol *
         break;
     case AM_F_DATE:
         put_date(a, m, c);
+        break;
+    case AM_F_IMAGE:
+    case AM_F_HISTOGRAM:
+        put_image(a, m, c);
         break;
     default:
         am_node_set(a, m, "buckets", am_new_i64(a, (int64_t)c->buckets));
@@ -290,6 +313,40 @@ static enum am_rc get_date(struct am_fcol *c, const struct am_node *m, struct am
     return AM_OK;
 }
 
+static enum am_rc get_small(const struct am_fcol *c, const struct am_node *m, const char *key,
+                            uint32_t *out, struct am_err *err)
+{
+    int64_t v = am_node_i64(m, key, 0);
+    if (v < 1 || v > UINT16_MAX)
+        return wrong(c, key, "a number from 1 to 65535", err);
+    *out = (uint32_t)v;
+    return AM_OK;
+}
+
+static enum am_rc get_image(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
+                            struct am_err *err)
+{
+    struct am_fimage *i = &c->image;
+    const double *shift, *mul;
+    size_t n;
+    AM_TRY(get_small(c, m, "channels", &i->channels, err));
+    if (i->channels != 1 && i->channels != 3)
+        return wrong(c, "channels", "1 or 3", err);
+    if (c->kind == AM_F_HISTOGRAM)
+        return get_small(c, m, "bins", &i->bins, err);
+    AM_TRY(get_small(c, m, "height", &i->height, err));
+    AM_TRY(get_small(c, m, "width", &i->width, err));
+    if (!am_fresize_parse(am_node_str(m, "resize", ""), &i->resize))
+        return wrong(c, "resize", "a known way to resize", err);
+    if (!am_fnormal_parse(am_node_str(m, "normalize", ""), &i->normal))
+        return wrong(c, "normalize", "a known normalisation", err);
+    AM_TRY(get_f64s(a, c, m, "shift", i->channels, 3, &shift, &n, err));
+    AM_TRY(get_f64s(a, c, m, "mul", i->channels, 3, &mul, &n, err));
+    memcpy(i->shift, shift, n * sizeof *shift);
+    memcpy(i->mul, mul, n * sizeof *mul);
+    return AM_OK;
+}
+
 static enum am_rc column_from_node(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
                                    struct am_err *err)
 {
@@ -313,6 +370,9 @@ static enum am_rc column_from_node(struct am_arena *a, struct am_fcol *c, const 
         return get_categories(a, c, m, err);
     case AM_F_DATE:
         return get_date(c, m, err);
+    case AM_F_IMAGE:
+    case AM_F_HISTOGRAM:
+        return get_image(a, c, m, err);
     default:
         return get_buckets(a, c, m, err);
     }

@@ -34,6 +34,27 @@ static struct am_str text_cell(const struct am_fcol *c, struct am_rng *r)
     return words[am_rng_below(r, 3)];
 }
 
+/* Our raw form: soft noise over a slope of light. */
+static enum am_rc picture_cell(const struct am_fcol *c, struct am_rng *r, struct am_arena *a,
+                               struct am_str *out, struct am_err *err)
+{
+    const struct am_fimage *f = &c->image;
+    uint32_t h = AM_F_SAMPLE_SIDE, w = AM_F_SAMPLE_SIDE;
+    if (c->kind == AM_F_IMAGE && f->height < h)
+        h = f->height;
+    if (c->kind == AM_F_IMAGE && f->width < w)
+        w = f->width;
+    size_t n = (size_t)h * w * f->channels;
+    unsigned char *p = am_arena_array(a, AM_MEDIA_RAW_BYTES + n, 1);
+    if (p == NULL)
+        return am_arena_check(a, err);
+    am_image_raw_header(w, h, f->channels, p);
+    for (size_t i = 0; i < n; i++)
+        p[AM_MEDIA_RAW_BYTES + i] = (unsigned char)(i * 128 / n + (size_t)am_rng_below(r, 128));
+    *out = (struct am_str){(const char *)p, AM_MEDIA_RAW_BYTES + n};
+    return AM_OK;
+}
+
 static enum am_rc sample_column(const struct am_fcol *c, struct am_rng *r, size_t n,
                                 struct am_arena *a, struct am_column *out, struct am_err *err)
 {
@@ -57,6 +78,8 @@ static enum am_rc sample_column(const struct am_fcol *c, struct am_rng *r, size_
             dates[i] = missing ? AM_DATE_MISSING
                                : (int64_t)((uint64_t)c->fill_date +
                                            am_rng_below(r, 365) * UINT64_C(90000000000));
+        else if (!missing && c->in.type == AM_COL_IMAGE)
+            AM_TRY(picture_cell(c, r, a, &texts[i], err));
         else
             texts[i] = missing ? (struct am_str){NULL, 0} : text_cell(c, r);
     }

@@ -9,6 +9,7 @@
 #include "feature/fit.h"
 
 #define MAX_ORDER 10000
+#define MAX_SIDE 4096 /* of pictures */
 
 #define BOOLEAN AM_FEATURE_KEY_BOOL
 #define INT AM_FEATURE_KEY_INT
@@ -16,10 +17,11 @@
 #define TEXT AM_FEATURE_KEY_TEXT
 #define ENUM AM_FEATURE_KEY_ENUM
 #define TEXTS AM_FEATURE_KEY_TEXTS
+#define INTS AM_FEATURE_KEY_INTS
 #define MAP AM_FEATURE_KEY_MAP
 
 static const struct am_feature_key keys[] = {
-    {"type", ENUM, "number|boolean|category|text|date", 0, 0, NULL,
+    {"type", ENUM, "number|boolean|category|text|date|image|audio", 0, 0, NULL,
      "Type of the column, as in data.types."},
     {"impute", ENUM | MAP, "mean|median|mode|category", 0, 0, NULL,
      "What stands for a missing value: number and date mean, boolean mode, category a category of "
@@ -32,8 +34,9 @@ static const struct am_feature_key keys[] = {
      "Scaling: standard for numbers, ordinal and target codes and dates, none for booleans; log is "
      "sign(x) log(1 + |x|), then standard."},
     {"quantiles", INT, NULL, 2, 10000, "1000", "Reference points of quantile scaling."},
-    {"encode", ENUM, "onehot|ordinal|hash|target|words", 0, 0, NULL,
-     "Encoding of categories (onehot) and texts (words: hashed word counts)."},
+    {"encode", ENUM, "onehot|ordinal|hash|target|words|pixels|histogram", 0, 0, NULL,
+     "Encoding of categories (onehot), texts (words: hashed word counts) and pictures (pixels; "
+     "histogram: of the colours and of the light)."},
     {"max_categories", INT, NULL, 1, 65536, "100",
      "onehot: the most frequent ones kept; the rest is (other)."},
     {"min_count", INT, NULL, 1, 1e9, "1", "onehot: rarer categories go to (other)."},
@@ -55,6 +58,19 @@ static const struct am_feature_key keys[] = {
      "date: some of days, year, month, day, weekday, hour; the default is all but days, and hour "
      "only where there is one."},
     {"cyclic", BOOLEAN, NULL, 0, 0, "true", "date: month, day, weekday and hour as sin and cos."},
+    {"size", INT | INTS, NULL, 1, 4096, NULL,
+     "image: [height, width], or one number for both; the default is the size of the training "
+     "pictures when all are equal and at most 512 x 512, else their mean height and width, at most "
+     "224 each."},
+    {"channels", INT, NULL, 1, 3, NULL,
+     "image: 1 (grey) or 3 (colour); the default is 1 when all training pictures are grey."},
+    {"resize", ENUM, "stretch|crop|pad", 0, 0, "stretch",
+     "image: to the size whatever the ratio of the sides, or with the ratio kept the middle cut "
+     "out or black at both ends."},
+    {"normalize", ENUM, "unit|standard|imagenet|none", 0, 0, "unit",
+     "image: x/255; mean 0 and deviation 1 of each channel over the training pictures; the "
+     "constants of ImageNet; or 0 to 255."},
+    {"bins", INT, NULL, 2, 256, "16", "histogram: bins of each colour and of the light."},
 };
 
 #undef BOOLEAN
@@ -63,6 +79,7 @@ static const struct am_feature_key keys[] = {
 #undef TEXT
 #undef ENUM
 #undef TEXTS
+#undef INTS
 #undef MAP
 
 const struct am_feature_key *am_feature_keys(size_t *n)
@@ -78,10 +95,12 @@ static bool key_suits(const char *key, enum am_col_type t)
         const char *key;
         unsigned types; /* bits of 1 << am_col_type */
     } suits[] = {
-        {"type", 31},      {"indicator", 31}, {"impute", 31}, {"scale", 31},
-        {"quantiles", 3},  {"unit", 1},       {"encode", 12}, {"max_categories", 12},
+        {"type", 127},     {"indicator", 31}, {"impute", 31}, {"scale", 31},
+        {"quantiles", 3},  {"unit", 1},       {"encode", 44}, {"max_categories", 12},
         {"min_count", 12}, {"unseen", 12},    {"order", 12},  {"buckets", 12},
         {"smoothing", 12}, {"folds", 12},     {"parts", 16},  {"cyclic", 16},
+        {"size", 32},      {"channels", 32},  {"resize", 32}, {"normalize", 32},
+        {"bins", 32},
     };
     for (size_t i = 0; i < sizeof suits / sizeof suits[0]; i++) {
         if (strcmp(key, suits[i].key) == 0)
@@ -227,7 +246,8 @@ static enum am_rc read_type(const struct reader *r)
     if (v == NULL || am_node_is_null(v))
         return AM_OK;
     if (!am_node_as_str(v, &s) || !am_col_type_parse(s, &t))
-        return refuse(r, v, "type", "not one of number, boolean, category, text, date");
+        return refuse(r, v, "type",
+                      "not one of number, boolean, category, text, date, image, audio");
     if (t != r->column->type) {
         enum am_rc rc = am_fail(
             r->err, AM_EUSAGE, "column \"%.*s\" is of type %s in the data, the recipe says %s",
@@ -251,8 +271,11 @@ static enum am_rc read_encode(const struct reader *r)
                                      : AM_F_NUMBER;
     if (v == NULL || (t != AM_COL_CATEGORY && t != AM_COL_TEXT) || am_node_is_null(v))
         return AM_OK;
+    if (!is_own(r, "encode") && am_node_as_str(v, &name) &&
+        (am_str_is(name, "pixels") || am_str_is(name, "histogram")))
+        return AM_OK;
     if (!am_node_as_str(v, &name) || !am_fkind_parse(name, &s->kind) || s->kind == AM_F_NUMBER ||
-        s->kind == AM_F_DATE)
+        s->kind == AM_F_DATE || s->kind == AM_F_IMAGE || s->kind == AM_F_HISTOGRAM)
         return refuse(r, v, "encode", "not one of onehot, ordinal, hash, target, words");
     return AM_OK;
 }
@@ -454,6 +477,57 @@ static enum am_rc read_parts(const struct reader *r)
     return AM_OK;
 }
 
+/* A number or a list of two. */
+static enum am_rc read_size(const struct reader *r, struct am_fimage *f)
+{
+    const struct am_node *v = get(r, "size");
+    int64_t side[2];
+    if (v == NULL || am_node_is_null(v))
+        return AM_OK;
+    bool ok = am_node_as_i64(v, &side[0]);
+    if (ok)
+        side[1] = side[0];
+    else if (v->kind == AM_NODE_LIST && v->list.n == 2)
+        ok = am_node_as_i64(v->list.items[0], &side[0]) &&
+             am_node_as_i64(v->list.items[1], &side[1]);
+    if (!ok || side[0] < 1 || side[1] < 1 || side[0] > MAX_SIDE || side[1] > MAX_SIDE)
+        return refuse(r, v, "size", "not [height, width] of 1 to 4096 pixels");
+    f->height = (uint32_t)side[0];
+    f->width = (uint32_t)side[1];
+    return AM_OK;
+}
+
+static enum am_rc read_image(const struct reader *r)
+{
+    struct am_fspec *s = r->out;
+    struct am_fimage *f = &s->image;
+    const struct am_node *encode = get(r, "encode"), *v;
+    struct am_str name;
+    int64_t n;
+    s->kind = AM_F_IMAGE;
+    if (encode != NULL && !am_node_is_null(encode)) {
+        bool text = am_node_as_str(encode, &name);
+        if (text && am_str_is(name, "histogram"))
+            s->kind = AM_F_HISTOGRAM;
+        else if (is_own(r, "encode") && !(text && am_str_is(name, "pixels")))
+            return refuse(r, encode, "encode", "pictures are encoded as pixels or histogram");
+    }
+    AM_TRY(read_size(r, f));
+    AM_TRY(read_count(r, "channels", 1, 3, 0, &n));
+    if (n == 2)
+        return refuse(r, get(r, "channels"), "channels", "not 1 or 3");
+    f->channels = (uint32_t)n;
+    v = get(r, "resize");
+    if (v != NULL && (!am_node_as_str(v, &name) || !am_fresize_parse(name, &f->resize)))
+        return refuse(r, v, "resize", "not one of stretch, crop, pad");
+    v = get(r, "normalize");
+    if (v != NULL && (!am_node_as_str(v, &name) || !am_fnormal_parse(name, &f->normal)))
+        return refuse(r, v, "normalize", "not one of unit, standard, imagenet, none");
+    AM_TRY(read_count(r, "bins", 2, AM_F_MAX_BINS, 16, &n));
+    f->bins = (uint32_t)n;
+    return AM_OK;
+}
+
 enum am_rc am_fspec_read(const struct am_node *features, const struct am_column_desc *column,
                          struct am_arena *a, struct am_fspec *out, struct am_err *err)
 {
@@ -470,6 +544,8 @@ enum am_rc am_fspec_read(const struct am_node *features, const struct am_column_
     *out = (struct am_fspec){.factor = 1};
     AM_TRY(check_names(&r));
     AM_TRY(read_type(&r));
+    if (column->type == AM_COL_IMAGE)
+        return read_image(&r);
     AM_TRY(read_encode(&r));
     AM_TRY(read_scale(&r));
     AM_TRY(read_impute(&r));

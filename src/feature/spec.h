@@ -29,6 +29,7 @@ struct am_fspec {
     size_t n_parts;
     bool auto_parts; /* drop the hour when no date has one */
     bool cyclic;
+    struct am_fimage image; /* height, width and channels 0 = from the data */
 };
 
 /* features: the recipe's map or NULL. Texts go to the arena. AM_EUSAGE with line and column. */
