@@ -162,3 +162,58 @@ void am_tables_close(struct am_tables *t)
         t->ops->close(t->impl);
     *t = (struct am_tables){0};
 }
+
+/* ---- pictures and sounds ---- */
+
+enum am_rc am_images_open(const char *program, const struct am_images_ops **out, struct am_err *err)
+{
+    const struct am_module_spec spec = {
+        .name = "images-vips",
+        .abi = AM_IMAGES_ABI,
+        .size = sizeof(struct am_images_ops),
+        .remedy = AM_N("Run scripts/setup and build again: it installs libvips, which reads "
+                       "pictures."),
+    };
+    const void *ops = NULL;
+    *out = NULL;
+    AM_TRY(am_module_open(program, &spec, &ops, err));
+    const struct am_images_ops *images = ops;
+    AM_TRY(images->start(am_host_table(), err));
+    *out = images;
+    return AM_OK;
+}
+
+enum am_rc am_sounds_open(const char *program, const struct am_sounds_ops **out, struct am_err *err)
+{
+    const struct am_module_spec spec = {
+        .name = "sounds-sndfile",
+        .abi = AM_SOUNDS_ABI,
+        .size = sizeof(struct am_sounds_ops),
+        .remedy = AM_N("Run scripts/setup and build again: it installs libsndfile, which reads "
+                       "sounds."),
+    };
+    const void *ops = NULL;
+    *out = NULL;
+    AM_TRY(am_module_open(program, &spec, &ops, err));
+    const struct am_sounds_ops *sounds = ops;
+    AM_TRY(sounds->start(am_host_table(), err));
+    *out = sounds;
+    return AM_OK;
+}
+
+static enum am_rc load_images(void *ctx, const struct am_images_ops **out, struct am_err *err)
+{
+    return am_images_open(ctx, out, err);
+}
+
+static enum am_rc load_sounds(void *ctx, const struct am_sounds_ops **out, struct am_err *err)
+{
+    return am_sounds_open(ctx, out, err);
+}
+
+void am_modules_set_media(const char *program)
+{
+    struct am_media_loader l = {.images = load_images, .sounds = load_sounds};
+    memcpy(&l.ctx, &program, sizeof program); /* const: the loader only hands it back */
+    am_media_set_loader(&l);
+}

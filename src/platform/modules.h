@@ -9,6 +9,7 @@
 
 #include "base/host.h"
 #include "data/tables.h"
+#include "tensor/media.h"
 
 /* The table of functions for drivers; static. */
 const struct am_host *am_host_table(void);
@@ -30,5 +31,15 @@ enum am_rc am_module_open(const char *program, const struct am_module_spec *spec
 enum am_rc am_tables_open(const char *program, const struct am_tables_config *config,
                           struct am_tables *out, struct am_err *err) AM_MUST_CHECK;
 void am_tables_close(struct am_tables *t); /* empty handle is fine */
+
+/* Pictures and sounds (tensor/media.h) come from "images-vips" and "sounds-sndfile", each opened at
+ * the first file that needs it. program: as of am_module_open, borrowed for ever; before threads
+ * start. */
+void am_modules_set_media(const char *program);
+/* Opens and starts it now (the doctor). */
+enum am_rc am_images_open(const char *program, const struct am_images_ops **out,
+                          struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_sounds_open(const char *program, const struct am_sounds_ops **out,
+                          struct am_err *err) AM_MUST_CHECK;
 
 #endif
