@@ -14,6 +14,7 @@
 #include "api/columns.h"
 #include "api/http_conn.h"
 #include "api/json_scan.h"
+#include "base/base64.h"
 #include "platform/serving.h"
 
 #define AM_API_MAX_LOOPS 16
@@ -77,6 +78,7 @@ struct am_call {
     bool printed; /* a worker made the answer */
     /* the answer */
     struct am_buf body, binary;
+    struct am_buf pixels; /* cells made of a tensor of pixels */
     const char *type;
     char extra[128];
     size_t extra_len;
@@ -151,6 +153,11 @@ void am_calls_expire(struct am_loop *l);          /* every tick */
 enum am_unwrap { AM_CELL_PLAIN, AM_CELL_UNWRAP };
 bool am_js_cell(struct am_js *js, struct am_columns *c, size_t column, size_t row,
                 enum am_unwrap unwrap);
+/* {"b64": text}, decoded in place. */
+bool am_js_bytes(struct am_js *js, enum am_base64 alphabet, struct am_str *out);
+/* Fails: the cell wants something else than k; always false. */
+bool am_js_wrong_kind(struct am_js *js, const struct am_columns *c, size_t column, size_t row,
+                      enum am_js_kind k);
 /* {"column": value, …} into row c->n_rows. */
 bool am_js_row_object(struct am_js *js, const struct am_serve_info *info, struct am_columns *c,
                       enum am_unwrap unwrap);
@@ -160,6 +167,22 @@ bool am_js_row_list(struct am_js *js, const struct am_serve_info *info, struct a
 bool am_js_row_next(struct am_js *js, struct am_columns *c);
 /* The nearest column name as a hint for an unknown one. */
 void am_hint_columns(struct am_err *err, const struct am_serve_info *info, struct am_str name);
+
+/* ---- pictures and sounds (media.c) ---- */
+
+/* Is the one thing that a row needs a picture or a sound? */
+bool am_media_only(const struct am_serve_info *info);
+/* Base64 text, or {"b64": text}, into the cell. */
+bool am_media_cell(struct am_js *js, struct am_columns *c, size_t column, size_t row);
+/* Is {"b64": ...} next, and may it stand for the row itself? Nothing is consumed. */
+bool am_media_bare(struct am_js *js, const struct am_serve_info *info);
+/* Is the body itself a file, by its content type and the model? */
+bool am_media_is_body(const struct am_request *rq, const struct am_serve_info *info);
+/* The body as the one row. */
+enum am_rc am_media_body(struct am_call *call, struct am_err *err) AM_MUST_CHECK;
+/* Looks at every cell's header: AM_EINVAL with row, column and verdict; AM_ELIMIT over what one
+ * request may decode. Decoders run here: never on an event loop. */
+enum am_rc am_media_check(const struct am_columns *c, struct am_err *err) AM_MUST_CHECK;
 
 void am_print_number(struct am_buf *b, double v);
 void am_print_f32(struct am_buf *b, float v);

@@ -28,6 +28,7 @@ static struct am_call *call_new(struct am_loop *l, struct am_conn *c, struct am_
             return NULL;
         call->loop = l;
         am_buf_init(&call->body, (size_t)1 << 30);
+        am_buf_init(&call->pixels, 2 * AM_LIMIT_HTTP_BODY_BYTES);
     }
     call->next = NULL;
     call->conn = c;
@@ -54,6 +55,8 @@ static void call_free(struct am_call *call)
     call->served = NULL;
     if (call->body.cap > KEEP_BODY_BYTES)
         am_buf_clear(&call->body);
+    if (call->pixels.cap > KEEP_BODY_BYTES)
+        am_buf_clear(&call->pixels);
     if (call->columns.block_bytes > KEEP_BODY_BYTES)
         am_columns_clear(&call->columns);
     if (call->result.cap_probability * sizeof(float) > KEEP_BODY_BYTES)
@@ -401,6 +404,8 @@ static void work_whole(struct am_serve_job *job, unsigned slot)
     struct am_serve *serve = call->loop->server->serve;
     job->rc = p->parse(call, &job->err);
     call->result.n_rows = 0;
+    if (job->rc == AM_OK && am_served_info(call->served)->has_media)
+        job->rc = am_media_check(&call->columns, &job->err);
     if (job->rc == AM_OK && call->columns.n_rows > 0)
         job->rc = am_serve_predict(serve, slot, call->served, am_columns_batch(&call->columns),
                                    &call->result, &job->err);
@@ -412,13 +417,15 @@ static void work_whole(struct am_serve_job *job, unsigned slot)
 static void predict_whole(struct am_call *call)
 {
     struct am_err err;
+    bool media = am_served_info(call->served)->has_media;
     call->served = am_served_ref(call->served);
     call->holds_served = true;
     call->columns.schema = NULL;
     call->job = (struct am_serve_job){.served = call->served,
                                       .deadline_ns = call->deadline_ns,
                                       .work = work_whole,
-                                      .cost_ns = 4 * call->rq->body_len,
+                                      .cost_ns = 4 * call->rq->body_len +
+                                                 (media ? am_served_p99_ns(call->served, 1) : 0),
                                       .done = on_job_done};
     enum am_rc rc = detach(call, &err);
     if (rc == AM_OK)
@@ -436,7 +443,7 @@ static void predict_ready(struct am_call *call)
     call->id = (struct am_str){NULL, 0};
     call->n_wanted = 0;
     call->binary_default = call->column_form = call->printed = false;
-    if (call->rq->body_len > INLINE_BODY_BYTES) {
+    if (call->rq->body_len > INLINE_BODY_BYTES || am_served_info(call->served)->has_media) {
         predict_whole(call);
         return;
     }

@@ -111,7 +111,7 @@ void am_columns_relocate(struct am_columns *c, const char *from, size_t n, const
 {
     for (size_t i = 0; i < c->schema->n; i++) {
         enum am_col_type t = c->columns[i].type;
-        if (t != AM_COL_CATEGORY && t != AM_COL_TEXT)
+        if (!am_col_is_string(t))
             continue;
         struct am_str *cells = am_columns_texts(c, i);
         for (size_t row = 0; row < c->n_rows; row++) {

@@ -36,6 +36,7 @@ enum field {
     F_INFERENCE,
     F_DEADLINE,
     F_TE,
+    F_TYPE,
     N_FIELDS
 };
 
@@ -46,7 +47,8 @@ static const struct am_str field_names[N_FIELDS] = {AM_STR_INIT(""),
                                                     AM_STR_INIT("expect"),
                                                     AM_STR_INIT("inference-header-content-length"),
                                                     AM_STR_INIT("x-request-deadline-ms"),
-                                                    AM_STR_INIT("transfer-encoding")};
+                                                    AM_STR_INIT("transfer-encoding"),
+                                                    AM_STR_INIT("content-type")};
 
 struct span {
     uint32_t at, len;
@@ -668,6 +670,7 @@ static void fill_request(struct am_conn *c)
     rq->request_id = span_str(c, c->fields[F_REQUEST_ID]);
     rq->inference_length = span_str(c, c->fields[F_INFERENCE]);
     rq->deadline = span_str(c, c->fields[F_DEADLINE]);
+    rq->content_type = span_str(c, c->fields[F_TYPE]);
     rq->keep_alive = http_should_keep_alive(p) != 0;
     if (c->slice) {
         rq->body = (char *)(uintptr_t)c->slice;

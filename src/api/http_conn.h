@@ -25,7 +25,8 @@ struct am_request {
     struct am_str host, origin, request_id, expect;
     struct am_str inference_length; /* Inference-Header-Content-Length */
     struct am_str deadline;         /* X-Request-Deadline-Ms */
-    char *body;                     /* writable */
+    struct am_str content_type;
+    char *body; /* writable */
     size_t body_len;
     uint64_t start_ns; /* first byte seen */
     bool keep_alive;

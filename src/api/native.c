@@ -28,6 +28,8 @@ static enum am_rc native_parse(struct am_call *call, struct am_err *err)
     struct am_str key;
     bool first = true, seen = false;
     AM_TRY(am_columns_begin(&call->columns, &info->inputs, info->uid, err));
+    if (am_media_is_body(call->rq, info))
+        return am_media_body(call, err);
     am_js_init(&js, call->rq->body, call->rq->body_len, AM_JS_STRICT, err);
     if (am_js_enter(&js, '{'))
         while (am_js_member(&js, &first, &key)) {
@@ -48,6 +50,11 @@ static enum am_rc native_parse(struct am_call *call, struct am_err *err)
         (void)am_js_fail(&js, AM_EINVAL, "the key \"rows\" is missing");
         am_hint(err, "Send {\"rows\": [{column: value, ...}, ...]}.");
     }
+    if (js.failed != AM_OK && am_media_only(info) && !seen)
+        am_hint(err,
+                "Send the file as the body with `Content-Type: application/octet-stream`, or "
+                "{\"rows\": [{\"%.*s\": base64 text}]}.",
+                AM_FMT(info->inputs.columns[0].name));
     return js.failed;
 }
 

@@ -25,8 +25,10 @@ static const struct schema schemas[] = {
     {"Rows",
      "{" OBJECT ",\"required\":[\"rows\"],\"additionalProperties\":false,\"properties\":{"
      "\"rows\":{\"type\":\"array\",\"items\":{\"oneOf\":[{" OBJECT
-     ",\"description\":\"column name to value; null is missing\","
-     "\"additionalProperties\":{\"type\":[\"number\",\"string\",\"boolean\",\"null\"]}},{"
+     ",\"description\":\"column name to value; null is missing; pictures and sounds are base64 "
+     "text or {b64: text}\","
+     "\"additionalProperties\":{\"type\":[\"number\",\"string\",\"boolean\",\"object\",\"null\"]}},"
+     "{"
      "\"type\":\"array\",\"description\":\"values in the order of the model's columns\"}]}}}}"},
     {"Predictions",
      "{" OBJECT
@@ -117,6 +119,10 @@ static void operation(struct am_buf *b, const struct am_route *r, size_t n)
     if (r->request) {
         am_buf_cstr(b, ",\"requestBody\":{\"required\":true,");
         content(b, "application/json", r->request);
+        if (r->protocol == &am_protocol_native) { /* into the content just closed */
+            b->len--;
+            am_buf_cstr(b, ",\"image/*\":{},\"audio/*\":{},\"application/octet-stream\":{}}");
+        }
         am_buf_char(b, '}');
     }
     am_buf_cstr(b, ",\"responses\":{\"200\":{\"description\":\"done\"");

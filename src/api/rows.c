@@ -17,8 +17,8 @@ static const char *kind_name(enum am_js_kind k)
     return names[k];
 }
 
-static bool wrong_kind(struct am_js *js, const struct am_columns *c, size_t column, size_t row,
-                       enum am_js_kind k)
+bool am_js_wrong_kind(struct am_js *js, const struct am_columns *c, size_t column, size_t row,
+                      enum am_js_kind k)
 {
     const struct am_column_desc *d = &c->schema->columns[column];
     if (k == AM_JS_END)
@@ -26,8 +26,11 @@ static bool wrong_kind(struct am_js *js, const struct am_columns *c, size_t colu
     if (js->failed == AM_OK) {
         js->failed = am_fail(js->err, AM_EINVAL, "row %zu: column \"%.*s\" wants %s, got %s", row,
                              AM_FMT(d->name), am_col_type_name(d->type), kind_name(k));
-        am_hint(js->err, "Numbers are JSON numbers, booleans true or false, dates ISO 8601 text, a "
-                         "missing value is null.");
+        am_hint(js->err,
+                am_col_is_media(d->type)
+                    ? "Pictures and sounds are base64 text or {\"b64\": text}; null is missing."
+                    : AM_N("Numbers are JSON numbers, booleans true or false, dates ISO 8601 text, "
+                           "a missing value is null."));
     }
     return false;
 }
@@ -44,7 +47,7 @@ static bool number_cell(struct am_js *js, struct am_columns *c, size_t column, s
             return am_js_fail(js, AM_EINVAL, "row %zu: column \"%.*s\" is infinite", row,
                               AM_FMT(c->schema->columns[column].name));
         if (c->columns[column].type == AM_COL_BOOLEAN && *out != 0 && *out != 1 && !isnan(*out))
-            return wrong_kind(js, c, column, row, k);
+            return am_js_wrong_kind(js, c, column, row, k);
         return true;
     }
     if (c->columns[column].type == AM_COL_BOOLEAN && (k == AM_JS_TRUE || k == AM_JS_FALSE)) {
@@ -53,39 +56,11 @@ static bool number_cell(struct am_js *js, struct am_columns *c, size_t column, s
         *out = truth;
         return true;
     }
-    return wrong_kind(js, c, column, row, k);
+    return am_js_wrong_kind(js, c, column, row, k);
 }
 
 /* {"b64": "…"}: TF Serving's spelling of bytes, decoded in place. */
-static bool base64(struct am_str *s)
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *o = (char *)(uintptr_t)s->ptr;
-    const char *begin = o;
-    uint32_t bits = 0;
-    size_t n = 0, len = s->len;
-    while (len && s->ptr[len - 1] == '=')
-        len--;
-    if (s->len - len > 2 || s->len % 4 != 0)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        char ch = s->ptr[i];
-        const char *at = ch ? strchr(alphabet, ch == '-' ? '+' : ch == '_' ? '/' : ch) : NULL;
-        if (!at)
-            return false;
-        bits = bits << 6 | (uint32_t)(at - alphabet);
-        n += 6;
-        if (n >= 8) {
-            n -= 8;
-            *o++ = (char)(bits >> n & 255);
-        }
-    }
-    *s = (struct am_str){begin, (size_t)(o - begin)};
-    return true;
-}
-
-static bool bytes_object(struct am_js *js, struct am_str *out)
+bool am_js_bytes(struct am_js *js, enum am_base64 alphabet, struct am_str *out)
 {
     struct am_str key;
     bool first = true, seen = false;
@@ -102,7 +77,7 @@ static bool bytes_object(struct am_js *js, struct am_str *out)
     }
     if (js->failed != AM_OK)
         return false;
-    if (!seen || !base64(out) || !am_utf8_valid(*out))
+    if (!seen || !am_base64_decode(*out, alphabet, (char *)(uintptr_t)out->ptr, &out->len))
         return am_js_fail(js, AM_EINVAL, "malformed b64 value");
     return true;
 }
@@ -134,7 +109,8 @@ static bool text_cell(struct am_js *js, struct am_columns *c, size_t column, siz
     case AM_JS_STRING:
         return am_js_string(js, out);
     case AM_JS_OBJECT:
-        return bytes_object(js, out);
+        return am_js_bytes(js, AM_BASE64_EITHER, out) &&
+               (am_utf8_valid(*out) || am_js_fail(js, AM_EINVAL, "malformed b64 value"));
     case AM_JS_NUMBER:
         return number_as_text(js, out);
     case AM_JS_TRUE:
@@ -144,7 +120,7 @@ static bool text_cell(struct am_js *js, struct am_columns *c, size_t column, siz
         *out = truth ? AM_STR("true") : AM_STR("false");
         return true;
     default:
-        return wrong_kind(js, c, column, row, k);
+        return am_js_wrong_kind(js, c, column, row, k);
     }
 }
 
@@ -153,7 +129,7 @@ static bool date_cell(struct am_js *js, struct am_columns *c, size_t column, siz
     struct am_str text;
     enum am_js_kind k = am_js_peek(js);
     if (k != AM_JS_STRING)
-        return wrong_kind(js, c, column, row, k);
+        return am_js_wrong_kind(js, c, column, row, k);
     if (!am_js_string(js, &text))
         return false;
     if (!am_date_parse(text, am_columns_dates(c, column) + row))
@@ -192,6 +168,9 @@ bool am_js_cell(struct am_js *js, struct am_columns *c, size_t column, size_t ro
         return text_cell(js, c, column, row);
     case AM_COL_DATE:
         return date_cell(js, c, column, row);
+    case AM_COL_IMAGE:
+    case AM_COL_AUDIO:
+        return am_media_cell(js, c, column, row);
     default:
         return number_cell(js, c, column, row);
     }

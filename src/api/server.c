@@ -426,6 +426,7 @@ static void free_calls(struct am_loop *l)
         am_serve_result_clear(&call->result);
         am_buf_clear(&call->body);
         am_buf_clear(&call->binary);
+        am_buf_clear(&call->pixels);
         am_free(call);
     }
 }

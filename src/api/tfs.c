@@ -20,7 +20,7 @@ static bool parse_instance(struct am_js *js, struct am_call *call)
     enum am_js_kind k = am_js_peek(js);
     if (k == AM_JS_ARRAY)
         return am_js_row_list(js, info, c);
-    if (k == AM_JS_OBJECT)
+    if (k == AM_JS_OBJECT && !am_media_bare(js, info))
         return am_js_row_object(js, info, c, AM_CELL_UNWRAP);
     if (info->inputs.n != 1)
         return am_js_fail(js, AM_EINVAL,
@@ -114,7 +114,7 @@ static bool parse_inputs(struct am_js *js, struct am_call *call)
 {
     bool have_rows = false;
     call->column_form = true;
-    if (am_js_peek(js) == AM_JS_OBJECT)
+    if (am_js_peek(js) == AM_JS_OBJECT && !am_media_bare(js, am_served_info(call->served)))
         return parse_columns(js, call);
     if (call->columns.schema->n == 1)
         return parse_column(js, &call->columns, 0, &have_rows);

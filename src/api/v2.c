@@ -3,6 +3,8 @@
  * Every input column is a tensor [n] or [n,1]; a model whose inputs are all numbers also takes one
  * matrix `input` [n, n_inputs]. Outputs: `probabilities` FP32 [n, classes] and `label` BYTES [n],
  * or `value` FP64 [n,1]. Missing: null in JSON, NaN in binary numbers, an empty text in BYTES.
+ * Pictures and sounds: BYTES [n], base64 in JSON and the bytes themselves in binary; when the only
+ * input is a picture also its pixels, UINT8 or FP32 [n,height,width,channels].
  * Binary layout: little endian, no padding, BYTES with a 32-bit length each. */
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include "base/date.h"
 #include "base/limits.h"
 #include "base/num.h"
+#include "tensor/media.h"
 
 enum dtype {
     D_BOOL,
@@ -62,6 +65,8 @@ struct v2_tensor {
     /* settled */
     enum dtype dtype;
     size_t column, width, rows; /* column SIZE_MAX: the matrix */
+    char *pixels;               /* cells of the raw form, of width pixels each; NULL = none */
+    uint32_t sides[3];          /* of a tensor of pixels: height, width, channels; 0 = no such */
 };
 
 struct v2_parser {
@@ -160,6 +165,24 @@ static bool parse_shape(struct am_js *js, struct v2_tensor *t)
     return js->failed == AM_OK;
 }
 
+/* A model whose only input is a picture takes pixels [rows,height,width,channels], 0 to 255. */
+static bool settle_pixels(struct v2_parser *v, struct v2_tensor *t)
+{
+    bool good = t->dtype == D_U8 || t->dtype == D_F32;
+    good = good && t->rank == 4 && (t->shape[3] == 1 || t->shape[3] == 3 || t->shape[3] == 4);
+    for (unsigned i = 0; good && i < 3; i++) {
+        good = t->shape[i + 1] > 0 && t->shape[i + 1] <= AM_LIMIT_IMAGE_SIDE;
+        t->sides[i] = (uint32_t)t->shape[i + 1];
+    }
+    if (!good || (size_t)t->sides[0] * t->sides[1] > AM_LIMIT_IMAGE_PIXELS)
+        return am_js_fail(&v->js, AM_EINVAL,
+                          "input \"%.*s\": BYTES [rows,1] or pixels as UINT8 or FP32 "
+                          "[rows,height,width,1 or 3 or 4] expected",
+                          V2_NAME(t->name));
+    t->width = (size_t)t->sides[0] * t->sides[1] * t->sides[2];
+    return true;
+}
+
 /* The tensor's meaning: which column, how many rows. */
 static bool settle(struct v2_parser *v, struct v2_tensor *t)
 {
@@ -184,8 +207,13 @@ static bool settle(struct v2_parser *v, struct v2_tensor *t)
         }
         t->width = info->inputs.n;
     }
-    bool good = t->column == SIZE_MAX ? t->rank == 2 && t->shape[1] == t->width
-                                      : t->rank == 1 || (t->rank == 2 && t->shape[1] == 1);
+    bool pixels =
+        t->dtype != D_BYTES && am_media_only(info) && info->inputs.columns[0].type == AM_COL_IMAGE;
+    if (pixels && !settle_pixels(v, t))
+        return false;
+    bool good = pixels                  ? true
+                : t->column == SIZE_MAX ? t->rank == 2 && t->shape[1] == t->width
+                                        : t->rank == 1 || (t->rank == 2 && t->shape[1] == 1);
     if (!good)
         return am_js_fail(js, AM_EINVAL, "input \"%.*s\": the shape must be [rows,%zu]",
                           V2_NAME(t->name), t->width);
@@ -204,14 +232,39 @@ static bool check_dtype(struct v2_parser *v, const struct v2_tensor *t)
         enum am_col_type type = v->info->inputs.columns[t->column].type;
         text = type != AM_COL_NUMBER && type != AM_COL_BOOLEAN;
     }
-    if (text == (t->dtype == D_BYTES))
+    if (text == (t->dtype == D_BYTES) || t->sides[0])
         return true;
     return am_js_fail(&v->js, AM_EINVAL, "input \"%.*s\": datatype %s does not suit, %s expected",
                       V2_NAME(t->name), dtypes[t->dtype].name,
                       text ? "BYTES" : "FP64 (or another number)");
 }
 
-static bool claim(struct v2_parser *v, const struct v2_tensor *t)
+/* Room for every row's cell in the raw form. */
+static bool claim_pixels(struct v2_parser *v, struct v2_tensor *t)
+{
+    struct am_call *call = v->call;
+    size_t cell = AM_MEDIA_RAW_BYTES + t->width;
+    struct am_str *texts = am_columns_texts(&call->columns, t->column);
+    if (t->rows > AM_LIMIT_PREDICT_MEDIA)
+        return am_js_fail(&v->js, AM_ELIMIT, "more than %d pictures and sounds in one request",
+                          AM_LIMIT_PREDICT_MEDIA);
+    if (t->rows > call->rq->body_len / t->width)
+        return am_js_fail(&v->js, AM_EINVAL,
+                          "input \"%.*s\": shape promises %zu pictures, the data is shorter",
+                          V2_NAME(t->name), t->rows);
+    am_buf_reset(&call->pixels);
+    t->pixels = am_buf_reserve(&call->pixels, t->rows * cell + 1);
+    if (!t->pixels)
+        return v->js.failed = am_buf_check(&call->pixels, v->js.err), false;
+    for (size_t row = 0; row < t->rows; row++) {
+        char *at = t->pixels + row * cell;
+        am_image_raw_header(t->sides[1], t->sides[0], t->sides[2], (unsigned char *)at);
+        texts[row] = (struct am_str){at, cell};
+    }
+    return true;
+}
+
+static bool claim(struct v2_parser *v, struct v2_tensor *t)
 {
     struct am_columns *c = &v->call->columns;
     struct am_js *js = &v->js;
@@ -235,6 +288,18 @@ static bool claim(struct v2_parser *v, const struct v2_tensor *t)
         return js->failed = rc, false;
     c->n_rows = t->rows;
     v->have_rows = true;
+    return !t->sides[0] || claim_pixels(v, t);
+}
+
+/* Element k of the tensor of pixels. */
+static bool store_pixel(struct v2_parser *v, const struct v2_tensor *t, size_t k, double value)
+{
+    double round = floor(value + 0.5);
+    if (!(round >= 0 && round <= 255))
+        return am_js_fail(&v->js, AM_EINVAL, "input \"%.*s\": pixel %zu is not in 0 to 255",
+                          V2_NAME(t->name), k);
+    size_t at = k / t->width * (AM_MEDIA_RAW_BYTES + t->width) + AM_MEDIA_RAW_BYTES + k % t->width;
+    t->pixels[at] = (char)(unsigned char)round;
     return true;
 }
 
@@ -242,6 +307,8 @@ static bool store_number(struct v2_parser *v, const struct v2_tensor *t, size_t 
 {
     struct am_columns *c = &v->call->columns;
     size_t column = t->column == SIZE_MAX ? k % t->width : t->column, row = k / t->width;
+    if (t->pixels)
+        return store_pixel(v, t, k, value);
     if (isinf(value) ||
         (c->columns[column].type == AM_COL_BOOLEAN && value != 0 && value != 1 && !isnan(value)))
         return am_js_fail(&v->js, AM_EINVAL, "input \"%.*s\": element %zu is %s", V2_NAME(t->name),
@@ -261,7 +328,8 @@ static bool json_element(struct v2_parser *v, const struct v2_tensor *t, size_t 
         return am_js_fail(js, AM_EINVAL,
                           "input \"%.*s\" has more than the %zu elements of its shape",
                           V2_NAME(t->name), t->rows * t->width);
-    if (t->dtype == D_BYTES || kind == AM_JS_NULL || kind == AM_JS_TRUE || kind == AM_JS_FALSE) {
+    if (!t->pixels &&
+        (t->dtype == D_BYTES || kind == AM_JS_NULL || kind == AM_JS_TRUE || kind == AM_JS_FALSE)) {
         size_t column = t->column == SIZE_MAX ? k % t->width : t->column;
         if ((kind == AM_JS_TRUE || kind == AM_JS_FALSE) && t->dtype == D_BOOL) {
             bool truth;
@@ -365,7 +433,7 @@ static bool store_text(struct v2_parser *v, const struct v2_tensor *t, size_t ro
         am_columns_set_missing(c, t->column, row);
         return true;
     }
-    if (!am_utf8_valid(s))
+    if (!am_col_is_media(c->columns[t->column].type) && !am_utf8_valid(s))
         return am_js_fail(&v->js, AM_EINVAL, "input \"%.*s\": element %zu is no UTF-8",
                           V2_NAME(t->name), row);
     if (c->columns[t->column].type != AM_COL_DATE) {
@@ -415,6 +483,12 @@ static bool binary_data(struct v2_parser *v, const struct v2_tensor *t)
                           "unexpected size for input \"%.*s\": %llu bytes, its shape wants %llu",
                           V2_NAME(t->name), (unsigned long long)t->binary_size,
                           (unsigned long long)n * step);
+    if (t->pixels && t->dtype == D_U8) {
+        for (size_t row = 0; row < t->rows; row++)
+            memcpy(t->pixels + row * (AM_MEDIA_RAW_BYTES + t->width) + AM_MEDIA_RAW_BYTES,
+                   p + row * t->width, t->width);
+        return true;
+    }
     for (size_t k = 0; k < n; k++, p += step)
         if (!store_number(v, t, k, load_number(p, t->dtype)))
             return false;
@@ -630,6 +704,13 @@ static enum am_rc raw_request(struct v2_parser *v, struct am_err *err)
     }
     t.binary_size = call->rq->body_len;
     call->binary_default = true;
+    if (am_media_only(v->info)) { /* the file itself, no length before it */
+        AM_TRY(am_columns_reserve(&call->columns, 1, err));
+        am_columns_texts(&call->columns, 0)[0] =
+            (struct am_str){call->rq->body_len ? call->rq->body : "", call->rq->body_len};
+        call->columns.n_rows = 1;
+        return AM_OK;
+    }
     v->binary = call->rq->body;
     v->binary_end = v->binary + call->rq->body_len;
     if (read_tensor(v, &t))

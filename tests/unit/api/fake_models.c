@@ -4,15 +4,17 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "tensor/media.h"
 
-enum fake_kind { HALF, MIXED, PLANE, SLOW };
+enum fake_kind { HALF, MIXED, PLANE, SLOW, PICTURE, CARD };
 
 struct fake_model {
     struct fake *fake;
     enum fake_kind kind;
     int64_t version;
     double cells[5][256];
-    struct am_str texts[256];
+    struct am_str texts[256], nothing[256];
+    unsigned char dot[AM_MEDIA_RAW_BYTES + 1];
     struct am_column columns[5];
 };
 
@@ -24,6 +26,11 @@ static const struct am_column_desc mixed_columns[] = {{AM_STR_INIT("amount"), AM
                                                       {AM_STR_INIT("city"), AM_COL_CATEGORY},
                                                       {AM_STR_INIT("note"), AM_COL_TEXT},
                                                       {AM_STR_INIT("since"), AM_COL_DATE}};
+static const struct am_column_desc picture_columns[] = {{AM_STR_INIT("photo"), AM_COL_IMAGE}};
+static const struct am_column_desc card_columns[] = {{AM_STR_INIT("price"), AM_COL_NUMBER},
+                                                     {AM_STR_INIT("photo"), AM_COL_IMAGE},
+                                                     {AM_STR_INIT("voice"), AM_COL_AUDIO}};
+static const struct am_str light_classes[] = {AM_STR_INIT("dark"), AM_STR_INIT("bright")};
 static const struct am_str two_classes[] = {AM_STR_INIT("no"), AM_STR_INIT("yes")};
 static const struct am_str three_classes[] = {AM_STR_INIT("red"), AM_STR_INIT("gr\"een"),
                                               AM_STR_INIT("blue")};
@@ -57,6 +64,47 @@ static double mixed_score(const struct am_batch *b, size_t row)
     return x;
 }
 
+/* The mean of the pixels, 0 for a missing picture. */
+static enum am_rc brightness(const struct am_column *c, size_t row, double *out, struct am_err *err)
+{
+    struct am_image i;
+    uint64_t sum = 0;
+    *out = 0;
+    if (am_cell_missing(c, row))
+        return AM_OK;
+    AM_TRY(am_image_decode(c->text[row], &i, err));
+    size_t n = (size_t)i.width * i.height * i.channels;
+    for (size_t k = 0; k < n; k++)
+        sum += i.pixels[k];
+    *out = (double)sum / (double)n;
+    am_image_clear(&i);
+    return AM_OK;
+}
+
+/* photo: p(bright) = mean / 256; card: price + mean + 1000 * frames of the voice */
+static enum am_rc predict_media(struct fake_model *m, const struct am_batch *b,
+                                struct am_serve_result *r, struct am_err *err)
+{
+    atomic_store(&m->fake->last_thread, pthread_self());
+    for (size_t i = 0; i < b->n_rows; i++) {
+        struct am_sound s = {0};
+        double mean;
+        AM_TRY(brightness(&b->columns[m->kind == CARD], i, &mean, err));
+        if (m->kind == PICTURE) {
+            float p = (float)(mean / 256);
+            r->probability[2 * i] = 1 - p;
+            r->probability[2 * i + 1] = p;
+            r->label[i] = p >= 0.5f;
+            continue;
+        }
+        if (!am_cell_missing(&b->columns[2], i))
+            AM_TRY(am_sound_decode(b->columns[2].text[i], &s, err));
+        r->value[i] = b->columns[0].number[i] + mean + 1000 * (double)s.n_frames;
+        am_sound_clear(&s);
+    }
+    return AM_OK;
+}
+
 static enum am_rc predict(void *impl, void *state, const struct am_batch *b,
                           struct am_serve_result *r, struct am_err *err)
 {
@@ -66,6 +114,8 @@ static enum am_rc predict(void *impl, void *state, const struct am_batch *b,
         return am_fail(err, AM_EINTERNAL, "secret detail /etc/passwd");
     if ((int)b->n_rows > atomic_load(&m->fake->n_largest))
         atomic_store(&m->fake->n_largest, (int)b->n_rows);
+    if (m->kind >= PICTURE)
+        return predict_media(m, b, r, err);
     for (size_t i = 0; i < b->n_rows; i++) {
         if (m->kind == HALF || m->kind == SLOW) {
             r->value[i] = b->columns[0].number[i] / 2 + 3;
@@ -94,6 +144,19 @@ static enum am_rc sample(void *impl, size_t n, struct am_batch *out, struct am_e
     *out = (struct am_batch){0};
     if (n == 0 || n > 256 || m->kind == SLOW)
         return AM_OK;
+    if (m->kind >= PICTURE) { /* one grey dot; no voice */
+        am_image_raw_header(1, 1, 1, m->dot);
+        for (size_t i = 0; i < n; i++) {
+            m->texts[i] = (struct am_str){(const char *)m->dot, sizeof m->dot};
+            m->nothing[i] = (struct am_str){NULL, 0};
+        }
+        bool card = m->kind == CARD;
+        m->columns[0] = (struct am_column){.type = AM_COL_NUMBER, .number = m->cells[0]};
+        m->columns[card] = (struct am_column){.type = AM_COL_IMAGE, .text = m->texts};
+        m->columns[2] = (struct am_column){.type = AM_COL_AUDIO, .text = m->nothing};
+        *out = (struct am_batch){.n_rows = n, .n_columns = card ? 3 : 1, .columns = m->columns};
+        return AM_OK;
+    }
     for (size_t i = 0; i < 256; i++)
         m->texts[i] = AM_STR("Bonn");
     for (int c = 0; c < 5; c++) {
@@ -159,6 +222,8 @@ static enum am_rc catalog(void *impl, struct am_arena *a, struct am_node **out, 
     add_model(a, list, "mixed", 1, 1);
     add_model(a, list, "plane", atomic_load(&f->plane_versions), atomic_load(&f->champion));
     add_model(a, list, "broken", 1, 0);
+    add_model(a, list, "picture", 1, 0);
+    add_model(a, list, "card", 1, 0);
     *out = list;
     return am_arena_check(a, err);
 }
@@ -167,11 +232,11 @@ static enum am_rc load(void *impl, const char *name, int64_t version, struct am_
                        struct am_err *err)
 {
     struct fake *f = impl;
-    static const char *const names[] = {"half", "mixed", "plane", "slow"};
+    static const char *const names[] = {"half", "mixed", "plane", "slow", "picture", "card"};
     int kind = 0;
-    while (kind < 4 && strcmp(names[kind], name) != 0)
+    while (kind < 6 && strcmp(names[kind], name) != 0)
         kind++;
-    if (kind == 4 || (kind == PLANE && version == atomic_load(&f->bad_version)))
+    if (kind == 6 || (kind == PLANE && version == atomic_load(&f->bad_version)))
         return am_fail(err, AM_ECORRUPT, "tensor \"w\" is cut off");
     struct fake_model *m = am_calloc(1, sizeof *m);
     if (!m)
@@ -197,6 +262,16 @@ static enum am_rc load(void *impl, const char *name, int64_t version, struct am_
         i->inputs = (struct am_schema){two_columns, 2};
         i->classes = three_classes;
         i->n_classes = 3;
+    }
+    if (kind == PICTURE) {
+        i->task = AM_TASK_BINARY;
+        i->inputs = (struct am_schema){picture_columns, 1};
+        i->all_numbers = false;
+        i->classes = light_classes;
+        i->n_classes = 2;
+    } else if (kind == CARD) {
+        i->inputs = (struct am_schema){card_columns, 3};
+        i->all_numbers = false;
     }
     atomic_fetch_add(&f->n_loads, 1);
     atomic_fetch_add(&f->n_live, 1);

@@ -413,7 +413,7 @@ static void test_routes(void **state)
     expect_part("GET", "/metrics", NULL, 200, "nv_inference_request_success{model=\"half\"");
     expect_part("GET", "/monitoring/prometheus/metrics", NULL, 200,
                 ":tensorflow:serving:request_count{model_name=\"half\",status=\"OK\"}");
-    expect_part("GET", "/api/v1/models", NULL, 200, "\"total\":5");
+    expect_part("GET", "/api/v1/models", NULL, 200, "\"total\":7");
     expect_part("GET", "/api/v1/models/plane/versions/champion", NULL, 200, "\"version\":2");
 }
 
