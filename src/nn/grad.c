@@ -7,6 +7,8 @@
 
 #include "base/alloc.h"
 #include "nn/graph_int.h"
+#include "nn/layers_seq.h"
+#include "nn/ops/seq_int.h"
 #include "nn/ops/train_ops.h"
 
 struct grads {
@@ -146,6 +148,22 @@ static void batch_norm_grad(struct grads *c, am_value v, am_value dy)
         give(c, n.in[3], row_of(c, sums, 0));
 }
 
+/* A frozen batch norm, x * factor + shift: the gradient is that of the factor alone, a batch norm
+ * without mean and bias. Weight, bias and statistics are frozen. */
+static void frozen_batch_norm_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    const struct am_dims dims = am_graph_node(c->g, n.in[1])->dims;
+    float *zeros = am_calloc(am_dims_count(&dims), sizeof *zeros);
+    if (!zeros) {
+        am_graph_fail(c->g, AM_ENOMEM, "out of memory for the gradient of a batch norm");
+        return;
+    }
+    const am_value none = am_graph_const(c->g, &am_op_const, dims, zeros);
+    am_free(zeros);
+    give(c, n.in[0], EMIT(c, &am_op_batch_norm, &n.attr, dy, n.in[1], none, none, n.in[4]));
+}
+
 static void layer_norm_grad(struct grads *c, am_value v, am_value dy)
 {
     const struct am_gnode n = copy_of(c, v);
@@ -158,6 +176,58 @@ static void layer_norm_grad(struct grads *c, am_value v, am_value dy)
         give(c, n.in[1], row_of(c, sums, 1));
     if (wanted(c, n.in[2]))
         give(c, n.in[2], row_of(c, sums, 0));
+}
+
+/* rnn keeps its state only; lstm_train and gru_train are reached through the state taken from what
+ * they keep */
+static void recurrent_grad(struct grads *c, am_value kept, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, kept);
+    const int64_t units = am_graph_node(c->g, n.in[1])->dims.d[0];
+    const bool lstm = n.op == &am_op_lstm_train, gru = n.op == &am_op_gru_train;
+    const struct am_op *op = lstm ? &am_op_lstm_grad : gru ? &am_op_gru_grad : &am_op_rnn_grad;
+    const struct am_attr input_part = {.i = {0, 3 * units}};
+    struct am_attr attr = n.attr;
+    attr.i[1] = lstm ? AM_CELL_LSTM : gru ? AM_CELL_GRU : AM_CELL_RNN;
+    const am_value lengths = n.n_in > 3 ? n.in[3] : AM_VALUE_NONE;
+    const am_value d = EMIT(c, op, &attr, dy, kept, n.in[1], lengths);
+    if (wanted(c, n.in[0]))
+        give(c, n.in[0], gru ? EMIT(c, &am_op_seq_part, &input_part, d) : d);
+    if (wanted(c, n.in[1]))
+        give(c, n.in[1], EMIT(c, &am_op_seq_dw, &attr, kept, d));
+    if (am_in_given(&n, 2) && wanted(c, n.in[2]))
+        give(c, n.in[2], EMIT(c, gru ? &am_op_gru_db : &am_op_col_sum, NULL, d));
+}
+
+static void state_grad(struct grads *c, am_value v, am_value dy)
+{
+    recurrent_grad(c, copy_of(c, v).in[0], dy);
+}
+
+static void seq_pool_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    const struct am_attr attr = {.i = {n.attr.i[0], am_in_dims(c->g, &n, 0)->d[1]}};
+    const am_value lengths = n.n_in > 1 ? n.in[1] : AM_VALUE_NONE;
+    const am_value x = n.attr.i[0] == AM_SEQ_POOL_MAX ? n.in[0] : AM_VALUE_NONE;
+    give(c, n.in[0], EMIT(c, &am_op_seq_pool_grad, &attr, dy, lengths, x));
+}
+
+static void seq_attend_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    const am_value lengths = n.n_in > 2 ? n.in[2] : AM_VALUE_NONE;
+    if (wanted(c, n.in[0]))
+        give(c, n.in[0], EMIT(c, &am_op_seq_attend_dx, NULL, dy, n.in[0], n.in[1], lengths));
+    if (wanted(c, n.in[1]))
+        give(c, n.in[1], EMIT(c, &am_op_seq_attend_ds, NULL, dy, n.in[0], n.in[1], lengths));
+}
+
+static void seq_reverse_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    give(c, n.in[0],
+         EMIT(c, &am_op_seq_reverse, NULL, dy, n.n_in > 1 ? n.in[1] : AM_VALUE_NONE));
 }
 
 static const struct {
@@ -175,7 +245,13 @@ static const struct {
     {&am_op_columns, columns_grad},
     {&am_op_embedding, embedding_grad},
     {&am_op_bn_train, batch_norm_grad},
+    {&am_op_batch_norm, frozen_batch_norm_grad},
     {&am_op_layer_norm, layer_norm_grad},
+    {&am_op_rnn, recurrent_grad},
+    {&am_op_seq_part, state_grad},
+    {&am_op_seq_pool, seq_pool_grad},
+    {&am_op_seq_attend, seq_attend_grad},
+    {&am_op_seq_reverse, seq_reverse_grad},
 };
 
 static enum am_rc apply_rule(struct grads *c, am_value v, struct am_err *err)

@@ -18,6 +18,7 @@
 struct segment {
     size_t offset, n; /* floats */
     bool decayed;
+    float rate; /* factor of the learning rate */
 };
 
 struct am_optim {
@@ -120,10 +121,12 @@ static void cut_segments(struct am_optim *o)
         struct segment *last = o->n_segments ? &o->segments[o->n_segments - 1] : NULL;
         if (e->flags & (AM_PARAM_FROZEN | AM_PARAM_STATE))
             continue;
-        if (last && last->decayed == decayed && last->offset + last->n == e->offset)
+        if (last && last->decayed == decayed && last->rate == e->rate &&
+            last->offset + last->n == e->offset)
             last->n += end - e->offset;
         else
-            o->segments[o->n_segments++] = (struct segment){e->offset, end - e->offset, decayed};
+            o->segments[o->n_segments++] =
+                (struct segment){e->offset, end - e->offset, decayed, e->rate};
     }
 }
 
@@ -237,7 +240,8 @@ double am_optim_step(struct am_optim *o, float *weights, const float *grads, dou
     o->steps++;
     for (size_t i = 0; i < o->n_segments; i++) {
         const struct segment *s = &o->segments[i];
-        struct work k = {o, weights, grads, s->offset, args_of(o, learning_rate, scale)};
+        struct work k = {o, weights, grads, s->offset,
+                         args_of(o, learning_rate * (double)s->rate, scale)};
         if (s->decayed) {
             k.args.l1 = (float)c->l1;
             k.args.l2 = (float)(c->kind == AM_OPTIM_ADAMW ? c->l2 : c->l2 + c->weight_decay);

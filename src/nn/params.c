@@ -49,6 +49,7 @@ static enum am_rc lay_out(struct am_params *p, const struct am_graph *g, struct 
         e->flags = spec->flags;
         e->init = spec->init;
         e->scale = spec->scale;
+        e->rate = 1;
         p->n_values += e->n;
         p->n_floats += (e->n + 15) / 16 * 16;
         if (p->n_floats > AM_LIMIT_TENSOR_BYTES / sizeof(float))

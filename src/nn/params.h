@@ -18,6 +18,7 @@ struct am_param {
     unsigned flags; /* enum am_param_flag */
     enum am_init init;
     float scale; /* of init */
+    float rate;  /* the learning rate is multiplied by this; 1 */
 };
 
 struct am_params {

@@ -129,6 +129,7 @@ enum am_rc am_session_run_io(struct am_session *s, struct am_session_io *io, str
     s->run.n_rows = io->n_rows;
     s->run.seed = io->seed;
     s->run.step = io->step;
+    s->run.mass = io->mass;
     s->run.loss = &io->loss;
     s->run.weight_sum = &io->weight_sum;
     s->run.base[AM_IN_X] = readable(io->x);

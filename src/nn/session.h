@@ -35,6 +35,7 @@ struct am_session_io {
     float *y;      /* EVAL: [n_rows, n_outputs], or NULL */
     uint64_t seed,
         step;          /* TRAIN: dropout masks are a function of these, the node and the element */
+    double mass;       /* TRAIN: gradients are divided by this weight sum; 0 = by the run's own */
     double loss;       /* out: sum of weighted losses / weight_sum; 0 when that is 0 */
     double weight_sum; /* out: over all batches, sum(loss * weight_sum) / sum(weight_sum) is the
                           mean loss */

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/pool.h"
 #include "base/progress.h"
 #include "nn/train_checkpoint.h"
 #include "nn/train_int.h"
@@ -31,6 +32,8 @@ struct loop {
     struct am_feed feed, eval_feed;
     struct am_optim *optim;
     float *grads;
+    float *more;      /* of the 2nd, 3rd, .. batch of a step; NULL = one batch a step */
+    size_t part_rows; /* rows of a run: the batch */
     struct am_train_state state;
     struct am_buf bytes; /* of checkpoints */
     uint64_t n_batches;
@@ -47,6 +50,8 @@ void am_train_config_init(struct am_train_config *c)
     c->learning_rate = 0.001;
     c->epochs = 50;
     c->batch_size = 32;
+    c->accumulate = 1;
+    c->average_decay = 0.999;
     c->checkpoint_every = 1;
 }
 
@@ -61,6 +66,11 @@ enum am_rc am_train_config_check(const struct am_train_config *c, struct am_err 
         return am_fail(err, AM_EUSAGE, "0 epochs asked for, but at least 1 is needed");
     if (c->batch_size < 1)
         return am_fail(err, AM_EUSAGE, "the batch size is 0, but must be at least 1");
+    if (c->accumulate < 1)
+        return am_fail(err, AM_EUSAGE, "gradients of 0 batches make a step, but it needs 1");
+    if (c->average == AM_TRAIN_AVERAGE_EMA && !(c->average_decay > 0 && c->average_decay < 1))
+        return am_fail(err, AM_EUSAGE, "the average's decay is %g, but must be above 0 and below 1",
+                       c->average_decay);
     if (!(c->min_delta >= 0 && isfinite(c->min_delta)))
         return am_fail(err, AM_EUSAGE, "early stopping's min_delta is %g, but must not be negative",
                        c->min_delta);
@@ -96,13 +106,21 @@ static enum am_rc check_width(const struct am_plan *p, const struct am_train_dat
 static enum am_rc set_up(struct loop *l, struct am_err *err)
 {
     const struct am_train_config *c = l->config;
-    AM_TRY(am_feed_init(&l->feed, l->data, c->batch_size, c->order, c->seed, l->pool, err));
+    size_t step_rows;
+    if (!am_mul_size(&step_rows, c->batch_size, c->accumulate))
+        step_rows = SIZE_MAX;
+    AM_TRY(am_feed_init(&l->feed, l->data, step_rows, c->order, c->seed, l->pool, err));
+    l->part_rows = c->batch_size < l->feed.batch_size ? c->batch_size : l->feed.batch_size;
     l->feed.training = true;
     l->n_batches = am_feed_n_batches(&l->feed);
-    AM_TRY(am_train_plan_build(l->graph, l->params, &c->loss, l->feed.batch_size, &l->plan, err));
+    AM_TRY(am_train_plan_build(l->graph, l->params, &c->loss, l->part_rows, &l->plan, err));
     AM_TRY(check_width(l->plan, l->data, err));
     AM_TRY(am_session_new(l->plan, l->pool, &l->session, err));
     AM_TRY(am_params_twin(l->params, &l->grads, err));
+    if (l->part_rows < l->feed.batch_size)
+        AM_TRY(am_params_twin(l->params, &l->more, err));
+    if (c->average != AM_TRAIN_AVERAGE_NONE)
+        AM_TRY(am_params_twin(l->params, &l->state.average, err));
     AM_TRY(am_optim_new(&c->optim, l->params, &l->optim, err));
     if (l->validation) {
         AM_TRY(am_feed_init(&l->eval_feed, l->validation, am_feed_eval_rows(l->validation),
@@ -121,8 +139,10 @@ static void tear_down(struct loop *l)
 {
     am_buf_clear(&l->bytes);
     am_free(l->state.best);
+    am_free(l->state.average);
     am_optim_free(l->optim);
     am_free(l->grads);
+    am_free(l->more);
     am_session_free(l->eval_session);
     am_session_free(l->session);
     am_plan_put(l->eval_plan);
@@ -183,28 +203,127 @@ static enum am_rc diverged(const struct loop *l, const char *what, double v, str
     return AM_EINVAL;
 }
 
+/* The weight sum of the rows of a step, as the loss of one run over all of them adds it. */
+static double mass_of(const struct loop *l, const struct am_batch_view *b)
+{
+    const struct am_loss_spec *s = &l->config->loss;
+    const size_t cols = l->data->n_targets;
+    const double share = 1 / (double)cols;
+    const float *cw = s->class_weights;
+    double mass = 0;
+    for (size_t i = 0; i < b->n; i++)
+        for (size_t j = 0; j < cols; j++) {
+            const float t = b->y[i * cols + j];
+            double c = 1;
+            if (cw && s->kind == AM_LOSS_CATEGORICAL)
+                c = t >= 0 && (double)t < (double)s->n_class_weights ? (double)cw[(size_t)t] : 0;
+            else if (cw)
+                c = (double)t * (double)cw[1] + (1 - (double)t) * (double)cw[0];
+            mass += (double)b->w[i] * share * c;
+        }
+    return mass;
+}
+
+struct blocks {
+    float *to;
+    const float *from;
+    float share;
+};
+
+static void add_chunk(void *ctx, size_t begin, size_t end)
+{
+    const struct blocks *k = ctx;
+    am_kernels_best()->add(k->to + begin * 16, k->from + begin * 16, k->to + begin * 16,
+                           (end - begin) * 16);
+}
+
+static void mix_chunk(void *ctx, size_t begin, size_t end)
+{
+    const struct blocks *k = ctx;
+    for (size_t i = begin * 16; i < end * 16; i++)
+        k->to[i] += k->share * (k->from[i] - k->to[i]);
+}
+
+static void for_blocks(struct loop *l, struct blocks *k, void (*fn)(void *, size_t, size_t))
+{
+    am_pool_for(l->pool, l->params->n_floats / 16, 1024, fn, k);
+}
+
+/* The gradient of all rows of a step, batch by batch; loss and weight of all of them. */
+static enum am_rc gradients(struct loop *l, const struct am_batch_view *b, double *loss,
+                            double *weight, struct am_err *err)
+{
+    const struct am_train_config *c = l->config;
+    const double mass = b->n > l->part_rows ? mass_of(l, b) : 0;
+    uint64_t step = am_optim_steps(l->optim) * c->accumulate;
+    *loss = *weight = 0;
+    for (size_t at = 0; at < b->n; at += l->part_rows, step++) {
+        struct am_session_io io = {.n_rows = b->n - at < l->part_rows ? b->n - at : l->part_rows,
+                                   .x = b->x + at * l->data->n_features,
+                                   .target = b->y + at * l->data->n_targets,
+                                   .weight = b->w + at,
+                                   .params = l->params->data,
+                                   .grads = at ? l->more : l->grads,
+                                   .seed = c->seed,
+                                   .step = step,
+                                   .mass = mass};
+        struct blocks sum = {l->grads, l->more, 1};
+        AM_TRY(am_session_run_io(l->session, &io, err));
+        if (!isfinite(io.loss))
+            return diverged(l, "loss", io.loss, err);
+        if (at)
+            for_blocks(l, &sum, add_chunk);
+        *loss += io.loss * io.weight_sum;
+        *weight += io.weight_sum;
+    }
+    return AM_OK;
+}
+
+/* One more in the average of the weights. */
+static void average(struct loop *l)
+{
+    struct am_train_state *s = &l->state;
+    const struct am_train_config *c = l->config;
+    struct blocks k = {s->average, l->params->data, (float)(1 - c->average_decay)};
+    if (s->epoch < c->average_start)
+        return;
+    if (c->average == AM_TRAIN_AVERAGE_SWA)
+        k.share = (float)(1 / ((double)s->n_averaged + 1));
+    if (s->n_averaged == 0)
+        memcpy(s->average, l->params->data, am_params_bytes(l->params));
+    else
+        for_blocks(l, &k, mix_chunk);
+    s->n_averaged++;
+}
+
+/* One step of the optimiser. */
 static enum am_rc one_batch(struct loop *l, struct am_err *err)
 {
     struct am_train_state *s = &l->state;
     const struct am_train_config *c = l->config;
-    struct am_session_io io = {.params = l->params->data, .grads = l->grads, .seed = c->seed};
     struct am_batch_view b;
-    double norm;
+    double norm, loss, weight;
     AM_TRY(am_feed_batch(&l->feed, s->epoch, s->batch, &b, err));
-    io.n_rows = b.n, io.x = b.x, io.target = b.y, io.weight = b.w;
-    io.step = am_optim_steps(l->optim);
-    AM_TRY(am_session_run_io(l->session, &io, err));
     l->rate = am_sched_rate(&c->sched, &s->sched, c->learning_rate, s->epoch, c->epochs, s->batch,
                             l->n_batches);
-    if (!isfinite(io.loss))
-        return diverged(l, "loss", io.loss, err);
+    AM_TRY(gradients(l, &b, &loss, &weight, err));
     norm = am_optim_step(l->optim, l->params->data, l->grads, l->rate, l->pool);
     if (!isfinite(norm))
         return diverged(l, "gradient", norm, err);
-    s->loss_sum += io.loss * io.weight_sum;
-    s->weight_sum += io.weight_sum;
+    if (l->hooks->after_step)
+        AM_TRY(l->hooks->after_step(l->hooks->ctx, am_optim_steps(l->optim), l->params, err));
+    if (c->average == AM_TRAIN_AVERAGE_EMA)
+        average(l);
+    s->loss_sum += loss;
+    s->weight_sum += weight;
     s->batch++;
     return AM_OK;
+}
+
+/* The weights that validation measures and the result holds. */
+static float *best_known(const struct loop *l)
+{
+    return l->state.n_averaged ? l->state.average : l->params->data;
 }
 
 static void report(const struct loop *l)
@@ -242,11 +361,13 @@ static enum am_rc end_epoch(struct loop *l, struct am_train_epoch *e, struct am_
     const struct am_train_config *c = l->config;
     double monitored;
     AM_TRY(check_weights(l, err));
+    if (c->average == AM_TRAIN_AVERAGE_SWA)
+        average(l);
     s->train_loss = s->weight_sum > 0 ? s->loss_sum / s->weight_sum : 0;
     s->validation_loss = NAN;
     if (l->validation) {
-        AM_TRY(am_feed_loss(&l->eval_feed, l->eval_session, l->params->data, &s->validation_loss,
-                            err));
+        AM_TRY(
+            am_feed_loss(&l->eval_feed, l->eval_session, best_known(l), &s->validation_loss, err));
         if (!isfinite(s->validation_loss))
             return diverged(l, "validation loss", s->validation_loss, err);
     }
@@ -258,7 +379,7 @@ static enum am_rc end_epoch(struct loop *l, struct am_train_epoch *e, struct am_
         s->best_loss = monitored;
         s->stale = 0;
         if (s->best) {
-            memcpy(s->best, l->params->data, am_params_bytes(l->params));
+            memcpy(s->best, best_known(l), am_params_bytes(l->params));
             s->has_best = true;
         }
     } else {
@@ -342,7 +463,10 @@ enum am_rc am_train_run(const struct am_graph *graph, struct am_params *params,
     if (l.state.has_best && l.state.best_epoch != l.state.epoch) {
         memcpy(params->data, l.state.best, am_params_bytes(params));
         result->restored_best = true;
+    } else if (l.state.n_averaged) {
+        memcpy(params->data, l.state.average, am_params_bytes(params));
     }
+    result->averaged = l.state.n_averaged > 0;
 out:
     fill_result(&l);
     tear_down(&l);

@@ -18,6 +18,14 @@ struct am_progress;
 
 enum am_train_order { AM_TRAIN_SHUFFLED, AM_TRAIN_IN_ORDER };
 
+/* Averages of the weights over training, running statistics of batch norm included. From the first
+ * average on, the validation loss, the best epoch and the result are the average's. */
+enum am_train_average {
+    AM_TRAIN_AVERAGE_NONE,
+    AM_TRAIN_AVERAGE_EMA, /* after each step: a += (1 - decay) (w - a) */
+    AM_TRAIN_AVERAGE_SWA, /* after each epoch: the mean of all so far (Izmailov et al. 2018) */
+};
+
 struct am_train_config {
     struct am_loss_spec loss;
     struct am_optim_config optim;
@@ -25,6 +33,14 @@ struct am_train_config {
     double learning_rate; /* > 0 */
     uint64_t epochs;      /* >= 1 */
     size_t batch_size;    /* >= 1; the last batch of an epoch may be smaller */
+    /* >= 1: batches whose gradients make one step of the optimiser, as if the batch were so many
+     * times as large, with the memory of one batch. Each batch adds its own sums, so the bits are
+     * the large batch's where those sums are the blocks of a large one (AM_GEMM_K_BLOCK rows), else
+     * equal up to rounding; batch norm sees the small batches. */
+    size_t accumulate;
+    enum am_train_average average;
+    double average_decay;   /* of EMA, (0, 1) */
+    uint64_t average_start; /* complete epochs before averaging begins */
     enum am_train_order order;
     uint64_t seed; /* of shuffles and dropout (weights: am_params_init) */
     /* Early stopping on the validation loss: 0 = off. After `patience` epochs in a row without a
@@ -59,6 +75,11 @@ struct am_train_hooks { /* every member may be NULL */
     const char *checkpoint_path;
     enum am_rc (*checkpoint_save)(void *ctx, const void *bytes, size_t n, struct am_err *err);
     enum am_rc (*checkpoint_load)(void *ctx, struct am_buf *out, struct am_err *err);
+    /* After the optimiser's step `step` (from 1), before averages: may change weights (pruning
+     * masks). What it does must be a function of step and weights, or a resumed training differs.
+     * It must leave gaps between tensors zero. */
+    enum am_rc (*after_step)(void *ctx, uint64_t step, struct am_params *params,
+                             struct am_err *err);
 };
 
 struct am_train_result {
@@ -69,6 +90,7 @@ struct am_train_result {
     double train_loss, validation_loss; /* of the last epoch; NaN = none */
     uint64_t resumed_epoch;             /* complete epochs that the checkpoint held; 0 = fresh */
     bool resumed, stopped_early, restored_best;
+    bool averaged; /* the weights are an average */
 };
 
 /* Train params (initialised by the caller; overwritten by a checkpoint when one is found) on data.
@@ -86,6 +108,37 @@ enum am_rc am_train_run(const struct am_graph *graph, struct am_params *params,
 enum am_rc am_train_loss(const struct am_graph *graph, const struct am_params *params,
                          const struct am_train_data *data, const struct am_loss_spec *loss,
                          struct am_pool *pool, double *out, struct am_err *err) AM_MUST_CHECK;
+
+/* How many parameters a pattern names: `*` any run of characters, `?` one. */
+size_t am_train_match(const struct am_params *params, struct am_str pattern);
+/* Freeze what the pattern names, in graph and block: no gradient, no step. A batch norm whose
+ * weight and bias are frozen uses its running statistics and leaves them alone. A pattern that
+ * names nothing is AM_EUSAGE. */
+enum am_rc am_train_freeze(struct am_graph *graph, struct am_params *params, struct am_str pattern,
+                           struct am_err *err) AM_MUST_CHECK;
+/* Multiply the learning rate of what the pattern names; factor >= 0, later calls win. */
+enum am_rc am_train_rate(struct am_params *params, struct am_str pattern, double factor,
+                         struct am_err *err) AM_MUST_CHECK;
+
+/* The learning-rate range test (Smith 2017): steps with rates that rise evenly in their logarithm,
+ * on a copy of params; ends when the smoothed loss is four times its lowest. */
+struct am_rate_options {
+    double lowest, highest; /* 0 = 1e-7 and 1 */
+    size_t n_steps;         /* 0 = 100; at most AM_RATE_STEPS_MAX */
+};
+#define AM_RATE_STEPS_MAX 1000
+struct am_rate_curve {
+    size_t n;
+    double rate[AM_RATE_STEPS_MAX];
+    double loss[AM_RATE_STEPS_MAX]; /* exponentially smoothed (0.9), unbiased */
+    double suggestion; /* rate of the steepest fall before the lowest loss; NaN = none falls */
+};
+enum am_rc am_train_find_rate(const struct am_graph *graph, const struct am_params *params,
+                              const struct am_train_data *data,
+                              const struct am_train_config *config,
+                              const struct am_rate_options *options /* NULL = defaults */,
+                              struct am_pool *pool, struct am_progress *progress /* or NULL */,
+                              struct am_rate_curve *out, struct am_err *err) AM_MUST_CHECK;
 
 /* Row at place i of a keyed permutation of 0..n-1 (a Feistel network over Philox-like rounds with
  * cycle walking): no memory, any place at once. */

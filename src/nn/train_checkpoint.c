@@ -6,7 +6,9 @@
 
 #include "base/alloc.h"
 
-static const unsigned char magic[8] = {'A', 'M', 'C', 'K', 'P', 'T', 0, 1};
+enum { HAS_BEST = 1, HAS_AVERAGE = 2 };
+
+static const unsigned char magic[8] = {'A', 'M', 'C', 'K', 'P', 'T', 0, 2};
 
 static void add_u64(struct am_buf *b, uint64_t v)
 {
@@ -66,13 +68,15 @@ static void add_config(struct am_buf *b, const struct am_train_config *c)
 {
     const struct am_optim_config *o = &c->optim;
     const struct am_sched_config *s = &c->sched;
-    const double reals[] = {
-        o->momentum, o->beta1,        o->beta2,     o->rho,        o->epsilon,       o->l1,
-        o->l2,       o->weight_decay, o->clip_norm, o->clip_value, c->learning_rate, c->min_delta,
-        s->factor,   s->min};
-    const uint64_t counts[] = {(uint64_t)o->kind,  (uint64_t)s->kind, s->step,       s->patience,
-                               s->warmup,          c->epochs,         c->batch_size, c->seed,
-                               (uint64_t)c->order, c->patience};
+    const double reals[] = {o->momentum,   o->beta1,         o->beta2,
+                            o->rho,        o->epsilon,       o->l1,
+                            o->l2,         o->weight_decay,  o->clip_norm,
+                            o->clip_value, c->learning_rate, c->min_delta,
+                            s->factor,     s->min,           c->average_decay};
+    const uint64_t counts[] = {
+        (uint64_t)o->kind, (uint64_t)s->kind,    s->step,         s->patience,        s->warmup,
+        c->epochs,         c->batch_size,        c->seed,         (uint64_t)c->order, c->patience,
+        c->accumulate,     (uint64_t)c->average, c->average_start};
     add_loss(b, &c->loss);
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
         add_f64(b, reals[i]);
@@ -85,6 +89,15 @@ static void add_data(struct am_buf *b, const struct am_train_data *d)
     add_u64(b, d ? d->n_rows : 0);
     add_u64(b, d ? d->n_features : 0);
     add_u64(b, d ? d->n_targets : 0);
+}
+
+static void add_params(struct am_buf *b, const struct am_params *p)
+{
+    add_u64(b, p->n_floats);
+    for (size_t k = 0; k < p->n_params; k++) {
+        add_u64(b, p->table[k].flags);
+        add_f64(b, (double)p->table[k].rate);
+    }
 }
 
 enum am_rc am_checkpoint_fingerprint(const struct am_graph *g, const struct am_params *p,
@@ -108,7 +121,7 @@ enum am_rc am_checkpoint_fingerprint(const struct am_graph *g, const struct am_p
     add_config(&b, c);
     add_data(&b, data);
     add_data(&b, validation);
-    add_u64(&b, p->n_floats);
+    add_params(&b, p);
     AM_GO(rc, am_buf_check(&b, err));
     rc = am_sha256(b.ptr, b.len, out, err);
 out:
@@ -141,12 +154,15 @@ enum am_rc am_checkpoint_write(const struct am_train_state *s, const struct am_p
     add_f64(out, s->validation_loss);
     add_u64(out, p->n_floats);
     add_u32(out, am_optim_n_moments(o));
-    add_u32(out, s->has_best);
+    add_u32(out, (s->has_best ? HAS_BEST : 0) | (s->average ? HAS_AVERAGE : 0));
+    add_u64(out, s->n_averaged);
     am_buf_add(out, p->data, bytes);
     for (unsigned i = 0; i < am_optim_n_moments(o); i++)
         am_buf_add(out, am_optim_moment(o, i), bytes);
     if (s->has_best)
         am_buf_add(out, s->best, bytes);
+    if (s->average)
+        am_buf_add(out, s->average, bytes);
     AM_TRY(am_buf_check(out, err));
     AM_TRY(am_sha256(out->ptr, out->len, hash, err));
     am_buf_add(out, hash, sizeof hash);
@@ -181,9 +197,10 @@ static enum am_rc check_bytes(const unsigned char *b, size_t n, const struct am_
         return AM_ECONFLICT;
     }
     if (get_u64(b + 152) != p->n_floats || get_u32(b + 160) != am_optim_n_moments(o) ||
-        get_u32(b + 164) > 1)
+        get_u32(b + 164) > (HAS_BEST | HAS_AVERAGE) ||
+        !(get_u32(b + 164) & HAS_AVERAGE) != !s->average)
         return damaged(err, "its parameters are not those of this model");
-    blocks = 1 + (uint64_t)get_u32(b + 160) + get_u32(b + 164);
+    blocks = 1 + (uint64_t)get_u32(b + 160) + (get_u32(b + 164) & HAS_BEST) + (s->average ? 1 : 0);
     if (n != AM_CHECKPOINT_HEADER_BYTES + blocks * am_params_bytes(p) + AM_SHA256_BYTES)
         return damaged(err, "its length does not fit its header");
     return AM_OK;
@@ -196,7 +213,7 @@ enum am_rc am_checkpoint_read(struct am_str bytes, struct am_train_state *s, str
     const unsigned char *block = b + AM_CHECKPOINT_HEADER_BYTES;
     size_t n = am_params_bytes(p);
     AM_TRY(check_bytes(b, bytes.len, s, p, o, err));
-    if (get_u32(b + 164) && !s->best)
+    if ((get_u32(b + 164) & HAS_BEST) && !s->best)
         AM_TRY(am_params_twin(p, &s->best, err));
     s->epoch = get_u64(b + 40);
     s->batch = get_u64(b + 48);
@@ -212,12 +229,17 @@ enum am_rc am_checkpoint_read(struct am_str bytes, struct am_train_state *s, str
     s->stale = get_u64(b + 128);
     s->train_loss = get_f64(b + 136);
     s->validation_loss = get_f64(b + 144);
-    s->has_best = get_u32(b + 164) != 0;
+    s->has_best = (get_u32(b + 164) & HAS_BEST) != 0;
+    s->n_averaged = get_u64(b + 168);
     memcpy(p->data, block, n);
     block += n;
     for (unsigned i = 0; i < am_optim_n_moments(o); i++, block += n)
         memcpy(am_optim_moment(o, i), block, n);
-    if (s->has_best)
+    if (s->has_best) {
         memcpy(s->best, block, n);
+        block += n;
+    }
+    if (s->average)
+        memcpy(s->average, block, n);
     return AM_OK;
 }

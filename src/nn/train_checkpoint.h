@@ -3,7 +3,7 @@
  * Little-endian, no holes. Data only: read with every size checked before use.
  *
  *   offset  size  what
- *        0     8  "AMCKPT\0\1" (the last byte is the version)
+ *        0     8  "AMCKPT\0\2" (the last byte is the version)
  *        8    32  fingerprint: SHA-256 of configuration, graph and data shape
  *       40     8  complete epochs
  *       48     8  batches done of the next epoch
@@ -21,10 +21,12 @@
  *      144     8  last validation loss (f64)
  *      152     8  floats per block, F
  *      160     4  number of moment blocks, M
- *      164     4  1 = the best weights follow, else 0
- *      168   4*F  weights (running statistics among them)
+ *      164     4  bits: 1 = the best weights follow, 2 = the average of the weights follows
+ *      168     8  how many weights the average holds
+ *      176   4*F  weights (running statistics among them)
  *       ..  4FM  moments
  *       ..   4*F  best weights, when present
+ *       ..   4*F  average, when present
  *       ..    32  SHA-256 of all bytes before */
 #ifndef AM_NN_TRAIN_CHECKPOINT_H
 #define AM_NN_TRAIN_CHECKPOINT_H
@@ -32,7 +34,7 @@
 #include "base/sha256.h"
 #include "nn/train.h"
 
-#define AM_CHECKPOINT_HEADER_BYTES 168
+#define AM_CHECKPOINT_HEADER_BYTES 176
 
 struct am_train_state {
     unsigned char fingerprint[AM_SHA256_BYTES];
@@ -45,7 +47,9 @@ struct am_train_state {
     uint64_t stale; /* epochs since the best one, as early stopping counts */
     double train_loss, validation_loss;
     bool has_best;
-    float *best; /* owned by the loop: [n_floats], or NULL */
+    float *best;    /* owned by the loop: [n_floats], or NULL */
+    float *average; /* owned by the loop: [n_floats], or NULL */
+    uint64_t n_averaged;
 };
 
 enum am_rc am_checkpoint_fingerprint(const struct am_graph *g, const struct am_params *p,

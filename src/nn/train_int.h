@@ -5,7 +5,17 @@
 #include "nn/session.h"
 #include "nn/train.h"
 
-/* Rows in batches, a window of several read ahead at once with the pool's help. */
+/* Rows read at once: n rows from place `first` of `epoch`. */
+struct am_feed_window {
+    uint64_t epoch, first, n; /* epoch UINT64_MAX = empty */
+    uint32_t keys[8];         /* of the epoch's permutation */
+    uint64_t *rows;           /* owned, [window_rows] */
+    float *x, *y, *w;         /* owned */
+};
+struct am_feed_reader; /* the thread that reads the next window */
+
+/* Rows in batches, a window of several at once with the pool's help. Where reading is work (not
+ * in_ram) and there is a pool, a thread reads the next window while this one is used. */
 struct am_feed {
     const struct am_train_data *data; /* borrowed */
     struct am_pool *pool;             /* borrowed */
@@ -13,11 +23,10 @@ struct am_feed {
     size_t window_rows; /* a multiple of batch_size */
     enum am_train_order order;
     uint64_t seed;
-    bool training;            /* rows as their epoch sees them: gather_at where the data has it */
-    uint64_t epoch, first, n; /* what the window holds: n rows from place `first` of `epoch` */
-    uint32_t keys[8];         /* of the epoch's permutation */
-    uint64_t *rows;           /* owned, [window_rows] */
-    float *x, *y, *w;         /* owned */
+    bool training; /* rows as their epoch sees them: gather_at where the data has it */
+    struct am_feed_window window;
+    struct am_feed_reader *reader; /* owned; NULL = none (yet) */
+    bool alone;                    /* no reader: tried, or not worth it */
 };
 struct am_batch_view {
     const float *x, *y, *w;

@@ -25,6 +25,24 @@ static am_value rewrite_batch_norm(struct rewrite *w, const struct am_gnode *n, 
     return am_graph_add(w->g, &am_op_bn_train, apply, 4, &n->attr, NULL);
 }
 
+static bool frozen(const struct rewrite *w, am_value v)
+{
+    const struct am_gnode *n = &w->from->nodes.ptr[v];
+    return n->op == &am_op_param &&
+           (am_graph_param_spec(w->from, (size_t)n->attr.i[0])->flags & AM_PARAM_FROZEN);
+}
+
+/* The twin that keeps what the gradient needs, then the state out of that: its last columns. */
+static am_value rewrite_recurrent(struct rewrite *w, const struct am_gnode *n, const am_value *in)
+{
+    const bool lstm = n->op == &am_op_lstm;
+    const int64_t units = n->dims.d[2];
+    const am_value kept = am_graph_add(w->g, lstm ? &am_op_lstm_train : &am_op_gru_train, in,
+                                       n->n_in, &n->attr, n->name.len ? n->name.ptr : NULL);
+    const struct am_attr attr = {.i = {(lstm ? 5 : 4) * units, units}};
+    return am_graph_add(w->g, &am_op_seq_part, &kept, 1, &attr, NULL);
+}
+
 static am_value rewrite_node(struct rewrite *w, const struct am_gnode *n)
 {
     am_value in[AM_GRAPH_INPUTS_MAX];
@@ -41,8 +59,11 @@ static am_value rewrite_node(struct rewrite *w, const struct am_gnode *n)
         const struct am_attr attr = {.f = {n->attr.f[0]}, .i = {w->n_dropouts++}};
         return am_graph_add(w->g, &am_op_dropout_train, in, 1, &attr, NULL);
     }
-    if (n->op == &am_op_batch_norm)
+    /* a frozen one keeps its statistics */
+    if (n->op == &am_op_batch_norm && !(frozen(w, n->in[1]) && frozen(w, n->in[2])))
         return rewrite_batch_norm(w, n, in);
+    if (n->op == &am_op_lstm || n->op == &am_op_gru)
+        return rewrite_recurrent(w, n, in);
     return am_graph_add(w->g, n->op, in, n->n_in, &n->attr, n->name.len ? n->name.ptr : NULL);
 }
 

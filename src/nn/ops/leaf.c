@@ -31,9 +31,12 @@ const struct am_op am_op_dropout = {.name = "dropout",
 const struct am_op *am_op_find(struct am_str name)
 {
     static const struct am_op *const all[] = {
-        &am_op_input,   &am_op_param,      &am_op_linear,     &am_op_act,       &am_op_softmax,
-        &am_op_dropout, &am_op_batch_norm, &am_op_layer_norm, &am_op_embedding, &am_op_add,
-        &am_op_mul,     &am_op_scale,      &am_op_concat,     &am_op_columns,
+        &am_op_input,       &am_op_param,       &am_op_linear,     &am_op_act,
+        &am_op_softmax,     &am_op_dropout,     &am_op_batch_norm, &am_op_layer_norm,
+        &am_op_embedding,   &am_op_add,         &am_op_mul,        &am_op_scale,
+        &am_op_concat,      &am_op_columns,     &am_op_rnn,        &am_op_lstm,
+        &am_op_gru,         &am_op_seq_lengths, &am_op_seq_pool,   &am_op_seq_attend,
+        &am_op_seq_reverse,
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (am_str_is(name, all[i]->name))

@@ -145,7 +145,7 @@ static void loss_pass(const struct am_run *r, const struct am_step *s, float *dy
     *r->weight_sum = mass;
     if (!dy)
         return;
-    const double inv = mass > 0 ? 1 / mass : 0;
+    const double inv = r->mass > 0 ? 1 / r->mass : mass > 0 ? 1 / mass : 0;
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < cols; j++)
             dy[i * cols + j] *= (float)((double)loss[per_row == 1 ? i : i * cols + j] * inv);

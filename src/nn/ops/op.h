@@ -92,6 +92,7 @@ struct am_run {
     const struct am_kernels *kern;
     const struct am_train_kernels *tkern;
     uint64_t seed, step;
+    double mass; /* what gradients are divided by; 0 = the run's weight sum */
     double *loss, *weight_sum; /* out */
 };
 
@@ -119,6 +120,8 @@ void am_run_gemm(const struct am_run *r, const struct am_gemm *g);
 extern const struct am_op am_op_input, am_op_param, am_op_linear, am_op_act, am_op_softmax,
     am_op_dropout, am_op_batch_norm, am_op_layer_norm, am_op_embedding, am_op_add, am_op_mul,
     am_op_scale, am_op_concat, am_op_columns;
+extern const struct am_op am_op_rnn, am_op_lstm, am_op_gru, am_op_seq_lengths, am_op_seq_pool,
+    am_op_seq_attend, am_op_seq_reverse;
 const struct am_op *am_op_find(struct am_str name); /* among these; NULL when unknown */
 
 /* "node 7 (linear), inputs [B,30] [31,16]: why"; why is a plain English literal. */

@@ -10,6 +10,10 @@ extern const struct am_op am_op_const, am_op_loss, am_op_loss_grad, am_op_linear
     am_op_bn_stats, am_op_bn_train, am_op_bn_update, am_op_bn_sums, am_op_bn_dx, am_op_ln_dx,
     am_op_ln_sums, am_op_row, am_op_embedding_grad, am_op_pad_columns;
 
+extern const struct am_op am_op_lstm_train, am_op_gru_train, am_op_rnn_grad, am_op_lstm_grad,
+    am_op_gru_grad, am_op_seq_dw, am_op_gru_db, am_op_seq_part, am_op_seq_pool_grad,
+    am_op_seq_attend_dx, am_op_seq_attend_ds;
+
 /* am_op_loss and am_op_loss_grad: inputs prediction, target, weight or none, class weights or none.
  * attr.i[0] = enum am_loss_kind, attr.i[1] = 1: the prediction is logits, attr.i[2] = classes
  * (CATEGORICAL), attr.f[0] = label smoothing, delta or margin. */
