@@ -54,13 +54,16 @@ static enum am_rc set_up(struct finder *f, const struct am_graph *graph,
 /* The rate of the steepest fall of the loss over the logarithm of the rate, before its lowest. */
 static double suggest(const struct am_rate_curve *c)
 {
+    /* a fall over a tenth of the curve on both sides: the noise of single batches is longer than a
+     * step */
+    const size_t half = c->n / 10 ? c->n / 10 : 1;
     size_t low = 0, best = 0;
     double slope = 0;
     for (size_t i = 1; i < c->n; i++)
         if (c->loss[i] < c->loss[low])
             low = i;
-    for (size_t i = 1; i + 1 <= low; i++) {
-        double s = c->loss[i + 1] - c->loss[i - 1]; /* steps are even in log(rate) */
+    for (size_t i = half; i + half <= low; i++) {
+        double s = c->loss[i + half] - c->loss[i - half]; /* steps are even in log(rate) */
         if (s < slope) {
             slope = s;
             best = i;
