@@ -3,27 +3,32 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void am_base64_encode(struct am_buf *out, const void *bytes, size_t n)
+void am_base64_write(const void *bytes, size_t n, char *to)
 {
     const unsigned char *p = bytes;
-    while (n > 0) {
-        size_t take = n < 3 ? n : 3;
-        uint32_t v = (uint32_t)p[0] << 16;
-        if (take > 1)
-            v |= (uint32_t)p[1] << 8;
-        if (take > 2)
-            v |= p[2];
-        char *o = am_buf_reserve(out, 4);
-        if (!o)
-            return;
-        o[0] = digits[v >> 18];
-        o[1] = digits[v >> 12 & 63];
-        o[2] = take > 1 ? digits[v >> 6 & 63] : '=';
-        o[3] = take > 2 ? digits[v & 63] : '=';
-        am_buf_commit(out, 4);
-        p += take;
-        n -= take;
+    for (; n >= 3; n -= 3, p += 3, to += 4) {
+        uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+        to[0] = digits[v >> 18];
+        to[1] = digits[v >> 12 & 63];
+        to[2] = digits[v >> 6 & 63];
+        to[3] = digits[v & 63];
     }
+    if (n > 0) {
+        uint32_t v = (uint32_t)p[0] << 16 | (n > 1 ? (uint32_t)p[1] << 8 : 0);
+        to[0] = digits[v >> 18];
+        to[1] = digits[v >> 12 & 63];
+        to[2] = n > 1 ? digits[v >> 6 & 63] : '=';
+        to[3] = '=';
+    }
+}
+
+void am_base64_encode(struct am_buf *out, const void *bytes, size_t n)
+{
+    char *to = am_buf_reserve(out, am_base64_chars(n) + 1);
+    if (!to)
+        return;
+    am_base64_write(bytes, n, to);
+    am_buf_commit(out, am_base64_chars(n));
 }
 
 /* 64 = no digit */

@@ -18,6 +18,12 @@ static inline size_t am_base64_bytes(size_t n)
 {
     return n / 4 * 3;
 }
+/* Characters that n bytes become, padding included, no terminator. */
+static inline size_t am_base64_chars(size_t n)
+{
+    return (n / 3 + (n % 3 != 0)) * 4;
+}
+void am_base64_write(const void *bytes, size_t n, char *to); /* to: [am_base64_chars(n)] */
 /* Appends; am_buf_check() says whether it is whole. */
 void am_base64_encode(struct am_buf *out, const void *bytes, size_t n);
 /* to: room for am_base64_bytes(s.len), may be s.ptr itself. false: no base64; `to` is then

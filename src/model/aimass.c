@@ -13,6 +13,7 @@
 #include "base/date.h"
 #include "base/num.h"
 #include "model/model_int.h"
+#include "tensor/media.h"
 
 struct aimass_model {
     atomic_uint n_refs;
@@ -200,7 +201,9 @@ void aimass_free(aimass_model *m)
 _Static_assert((int)AIMASS_NUMBER == (int)AM_COL_NUMBER &&
                    (int)AIMASS_BOOLEAN == (int)AM_COL_BOOLEAN &&
                    (int)AIMASS_CATEGORY == (int)AM_COL_CATEGORY &&
-                   (int)AIMASS_TEXT == (int)AM_COL_TEXT && (int)AIMASS_DATE == (int)AM_COL_DATE,
+                   (int)AIMASS_TEXT == (int)AM_COL_TEXT && (int)AIMASS_DATE == (int)AM_COL_DATE &&
+                   (int)AIMASS_IMAGE == (int)AM_COL_IMAGE &&
+                   (int)AIMASS_AUDIO == (int)AM_COL_AUDIO && AIMASS_RAW_BYTES == AM_MEDIA_RAW_BYTES,
                "the public types are ours");
 
 const char *aimass_describe(const aimass_model *m)
@@ -397,6 +400,12 @@ static enum am_rc read_column(struct aimass_predictor *p, size_t i, enum am_col_
     size_t size =
         type == AM_COL_CATEGORY || type == AM_COL_TEXT ? sizeof(struct am_str) : sizeof(double);
     col->type = type;
+    if (am_col_is_media(type)) {
+        am_fail(err, AM_EINVAL, "column \"%s\" is given as numbers or texts, the model needs %s",
+                c->name, am_col_type_name(type));
+        am_hint(err, "Give its bytes to aimass_predict_media.");
+        return AM_EINVAL;
+    }
     if (!c->numbers == !c->texts)
         return am_fail(err, AM_EINVAL, "column \"%s\" needs either numbers or texts", c->name);
     if (c->numbers && (type == AM_COL_NUMBER || type == AM_COL_BOOLEAN)) {
@@ -426,30 +435,91 @@ static const aimass_column *find_column(const aimass_column *columns, size_t n, 
     return NULL;
 }
 
-static enum am_rc read_columns(struct aimass_predictor *p, const aimass_column *columns,
-                               size_t n_columns, size_t n_rows, struct am_err *err)
+static const aimass_media *find_media(const aimass_media *media, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (media[i].name && strcmp(media[i].name, name) == 0)
+            return &media[i];
+    return NULL;
+}
+
+/* Only the raw form: files would need decoders, which the library has not. */
+static enum am_rc read_media(struct aimass_predictor *p, size_t i, enum am_col_type type,
+                             const aimass_media *m, size_t n_rows, struct am_err *err)
+{
+    struct am_column *col = &p->columns[i];
+    struct am_str *cells;
+    const char *magic = type == AM_COL_IMAGE ? "AMIM" : "AMAU";
+    AM_TRY(reserve_cells(p, i, n_rows, sizeof *cells, err));
+    cells = p->cells[i];
+    *col = (struct am_column){.type = type, .text = cells};
+    for (size_t row = 0; row < n_rows; row++) {
+        cells[row] = (struct am_str){NULL, 0};
+        if (!m->bytes[row])
+            continue;
+        cells[row] = (struct am_str){m->bytes[row], m->n_bytes[row]};
+        if (cells[row].len >= AM_MEDIA_RAW_BYTES && memcmp(cells[row].ptr, magic, 4) == 0)
+            continue;
+        am_fail(err, AM_EINVAL, "column \"%s\", row %zu is no %s in the raw form", m->name, row,
+                am_col_type_name(type));
+        am_hint(err, "Decode the file and put the header of aimass_image_header or "
+                     "aimass_audio_header before the pixels or samples.");
+        return AM_EINVAL;
+    }
+    return AM_OK;
+}
+
+static enum am_rc read_columns(struct aimass_predictor *p, const aimass_media *media,
+                               size_t n_media, const aimass_column *columns, size_t n_columns,
+                               size_t n_rows, struct am_err *err)
 {
     const struct am_schema *s = am_model_info(p->model->model)->inputs;
     for (size_t i = 0; i < s->n; i++) {
+        enum am_col_type type = s->columns[i].type;
+        const aimass_media *m =
+            am_col_is_media(type) ? find_media(media, n_media, p->model->inputs[i]) : NULL;
+        if (m) {
+            AM_TRY(read_media(p, i, type, m, n_rows, err));
+            continue;
+        }
         const aimass_column *c = find_column(columns, n_columns, p->model->inputs[i]);
         if (!c)
             return am_fail(err, AM_EINVAL, "column \"%s\" is missing", p->model->inputs[i]);
-        AM_TRY(read_column(p, i, s->columns[i].type, c, n_rows, err));
+        AM_TRY(read_column(p, i, type, c, n_rows, err));
     }
     return AM_OK;
+}
+
+aimass_status aimass_predict_media(aimass_predictor *p, const aimass_media *media, size_t n_media,
+                                   const aimass_column *columns, size_t n_columns, size_t n_rows,
+                                   aimass_answer *out, aimass_error *err)
+{
+    struct am_batch batch = {
+        .n_rows = n_rows, .n_columns = aimass_n_inputs(p->model), .columns = p->columns};
+    struct am_err e;
+    enum am_rc rc = read_columns(p, media, n_media, columns, n_columns, n_rows, &e);
+    if (rc == AM_OK)
+        rc = am_model_predict(p->p, &batch, &p->out, &e);
+    if (rc == AM_OK)
+        show(p, out);
+    return report(rc, &e, err);
 }
 
 aimass_status aimass_predict_columns(aimass_predictor *p, const aimass_column *columns,
                                      size_t n_columns, size_t n_rows, aimass_answer *out,
                                      aimass_error *err)
 {
-    struct am_batch batch = {
-        .n_rows = n_rows, .n_columns = aimass_n_inputs(p->model), .columns = p->columns};
-    struct am_err e;
-    enum am_rc rc = read_columns(p, columns, n_columns, n_rows, &e);
-    if (rc == AM_OK)
-        rc = am_model_predict(p->p, &batch, &p->out, &e);
-    if (rc == AM_OK)
-        show(p, out);
-    return report(rc, &e, err);
+    return aimass_predict_media(p, NULL, 0, columns, n_columns, n_rows, out, err);
+}
+
+void aimass_image_header(uint32_t width, uint32_t height, uint32_t channels,
+                         unsigned char out[AIMASS_RAW_BYTES])
+{
+    am_image_raw_header(width, height, channels, out);
+}
+
+void aimass_audio_header(uint32_t sample_rate, uint32_t channels, uint32_t n_frames,
+                         unsigned char out[AIMASS_RAW_BYTES])
+{
+    am_sound_raw_header(sample_rate, channels, n_frames, out);
 }

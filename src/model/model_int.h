@@ -17,7 +17,8 @@
 
 #define AM_MODEL_SAMPLE_ROWS 4
 #define AM_MODEL_BUCKET_ROWS 128                 /* rows of one run of a batch */
-#define AM_MODEL_BUCKET_BYTES ((size_t)64 << 20) /* of a session; above it the bucket is 1 row */
+#define AM_MODEL_BUCKET_BYTES ((size_t)64 << 20) /* of a session; above it the bucket is halved */
+#define AM_MODEL_SAMPLE_BYTES ((size_t)8 << 20)  /* of pictures and sounds in the sample */
 #define AM_MODEL_SESSION_BYTES ((size_t)1 << 30) /* of a session of one row: refused above */
 #define AM_MODEL_TOLERANCE_SAME 1e-6             /* same numerics profile */
 #define AM_MODEL_TOLERANCE_OTHER 1e-4            /* another one */

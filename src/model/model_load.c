@@ -167,7 +167,9 @@ static enum am_rc build_plans(struct loader *l, struct am_err *err)
                        AM_MODEL_SESSION_BYTES);
     m->width = am_plan_n_inputs(m->one);
     m->n_outputs = am_plan_n_outputs(m->one);
-    m->bucket_rows = row > AM_MODEL_BUCKET_BYTES / AM_MODEL_BUCKET_ROWS ? 1 : AM_MODEL_BUCKET_ROWS;
+    m->bucket_rows = AM_MODEL_BUCKET_ROWS;
+    while (m->bucket_rows > 1 && row > AM_MODEL_BUCKET_BYTES / m->bucket_rows)
+        m->bucket_rows /= 2;
     m->info.bytes = am_plan_peak_bytes(m->one);
     if (m->bucket_rows == 1)
         return AM_OK;

@@ -3,15 +3,27 @@
  *   {"profile": "...", "rows": [[cell, ..], ..], "expected": [[y, ..], ..]}
  *
  * Cells in order of the inputs: number, boolean as 0 or 1, text, date as microseconds since 1970,
+ * a picture or a sound as base64 of its raw form (tensor/media.h; no decoder is needed to load),
  * null = missing. y is the graph's raw output. Rows come from fitted statistics, never from a
  * person. Any thread. */
 #include <math.h>
 
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "model/model_int.h"
 #include "tensor/kernels.h"
 
 #define SAMPLE_ROWS_MAX 64
+
+static struct am_node *bytes_node(struct am_str bytes, struct am_arena *a)
+{
+    size_t n = am_base64_chars(bytes.len);
+    char *text = am_arena_array(a, n ? n : 1, 1);
+    if (!text) /* the arena remembers */
+        return NULL;
+    am_base64_write(bytes.ptr, bytes.len, text);
+    return am_new_str(a, (struct am_str){text, n});
+}
 
 static struct am_node *cell_node(const struct am_column *c, size_t row, struct am_arena *a)
 {
@@ -21,6 +33,9 @@ static struct am_node *cell_node(const struct am_column *c, size_t row, struct a
     case AM_COL_CATEGORY:
     case AM_COL_TEXT:
         return am_new_str(a, c->text[row]);
+    case AM_COL_IMAGE:
+    case AM_COL_AUDIO:
+        return bytes_node(c->text[row], a);
     case AM_COL_DATE:
         return am_new_i64(a, c->date[row]);
     default:
@@ -69,11 +84,28 @@ static struct cells cells_new(enum am_col_type type, size_t n, struct am_arena *
     return c;
 }
 
-static bool cell_read(const struct am_node *v, struct cells *c, size_t row)
+static bool bytes_read(const struct am_node *v, struct am_arena *a, struct am_str *out)
+{
+    struct am_str text;
+    if (v->kind == AM_NODE_NULL)
+        return true;
+    if (!am_node_as_str(v, &text))
+        return false;
+    char *to = am_arena_array(a, am_base64_bytes(text.len) + 1, 1);
+    if (!to) /* the arena remembers */
+        return true;
+    out->ptr = to;
+    return am_base64_decode(text, AM_BASE64_STANDARD, to, &out->len);
+}
+
+static bool cell_read(const struct am_node *v, struct cells *c, size_t row, enum am_col_type type,
+                      struct am_arena *a)
 {
     bool missing = v->kind == AM_NODE_NULL;
     if (c->text) {
         c->text[row] = (struct am_str){NULL, 0};
+        if (am_col_is_media(type))
+            return bytes_read(v, a, &c->text[row]);
         return missing || am_node_as_str(v, &c->text[row]);
     }
     if (c->date) {
@@ -102,10 +134,11 @@ static enum am_rc read_rows(const struct am_node *rows, const struct am_schema *
         struct cells c = cells_new(s->columns[j].type, n, a, &columns[j]);
         AM_TRY(am_arena_check(a, err));
         for (size_t i = 0; i < n; i++)
-            if (!cell_read(rows->list.items[i]->list.items[j], &c, i))
+            if (!cell_read(rows->list.items[i]->list.items[j], &c, i, s->columns[j].type, a))
                 return am_fail(err, AM_ECORRUPT, "sample.json: row %zu, column \"%.*s\" is no %s",
                                i, AM_FMT(s->columns[j].name), am_col_type_name(s->columns[j].type));
     }
+    AM_TRY(am_arena_check(a, err));
     *batch = (struct am_batch){.n_rows = n, .n_columns = s->n, .columns = columns};
     return AM_OK;
 }

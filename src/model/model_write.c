@@ -124,6 +124,16 @@ static enum am_rc write_weights(const struct am_model_spec *s, struct am_arena *
 
 /* ---- sample ---- */
 
+/* Pictures and sounds of the first n rows, in bytes. */
+static size_t media_bytes(const struct am_batch *b, size_t n)
+{
+    size_t sum = 0;
+    for (size_t c = 0; c < b->n_columns; c++)
+        for (size_t i = 0; am_col_is_media(b->columns[c].type) && i < n; i++)
+            sum += b->columns[c].text[i].len;
+    return sum;
+}
+
 /* Row 1 of a sample is all missing; a recipe that refuses unseen categories refuses that row too,
  * then the sample is its first row. */
 static enum am_rc sample_input(const struct am_model_spec *s, struct am_arena *a,
@@ -134,6 +144,8 @@ static enum am_rc sample_input(const struct am_model_spec *s, struct am_arena *a
     AM_TRY(am_arena_check(a, err));
     AM_TRY(
         am_features_sample(s->features, AM_MODEL_SAMPLE_SEED, AM_MODEL_SAMPLE_ROWS, a, batch, err));
+    while (batch->n_rows > 1 && media_bytes(batch, batch->n_rows) > AM_MODEL_SAMPLE_BYTES)
+        batch->n_rows--;
     if (am_features_apply(s->features, batch, *x, NULL) == AM_OK)
         return AM_OK;
     batch->n_rows = 1;
