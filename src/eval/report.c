@@ -13,6 +13,8 @@
 #define CLASSES_SHOWN 30
 #define COLUMNS_SHOWN 200
 #define IMPORTANCE_SHOWN 30
+#define MISTAKES_SHOWN 48
+#define FILES_SHOWN 100
 
 static const char style[] =
     ":root{color-scheme:light "
@@ -53,7 +55,9 @@ static const char style[] =
     "pre{background:var(--soft);padding:12px;overflow:auto;border-radius:8px;font-size:13px;line-"
     "height:1.45}"
     ".bar{display:inline-block;height:10px;background:var(--c0);border-radius:2px}"
-    ".hit{background:var(--hit)}.miss{background:var(--miss)}";
+    ".hit{background:var(--hit)}.miss{background:var(--miss)}\n"
+    ".cards{display:flex;flex-wrap:wrap;gap:12px}.card{width:128px;font-size:13px;line-height:1.3}"
+    "img{image-rendering:pixelated;max-width:100%}.card img{width:128px;border-radius:6px}";
 
 static void text(struct am_buf *o, const struct am_node *m, const char *key)
 {
@@ -486,6 +490,128 @@ static void plots(struct am_buf *o, const struct am_node *r)
     am_buf_cstr(o, "</div>\n");
 }
 
+/* ---- pictures ---- */
+
+/* Only PNGs inside of the page; nothing is ever loaded. */
+static bool is_picture(struct am_str s)
+{
+    struct am_str prefix = AM_STR("data:image/png;base64,");
+    if (!am_str_starts(s, prefix))
+        return false;
+    for (size_t i = prefix.len; i < s.len; i++) {
+        char c = s.ptr[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+              c == '+' || c == '/' || c == '='))
+            return false;
+    }
+    return true;
+}
+
+static void image(struct am_buf *o, const struct am_node *m, const char *alt)
+{
+    struct am_str s = am_node_str(m, "picture", "");
+    if (!is_picture(s))
+        return;
+    am_buf_printf(o, "<img alt='%s' src='", am_tr(alt));
+    am_buf_str(o, s);
+    am_buf_cstr(o, "'>");
+}
+
+/* "9 -> 4 (0.9987)" */
+static void verdict(struct am_buf *o, const struct am_node *m)
+{
+    am_buf_cstr(o, "<b>");
+    node_text(o, am_node_get(m, "truth"));
+    am_buf_cstr(o, "</b> &rarr; ");
+    node_text(o, am_node_get(m, "predicted"));
+    am_buf_cstr(o, " <span class='mute'>(");
+    number(o, am_node_get(m, "probability"));
+    am_buf_cstr(o, ")</span>");
+}
+
+static void mistakes(struct am_buf *o, const struct am_node *r)
+{
+    const struct am_node *list = items(r, "mistakes");
+    if (!list)
+        return;
+    am_buf_printf(o, "<h2>%s (%s)</h2>\n<p class='mute'>%s</p>\n<div class='cards'>\n",
+                  am_tr("Worst mistakes"), held_out(r),
+                  am_tr("Truth, then what was predicted with which probability; the most certain "
+                        "mistakes first."));
+    for (size_t i = 0; i < list->list.n && i < MISTAKES_SHOWN; i++) {
+        const struct am_node *m = list->list.items[i];
+        am_buf_cstr(o, "<div class='card'>");
+        image(o, m, AM_N("picture"));
+        am_buf_cstr(o, "<br>");
+        verdict(o, m);
+        am_buf_cstr(o, "<br><span class='mute'>");
+        if (am_node_str(m, "file", "").len)
+            text(o, m, "file");
+        else
+            am_buf_printf(o, "%s %lld", am_tr("row"), (long long)am_node_i64(m, "row", 0));
+        am_buf_cstr(o, "</span></div>\n");
+    }
+    am_buf_cstr(o, "</div>\n");
+}
+
+static void saliency(struct am_buf *o, const struct am_node *r)
+{
+    const struct am_node *list = items(r, "saliency");
+    if (!list)
+        return;
+    heading(o, "What the model looks at");
+    am_buf_printf(o, "<p class='mute'>%s</p>\n<div class='cards'>\n",
+                  am_tr("Occlusion: squares of the picture are covered one after the other. Red: "
+                        "without this part the probability of the predicted class falls; blue: it "
+                        "rises."));
+    for (size_t i = 0; i < list->list.n && i < MISTAKES_SHOWN; i++) {
+        am_buf_cstr(o, "<div class='card'>");
+        image(o, list->list.items[i], AM_N("occlusion"));
+        am_buf_cstr(o, "<br>");
+        verdict(o, list->list.items[i]);
+        am_buf_cstr(o, "</div>\n");
+    }
+    am_buf_cstr(o, "</div>\n");
+}
+
+/* [{layer, picture}]: "filters" and "activations" */
+static void layers(struct am_buf *o, const struct am_node *r, const char *key, const char *title)
+{
+    const struct am_node *list = items(r, key);
+    if (!list)
+        return;
+    heading(o, title);
+    for (size_t i = 0; i < list->list.n && i < CLASSES_SHOWN; i++) {
+        am_buf_cstr(o, "<p><span class='mute'>");
+        text(o, list->list.items[i], "layer");
+        am_buf_cstr(o, "</span><br>");
+        image(o, list->list.items[i], title);
+        am_buf_cstr(o, "</p>\n");
+    }
+}
+
+/* import: {files, bad: [{file, reason}]} */
+static void bad_files(struct am_buf *o, const struct am_node *r)
+{
+    const struct am_node *m = am_node_get(r, "import"), *list = items(m, "bad");
+    if (!list)
+        return;
+    heading(o, "Files that could not be read");
+    am_buf_printf(o,
+                  "<p class='mute'>%zu / %lld</p>\n<table class='texts'><tr><th>%s</th><th>%s"
+                  "</th></tr>\n",
+                  list->list.n, (long long)am_node_i64(m, "files", 0), am_tr("file"),
+                  am_tr("reason"));
+    for (size_t i = 0; i < list->list.n && i < FILES_SHOWN; i++) {
+        am_buf_cstr(o, "<tr><td>");
+        text(o, list->list.items[i], "file");
+        am_buf_cstr(o, "</td><td>");
+        text(o, list->list.items[i], "reason");
+        am_buf_cstr(o, "</td></tr>\n");
+    }
+    am_buf_cstr(o, "</table>\n");
+}
+
 /* ---- columns ---- */
 
 static void importance(struct am_buf *o, const struct am_node *r)
@@ -560,8 +686,13 @@ void am_report_html(const struct am_node *report, struct am_buf *out)
     advice(out, report);
     plots(out, report);
     confusion(out, report);
+    mistakes(out, report);
+    saliency(out, report);
+    layers(out, report, "filters", AM_N("Filters of the first layer"));
+    layers(out, report, "activations", AM_N("Activations of the first test picture"));
     importance(out, report);
     columns(out, report);
+    bad_files(out, report);
     recipe(out, report);
     am_buf_cstr(out, "</body></html>\n");
 }

@@ -8,7 +8,10 @@
  * value}], metrics: {name: {mean, deviation}}} threshold, predictions: {mean, median, mode,
  * variance} classes: [text], confusion: [[n]], roc, pr, calibration, residuals: as eval.h makes
  * them history: {epoch, train_loss, validation_loss: [..]} importance: [{column, mean, deviation}],
- * importance_metric: text advice: [{kind, text, remedy}], columns: [{name, type, why}] */
+ * importance_metric: text advice: [{kind, text, remedy}], columns: [{name, type, why}],
+ * mistakes: [{row, file, truth, predicted, probability, picture}], saliency: [{truth, predicted,
+ * probability, picture}], filters and activations: [{layer, picture}] (pictures.h makes them; a
+ * picture is a PNG as "data:image/png;base64," text), import: {files, bad: [{file, reason}]} */
 #ifndef AM_EVAL_REPORT_H
 #define AM_EVAL_REPORT_H
 

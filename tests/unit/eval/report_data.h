@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "eval/eval.h"
+#include "eval/pictures.h"
 #include "eval/report.h"
 
 #define HOSTILE "<script>alert('x')</script>\"'><img src=http://example.com/a onerror=b>&amp;\x01"
@@ -123,6 +124,55 @@ static inline void add_texts(struct am_node *m, size_t n_classes, const char *te
     am_node_set(a, m, "columns", used);
 }
 
+/* Pictures of a model that never was; hostile: texts where pictures are expected. */
+static inline void add_pictures(struct am_node *m, const struct am_eval_input *in, const char *text,
+                                struct am_arena *a)
+{
+    float x[12 * 9 * 3], heat[12 * 9], w[9 * 3 * 8];
+    struct am_floats f = {12, 9, 3, x};
+    struct am_node *list = am_new_list(a), *layer = am_new_map(a), *one = am_new_map(a);
+    struct am_node *import = am_new_map(a), *bad = am_new_list(a), *file = am_new_map(a);
+    struct am_str uri = am_str(text);
+    size_t rows[6], n = am_worst_mistakes(in, 6, rows);
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = (float)sin((double)i);
+    for (size_t i = 0; i < sizeof heat / sizeof *heat; i++)
+        heat[i] = (float)i - 50;
+    for (size_t i = 0; i < sizeof w / sizeof *w; i++)
+        w[i] = (float)cos((double)i * 3);
+    for (size_t i = 0; i < n; i++) {
+        if (!text && am_picture_of_floats(&f, 8, a, &uri, NULL) != AM_OK)
+            return;
+        am_node_push(a, list, am_mistake_node(in, rows[i], am_node_get(m, "classes"), uri, a));
+    }
+    am_node_set(a, m, "mistakes", list);
+    if (!text && am_picture_heat(&f, heat, 0, a, &uri, NULL) != AM_OK)
+        return;
+    list = am_new_list(a);
+    am_node_push(a, list, am_mistake_node(in, 0, am_node_get(m, "classes"), uri, a));
+    am_node_set(a, m, "saliency", list);
+    if (!text && am_picture_filters(w, 3, 3, 3, 8, 6, a, &uri, NULL) != AM_OK)
+        return;
+    am_node_set(a, layer, "layer", am_new_cstr(a, text ? text : "conv1 3 x 3 x 3"));
+    am_node_set(a, layer, "picture", am_new_str(a, uri));
+    list = am_new_list(a);
+    am_node_push(a, list, layer);
+    am_node_set(a, m, "filters", list);
+    if (!text && am_picture_maps(&f, 2, a, &uri, NULL) != AM_OK)
+        return;
+    am_node_set(a, one, "layer", am_new_cstr(a, text ? text : "conv1"));
+    am_node_set(a, one, "picture", am_new_str(a, uri));
+    list = am_new_list(a);
+    am_node_push(a, list, one);
+    am_node_set(a, m, "activations", list);
+    am_node_set(a, file, "file", am_new_cstr(a, text ? text : "cats/7.png"));
+    am_node_set(a, file, "reason", am_new_cstr(a, text ? text : "the file is empty"));
+    am_node_push(a, bad, file);
+    am_node_set(a, import, "files", am_new_i64(a, 301));
+    am_node_set(a, import, "bad", bad);
+    am_node_set(a, m, "import", import);
+}
+
 static inline struct am_node *made_report(enum am_task task, const char *text, struct am_arena *a)
 {
     static double truth[MADE_ROWS];
@@ -156,6 +206,8 @@ static inline struct am_node *made_report(enum am_task task, const char *text, s
     am_node_set(a, h, "validation_loss", valid);
     am_node_set(a, m, "history", h);
     add_figures(m, &in, a);
+    if (task == AM_TASK_MULTICLASS)
+        add_pictures(m, &in, text, a);
     return m;
 }
 
