@@ -19,7 +19,8 @@ struct block { /* of the memory map; sorted by offset, neighbours differ in `use
 
 struct value {       /* the planner's view of a node */
     am_value is;     /* itself, or what an identity passes through */
-    am_value linear; /* the linear node that this activation swallowed, or AM_VALUE_NONE */
+    am_value linear; /* the product that this activation or norm swallowed, or AM_VALUE_NONE */
+    am_value norm;   /* and the batch norm between, or AM_VALUE_NONE */
     bool live, swallowed, bound;
     uint32_t uses; /* by live nodes */
     am_value last; /* the last node that reads it */
@@ -61,7 +62,7 @@ static enum am_rc find_live(struct build *b, struct am_err *err)
     for (size_t i = 0; i < b->n; i++) {
         const struct am_gnode *n = node_of(b, (am_value)i);
         b->v[i].is = n->op->flags & AM_OP_IDENTITY ? b->v[n->in[0]].is : (am_value)i;
-        b->v[i].linear = AM_VALUE_NONE;
+        b->v[i].linear = b->v[i].norm = AM_VALUE_NONE;
     }
     bool any = false;
     if (b->plan->mode == AM_PLAN_TRAIN) {
@@ -106,23 +107,42 @@ static void count_uses(struct build *b)
     }
 }
 
-/* act(linear(x)) becomes one step where nobody else reads the linear's result. */
+/* A batch norm of parameters, whose factor and shift can go into a product before it. */
+static bool folds(const struct build *b, const struct am_gnode *n)
+{
+    if (b->plan->mode != AM_PLAN_INFER || n->op != &am_op_batch_norm)
+        return false;
+    for (unsigned k = 1; k < 5; k++)
+        if (node_of(b, n->in[k])->op != &am_op_param)
+            return false;
+    return true;
+}
+
+/* act(product), at inference also norm(product) and act(norm(product)), become one step where
+ * nobody else reads what is between. */
 static void fuse(struct build *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         const struct am_gnode *n = node_of(b, (am_value)i);
-        if (!b->v[i].live || n->op != &am_op_act)
+        const bool norm = folds(b, n);
+        if (!b->v[i].live || (n->op != &am_op_act && !norm))
             continue;
-        am_value in = input_of(b, n, 0);
-        const struct am_gnode *l = node_of(b, in);
-        if (l->op != &am_op_linear || b->v[in].uses != 1 || in == b->y || b->v[in].bound ||
-            !am_dims_eq(&l->dims, &n->dims))
+        const am_value in = input_of(b, n, 0);
+        const am_value base = b->v[in].linear != AM_VALUE_NONE ? b->v[in].linear : in;
+        const struct am_gnode *l = node_of(b, base);
+        const unsigned wants = norm ? AM_OP_FOLDS_NORM : AM_OP_FUSES_ACT;
+        if (!(l->op->flags & wants) || b->v[in].uses != 1 || in == b->y || b->v[in].bound ||
+            !am_dims_eq(&node_of(b, in)->dims, &n->dims))
+            continue;
+        if (norm ? base != in || node_of(b, l->in[1])->op != &am_op_param
+                 : node_of(b, in)->op == &am_op_act)
             continue;
         b->v[in].swallowed = true;
-        b->v[i].linear = in;
+        b->v[i].linear = base;
+        b->v[i].norm = norm ? (am_value)i : b->v[in].norm;
         for (unsigned k = 0; k < l->n_in; k++) {
             am_value x = input_of(b, l, k);
-            if (x != AM_VALUE_NONE && b->v[x].last == in)
+            if (x != AM_VALUE_NONE && (b->v[x].last == in || b->v[x].last == base))
                 b->v[x].last = (am_value)i;
         }
     }
@@ -326,13 +346,34 @@ static enum am_rc place_values(struct build *b, struct am_err *err)
 static enum am_rc step_name(struct build *b, struct am_step *s, const struct am_gnode *n,
                             bool fused, struct am_err *err)
 {
-    const char *act = n->op == &am_op_act || fused ? am_act_name(s->attr.act) : NULL;
-    struct am_str name = fused
-                             ? am_arena_printf(b->plan->arena, "linear%s+%s",
-                                               s->in[2].space == AM_IN_NOTHING ? "" : "+bias", act)
-                             : am_arena_printf(b->plan->arena, "%s", act ? act : n->op->name);
+    const bool acts = n->op == &am_op_act || (fused && s->attr.act != AM_ACT_NONE);
+    const char *act = acts ? am_act_name(s->attr.act) : NULL;
+    struct am_str name = fused ? am_arena_printf(b->plan->arena, "%s%s%s%s%s", n->op->name,
+                                                 s->in[2].space == AM_IN_NOTHING ? "" : "+bias",
+                                                 b->v[s->node].norm != AM_VALUE_NONE ? "+norm" : "",
+                                                 act ? "+" : "", act ? act : "")
+                               : am_arena_printf(b->plan->arena, "%s", act ? act : n->op->name);
     s->name = name.ptr;
     return name.ptr ? AM_OK : am_fail_nomem(err, 32);
+}
+
+/* What was swallowed becomes part of the step. */
+static void take_in(struct build *b, am_value v, struct am_step *s)
+{
+    const struct am_gnode *outer = node_of(b, v);
+    if (outer->op == &am_op_act) {
+        s->attr.act = outer->attr.act;
+        s->attr.f[0] = outer->attr.f[0];
+    }
+    if (b->v[v].norm == AM_VALUE_NONE)
+        return;
+    const struct am_gnode *norm = node_of(b, b->v[v].norm);
+    s->attr.f[1] = norm->attr.f[0];
+    if (s->n_in < 3)
+        s->in[2] = (struct am_arg){.space = AM_IN_NOTHING};
+    for (unsigned k = 1; k < 5; k++)
+        s->in[2 + k] = b->v[norm->in[k]].arg;
+    s->n_in = 7;
 }
 
 static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
@@ -342,7 +383,7 @@ static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
     struct am_step *s = &p->steps[p->n_steps++];
     s->op = n->op;
     s->run = n->op->run;
-    s->attr = outer->attr;
+    s->attr = n->attr;
     s->node = v;
     s->n_in = n->n_in;
     s->out = b->v[v].arg;
@@ -353,6 +394,8 @@ static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
         else
             s->in[k] = arg_seen_as(b, n->in[k]);
     }
+    if (n != outer)
+        take_in(b, v, s);
     if (n->op->flags & AM_OP_CLASS_TARGET)
         p->n_classes = (size_t)n->attr.i[2];
     if (n->op->scratch) {
