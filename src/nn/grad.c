@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "nn/graph_int.h"
 #include "nn/layers_seq.h"
+#include "nn/ops/pool.h"
 #include "nn/ops/seq_int.h"
 #include "nn/ops/train_ops.h"
 
@@ -76,7 +77,7 @@ static void softmax_grad(struct grads *c, am_value v, am_value dy)
 static void dropout_grad(struct grads *c, am_value v, am_value dy)
 {
     const struct am_gnode n = copy_of(c, v);
-    give(c, n.in[0], EMIT(c, &am_op_dropout_train, &n.attr, dy));
+    give(c, n.in[0], EMIT(c, n.op, &n.attr, dy));
 }
 
 static void add_grad(struct grads *c, am_value v, am_value dy)
@@ -107,7 +108,7 @@ static void concat_grad(struct grads *c, am_value v, am_value dy)
     const struct am_gnode n = copy_of(c, v);
     int64_t first = 0;
     for (unsigned i = 0; i < n.n_in; i++) {
-        const int64_t cols = am_in_dims(c->g, &n, i)->d[1];
+        const int64_t cols = (int64_t)am_dims_cols(am_in_dims(c->g, &n, i));
         const struct am_attr attr = {.i = {first, cols}};
         if (wanted(c, n.in[i]))
             give(c, n.in[i], EMIT(c, &am_op_columns, &attr, dy));
@@ -118,7 +119,8 @@ static void concat_grad(struct grads *c, am_value v, am_value dy)
 static void columns_grad(struct grads *c, am_value v, am_value dy)
 {
     const struct am_gnode n = copy_of(c, v);
-    const struct am_attr attr = {.i = {n.attr.i[0], am_in_dims(c->g, &n, 0)->d[1]}};
+    const struct am_attr attr = {
+        .i = {n.attr.i[0], (int64_t)am_dims_cols(am_in_dims(c->g, &n, 0))}};
     give(c, n.in[0], EMIT(c, &am_op_pad_columns, &attr, dy));
 }
 
@@ -127,6 +129,107 @@ static void embedding_grad(struct grads *c, am_value v, am_value dy)
     const struct am_gnode n = copy_of(c, v);
     if (wanted(c, n.in[1]))
         give(c, n.in[1], EMIT(c, &am_op_embedding_grad, NULL, dy, n.in[0], n.in[1]));
+}
+
+static void tokens_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    if (wanted(c, n.in[1]))
+        give(c, n.in[1], EMIT(c, &am_op_tokens_grad, NULL, dy, n.in[0], n.in[1]));
+}
+
+/* grad with the dimensions of v */
+static am_value shaped_as(struct grads *c, am_value v, am_value grad)
+{
+    const struct am_dims d = am_graph_node(c->g, v)->dims;
+    struct am_attr attr = {.i = {(int64_t)d.rank - 1}};
+    for (unsigned i = 1; i < d.rank; i++)
+        attr.i[i] = d.d[i];
+    return EMIT(c, &am_op_reshape, &attr, grad);
+}
+
+static void reshape_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    give(c, n.in[0], shaped_as(c, n.in[0], dy));
+}
+
+static void permute_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    struct am_attr back = {0};
+    for (unsigned i = 0; i + 1 < n.dims.rank; i++)
+        back.i[n.attr.i[i]] = (int64_t)i;
+    give(c, n.in[0], EMIT(c, &am_op_permute, &back, dy));
+}
+
+/* slice and pad undo each other; the lists of their attributes begin at 0 and 7 */
+static void slice_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    struct am_attr back = n.attr;
+    for (unsigned i = 0; i + 1 < n.dims.rank; i++)
+        back.i[7 + i] = am_in_dims(c->g, &n, 0)->d[i + 1] - n.attr.i[i] - n.dims.d[i + 1];
+    give(c, n.in[0], EMIT(c, &am_op_pad, &back, dy));
+}
+
+static void pad_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    struct am_attr back = n.attr;
+    for (unsigned i = 0; i + 1 < n.dims.rank; i++)
+        back.i[7 + i] = am_in_dims(c->g, &n, 0)->d[i + 1];
+    give(c, n.in[0], EMIT(c, &am_op_slice, &back, dy));
+}
+
+static void pool_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    struct am_pooling_shape p;
+    struct am_attr attr = n.attr;
+    am_pool_shape(n.op, &n.attr, am_in_dims(c->g, &n, 0), &p);
+    attr.i[8] = (int64_t)p.h;
+    attr.i[9] = (int64_t)p.w;
+    attr.i[10] = (int64_t)p.c;
+    attr.i[11] = am_pool_is_average(n.op);
+    attr.i[12] = am_pool_is_global(n.op);
+    const am_value in[2] = {dy, n.in[0]};
+    const am_value dx = emit(c, &am_op_pool_grad, p.average ? 1 : 2, in, &attr);
+    give(c, n.in[0], shaped_as(c, n.in[0], dx));
+}
+
+static void upsample_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    const struct am_dims *x = am_in_dims(c->g, &n, 0);
+    struct am_attr attr = n.attr;
+    attr.i[2] = x->rank == 4 ? x->d[1] : 1;
+    attr.i[3] = x->d[x->rank - 2];
+    attr.i[4] = n.op == &am_op_upsample_bilinear;
+    const am_value dx = EMIT(c, &am_op_upsample_grad, &attr, dy);
+    give(c, n.in[0], shaped_as(c, n.in[0], dx));
+}
+
+static void conv_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    if (wanted(c, n.in[0]))
+        give(c, n.in[0], EMIT(c, &am_op_conv_dx, &n.attr, dy, n.in[1]));
+    if (wanted(c, n.in[1]))
+        give(c, n.in[1], EMIT(c, &am_op_conv_dw, &n.attr, n.in[0], dy));
+    if (am_in_given(&n, 2) && wanted(c, n.in[2]))
+        give(c, n.in[2], EMIT(c, &am_op_col_sum, NULL, dy));
+}
+
+static void conv_transposed_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    if (wanted(c, n.in[0]))
+        give(c, n.in[0], EMIT(c, &am_op_conv, &n.attr, dy, n.in[1]));
+    if (wanted(c, n.in[1]))
+        give(c, n.in[1], EMIT(c, &am_op_conv_dw, &n.attr, dy, n.in[0]));
+    if (am_in_given(&n, 2) && wanted(c, n.in[2]))
+        give(c, n.in[2], EMIT(c, &am_op_col_sum, NULL, dy));
 }
 
 static am_value row_of(struct grads *c, am_value two, int64_t i)
@@ -226,8 +329,21 @@ static void seq_attend_grad(struct grads *c, am_value v, am_value dy)
 static void seq_reverse_grad(struct grads *c, am_value v, am_value dy)
 {
     const struct am_gnode n = copy_of(c, v);
-    give(c, n.in[0],
-         EMIT(c, &am_op_seq_reverse, NULL, dy, n.n_in > 1 ? n.in[1] : AM_VALUE_NONE));
+    give(c, n.in[0], EMIT(c, &am_op_seq_reverse, NULL, dy, n.n_in > 1 ? n.in[1] : AM_VALUE_NONE));
+}
+
+static void group_norm_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    if (wanted(c, n.in[0]))
+        give(c, n.in[0], EMIT(c, &am_op_gn_dx, &n.attr, dy, n.in[0], n.in[1]));
+    if (!wanted(c, n.in[1]) && !wanted(c, n.in[2]))
+        return;
+    const am_value sums = EMIT(c, &am_op_gn_sums, &n.attr, dy, n.in[0]);
+    if (wanted(c, n.in[1]))
+        give(c, n.in[1], row_of(c, sums, 1));
+    if (wanted(c, n.in[2]))
+        give(c, n.in[2], row_of(c, sums, 0));
 }
 
 static const struct {
@@ -235,9 +351,12 @@ static const struct {
     void (*rule)(struct grads *c, am_value v, am_value dy);
 } rules[] = {
     {&am_op_linear, linear_grad},
+    {&am_op_conv, conv_grad},
+    {&am_op_conv_transposed, conv_transposed_grad},
     {&am_op_act, act_grad},
     {&am_op_softmax, softmax_grad},
     {&am_op_dropout_train, dropout_grad},
+    {&am_op_dropout2d_train, dropout_grad},
     {&am_op_add, add_grad},
     {&am_op_mul, mul_grad},
     {&am_op_scale, scale_grad},
@@ -247,6 +366,18 @@ static const struct {
     {&am_op_bn_train, batch_norm_grad},
     {&am_op_batch_norm, frozen_batch_norm_grad},
     {&am_op_layer_norm, layer_norm_grad},
+    {&am_op_tokens, tokens_grad},
+    {&am_op_reshape, reshape_grad},
+    {&am_op_permute, permute_grad},
+    {&am_op_slice, slice_grad},
+    {&am_op_pad, pad_grad},
+    {&am_op_max_pool, pool_grad},
+    {&am_op_average_pool, pool_grad},
+    {&am_op_global_max_pool, pool_grad},
+    {&am_op_global_average_pool, pool_grad},
+    {&am_op_upsample_nearest, upsample_grad},
+    {&am_op_upsample_bilinear, upsample_grad},
+    {&am_op_group_norm, group_norm_grad},
     {&am_op_rnn, recurrent_grad},
     {&am_op_seq_part, state_grad},
     {&am_op_seq_pool, seq_pool_grad},

@@ -53,11 +53,14 @@ static am_value rewrite_node(struct rewrite *w, const struct am_gnode *n)
     if (n->op == &am_op_param)
         return am_graph_param(w->g, n->name.ptr, n->dims,
                               am_graph_param_spec(w->from, (size_t)n->attr.i[0]));
-    if (n->op == &am_op_dropout && n->attr.f[0] <= 0.0f)
+    const bool drops = n->op == &am_op_dropout || n->op == &am_op_dropout2d;
+    if (drops && n->attr.f[0] <= 0.0f)
         return in[0];
-    if (n->op == &am_op_dropout) {
+    if (drops) {
         const struct am_attr attr = {.f = {n->attr.f[0]}, .i = {w->n_dropouts++}};
-        return am_graph_add(w->g, &am_op_dropout_train, in, 1, &attr, NULL);
+        return am_graph_add(w->g,
+                            n->op == &am_op_dropout ? &am_op_dropout_train : &am_op_dropout2d_train,
+                            in, 1, &attr, NULL);
     }
     /* a frozen one keeps its statistics */
     if (n->op == &am_op_batch_norm && !(frozen(w, n->in[1]) && frozen(w, n->in[2])))

@@ -26,6 +26,34 @@ static void dropout_run(const struct am_run *r, const struct am_step *s)
                       stream, r->step << 32);
 }
 
+/* The same for whole channels: element b * C + c of the mask is for channel c of row b. */
+static size_t mask_floats(const struct am_graph *g, const struct am_gnode *n, size_t rows)
+{
+    (void)g;
+    return (rows + 1) * am_dims_cols(&n->dims);
+}
+
+static void masked_rows(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    const size_t c = s->out.cols, count = am_dims_count(&s->out.dims);
+    const float *none = am_scratch(r, s), *mask = none + c;
+    for (size_t b = begin; b < end; b++)
+        r->kern->affine(am_arg_ptr(r, &s->in[0]) + b * count, mask + b * c, none,
+                        am_arg_ptr(r, &s->out) + b * count, s->out.rows, c);
+}
+
+static void dropout2d_run(const struct am_run *r, const struct am_step *s)
+{
+    const uint64_t stream = AM_RNG_DROPOUT | (uint64_t)s->attr.i[0] << 32;
+    const size_t c = s->out.cols, n = r->n_rows * c;
+    float *none = am_scratch(r, s), *mask = none + c;
+    memset(none, 0, c * sizeof(float));
+    for (size_t i = 0; i < n; i++)
+        mask[i] = 1.0f;
+    r->tkern->dropout(mask, mask, 0, n, s->attr.f[0], r->seed, stream, r->step << 32);
+    am_run_split(r, s, r->n_rows, am_dims_count(&s->out.dims), masked_rows);
+}
+
 /* ---- batch norm ---- */
 
 static enum am_rc two_lines(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
@@ -149,6 +177,13 @@ const struct am_op am_op_dropout_train = {.name = "dropout_train",
                                           .flags = AM_OP_IN_PLACE,
                                           .infer = like_input,
                                           .run = dropout_run};
+const struct am_op am_op_dropout2d_train = {.name = "dropout2d_train",
+                                            .min_in = 1,
+                                            .max_in = 1,
+                                            .flags = AM_OP_IN_PLACE,
+                                            .infer = like_input,
+                                            .run = dropout2d_run,
+                                            .scratch = mask_floats};
 const struct am_op am_op_bn_stats = {
     .name = "bn_stats", .min_in = 1, .max_in = 1, .infer = two_lines, .run = stats_run};
 const struct am_op am_op_bn_train = {.name = "bn_train",

@@ -13,9 +13,10 @@ static enum am_rc const_infer(const struct am_graph *g, struct am_gnode *n, stru
 static enum am_rc pad_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
 {
     const struct am_dims *x = am_in_dims(g, n, 0);
-    if (x->rank != 2 || n->attr.i[0] < 0 || n->attr.i[0] + x->d[1] > n->attr.i[1])
+    if (x->rank < 2 || n->attr.i[0] < 0 || n->attr.i[0] + x->d[x->rank - 1] > n->attr.i[1])
         return am_op_fail(g, n, err, "the columns lie outside the result");
-    n->dims = am_dims2(x->d[0], n->attr.i[1]);
+    n->dims = *x;
+    n->dims.d[x->rank - 1] = n->attr.i[1];
     return AM_OK;
 }
 

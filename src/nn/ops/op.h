@@ -18,6 +18,9 @@ enum am_op_flag {
     AM_OP_IN_PLACE = 4,      /* the output may take input 0's memory */
     AM_OP_EFFECT = 8,        /* kept though nobody reads it */
     AM_OP_CLASS_TARGET = 16, /* "target" must hold whole numbers in 0..attr.i[2]-1 */
+    AM_OP_FUSES_ACT = 32,    /* run() applies attr.act with alpha attr.f[0] */
+    AM_OP_FOLDS_NORM = 64,   /* prepare() takes a batch norm's parameters as inputs 3..6, eps in
+                                attr.f[1] */
 };
 
 enum am_attr_kind { AM_ATTR_F, AM_ATTR_I, AM_ATTR_ACT };
@@ -92,7 +95,7 @@ struct am_run {
     const struct am_kernels *kern;
     const struct am_train_kernels *tkern;
     uint64_t seed, step;
-    double mass; /* what gradients are divided by; 0 = the run's weight sum */
+    double mass;               /* what gradients are divided by; 0 = the run's weight sum */
     double *loss, *weight_sum; /* out */
 };
 
@@ -116,12 +119,22 @@ static inline float *am_scratch(const struct am_run *r, const struct am_step *s)
 /* C = act(A B + bias) over the pool where that pays; chunks depend on the shape only. */
 void am_run_gemm(const struct am_run *r, const struct am_gemm *g);
 
+/* part(r, s, begin, end) for chunks of [0, n), over the pool where n * floats_each is long enough;
+ * chunks depend on n and floats_each only and must write disjoint outputs. */
+typedef void am_run_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end);
+void am_run_split(const struct am_run *r, const struct am_step *s, size_t n, size_t floats_each,
+                  am_run_part *part);
+
 /* The applying library's ops. */
 extern const struct am_op am_op_input, am_op_param, am_op_linear, am_op_act, am_op_softmax,
     am_op_dropout, am_op_batch_norm, am_op_layer_norm, am_op_embedding, am_op_add, am_op_mul,
     am_op_scale, am_op_concat, am_op_columns;
+extern const struct am_op am_op_tokens, am_op_reshape, am_op_permute, am_op_slice, am_op_pad,
+    am_op_max_pool, am_op_average_pool, am_op_global_max_pool, am_op_global_average_pool,
+    am_op_upsample_nearest, am_op_upsample_bilinear, am_op_group_norm, am_op_dropout2d;
 extern const struct am_op am_op_rnn, am_op_lstm, am_op_gru, am_op_seq_lengths, am_op_seq_pool,
     am_op_seq_attend, am_op_seq_reverse;
+extern const struct am_op am_op_conv, am_op_conv_transposed;
 const struct am_op *am_op_find(struct am_str name); /* among these; NULL when unknown */
 
 /* "node 7 (linear), inputs [B,30] [31,16]: why"; why is a plain English literal. */

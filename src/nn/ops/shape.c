@@ -1,19 +1,23 @@
-/* Moving columns: concat (up to 8 matrices side by side), columns (attr.i[0] = first, attr.i[1] =
- * count), and embedding (ids [B,f], table [V,w] -> [B, f*w]; ids outside the table give zeros). */
+/* Moving columns, which are the last dimension of any rank: concat (up to 8 tensors side by side),
+ * columns (attr.i[0] = first, attr.i[1] = count). Tables: embedding (ids [B,f], table [V,w] -> [B,
+ * f*w]; ids outside the table give zeros) and tokens (ids [B,T] -> [B,T,w]; so does id 0). */
 #include "nn/ops/op.h"
 
 #include <string.h>
 
 static enum am_rc concat_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
 {
+    const unsigned last = am_in_dims(g, n, 0)->rank - 1;
     int64_t cols = 0;
     for (unsigned i = 0; i < n->n_in; i++) {
-        const struct am_dims *x = am_in_dims(g, n, i);
-        if (x->rank != 2 || x->d[0] != am_in_dims(g, n, 0)->d[0])
-            return am_op_fail(g, n, err, "all inputs must be matrices with the same rows");
-        cols += x->d[1];
+        struct am_dims x = *am_in_dims(g, n, i);
+        cols += x.d[x.rank - 1];
+        x.d[x.rank - 1] = am_in_dims(g, n, 0)->d[last];
+        if (last < 1 || !am_dims_eq(&x, am_in_dims(g, n, 0)))
+            return am_op_fail(g, n, err, "all inputs must agree in all dimensions but the last");
     }
-    n->dims = am_dims2(am_in_dims(g, n, 0)->d[0], cols);
+    n->dims = *am_in_dims(g, n, 0);
+    n->dims.d[last] = cols;
     return am_dims_check(&n->dims, "concat", err);
 }
 
@@ -38,9 +42,11 @@ static enum am_rc columns_infer(const struct am_graph *g, struct am_gnode *n, st
 {
     const struct am_dims *x = am_in_dims(g, n, 0);
     const int64_t first = n->attr.i[0], count = n->attr.i[1];
-    if (x->rank != 2 || first < 0 || count < 1 || count > x->d[1] || first > x->d[1] - count)
+    const int64_t cols = x->d[x->rank - 1];
+    if (x->rank < 2 || first < 0 || count < 1 || count > cols || first > cols - count)
         return am_op_fail(g, n, err, "the columns asked for lie outside the input");
-    n->dims = am_dims2(x->d[0], count);
+    n->dims = *x;
+    n->dims.d[x->rank - 1] = count;
     return AM_OK;
 }
 
@@ -74,6 +80,33 @@ static void embedding_run(const struct am_run *r, const struct am_step *s)
     }
 }
 
+static enum am_rc tokens_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
+{
+    const struct am_dims *ids = am_in_dims(g, n, 0), *table = am_in_dims(g, n, 1);
+    if (ids->rank != 2 || !am_dims_batched(ids) || table->rank != 2 || am_dims_batched(table))
+        return am_op_fail(g, n, err, "ids must be a matrix [B,T] and the table a matrix [V,w]");
+    n->dims = (struct am_dims){3, {ids->d[0], ids->d[1], table->d[1]}};
+    return am_dims_check(&n->dims, "tokens", err);
+}
+
+static void tokens_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    const size_t width = s->out.cols;
+    const float *ids = am_arg_ptr(r, &s->in[0]), *table = am_arg_ptr(r, &s->in[1]);
+    float *y = am_arg_ptr(r, &s->out);
+    for (size_t i = begin; i < end; i++) {
+        if (ids[i] >= 1.0f && ids[i] < (float)s->in[1].rows)
+            memcpy(y + i * width, table + (size_t)ids[i] * width, width * sizeof(float));
+        else
+            memset(y + i * width, 0, width * sizeof(float));
+    }
+}
+
+static void tokens_run(const struct am_run *r, const struct am_step *s)
+{
+    am_run_split(r, s, am_arg_count(r, &s->in[0]), s->out.cols, tokens_part);
+}
+
 const struct am_op am_op_concat = {.name = "concat",
                                    .min_in = 1,
                                    .max_in = AM_GRAPH_INPUTS_MAX,
@@ -89,3 +122,5 @@ const struct am_op am_op_columns = {.name = "columns",
                                     .run = columns_run};
 const struct am_op am_op_embedding = {
     .name = "embedding", .min_in = 2, .max_in = 2, .infer = embedding_infer, .run = embedding_run};
+const struct am_op am_op_tokens = {
+    .name = "tokens", .min_in = 2, .max_in = 2, .infer = tokens_infer, .run = tokens_run};

@@ -14,6 +14,11 @@ extern const struct am_op am_op_lstm_train, am_op_gru_train, am_op_rnn_grad, am_
     am_op_gru_grad, am_op_seq_dw, am_op_gru_db, am_op_seq_part, am_op_seq_pool_grad,
     am_op_seq_attend_dx, am_op_seq_attend_ds;
 
+extern const struct am_op am_op_pool_grad, am_op_upsample_grad, am_op_tokens_grad, am_op_gn_dx,
+    am_op_gn_sums, am_op_dropout2d_train;
+
+extern const struct am_op am_op_conv_dx, am_op_conv_dw;
+
 /* am_op_loss and am_op_loss_grad: inputs prediction, target, weight or none, class weights or none.
  * attr.i[0] = enum am_loss_kind, attr.i[1] = 1: the prediction is logits, attr.i[2] = classes
  * (CATEGORICAL), attr.f[0] = label smoothing, delta or margin. */
