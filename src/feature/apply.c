@@ -178,6 +178,28 @@ static enum am_rc apply_pictures(const struct am_fcol *c, const struct am_str *x
     return AM_OK;
 }
 
+static enum am_rc apply_sounds(const struct am_fcol *c, const struct am_str *x, size_t first,
+                               size_t n, float *out, size_t width, struct am_err *err)
+{
+    size_t own = am_sound_width(&c->sound), channels = am_sound_channels(c->plan);
+    for (size_t i = 0; i < n; i++) {
+        float *o = out + i * width;
+        if (x[i].ptr == NULL) {
+            memset(o, 0, own * sizeof *o);
+            continue;
+        }
+        enum am_rc rc = am_sound_encode(c->plan, x[i], o, err);
+        if (rc != AM_OK) {
+            am_context(err, "column \"%.*s\", row %zu", AM_FMT(c->in.name), first + i + 1);
+            return rc;
+        }
+        for (size_t k = 0; c->channel_shift != NULL && k < own; k++)
+            o[k] = clip(((double)o[k] - c->channel_shift[k % channels]) *
+                        c->channel_mul[k % channels]);
+    }
+    return AM_OK;
+}
+
 static void apply_indicator(const struct am_fcol *c, const struct am_column *in, size_t row,
                             size_t n, float *out, size_t width)
 {
@@ -214,6 +236,16 @@ enum am_rc am_fcol_apply(const struct am_fcol *c, const struct am_column *in, si
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
         rc = apply_pictures(c, in->text + row, row, n, out, width, err);
+        break;
+    case AM_F_SOUND:
+        rc = apply_sounds(c, in->text + row, row, n, out, width, err);
+        break;
+    case AM_F_CHARS:
+    case AM_F_TOKENS:
+        for (size_t i = 0; i < n; i++)
+            am_tokens_apply(&c->map, in->text[row + i],
+                            c->kind == AM_F_CHARS ? AM_TOKEN_CHARS : AM_TOKEN_WORDS, c->lower,
+                            c->length, out + i * width);
         break;
     default:
         apply_date(c, in->date + row, n, out, width);

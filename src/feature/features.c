@@ -16,6 +16,7 @@ static const char *const kind_names[AM_F_N_KINDS] = {
     [AM_F_NUMBER] = "number", [AM_F_ONEHOT] = "onehot", [AM_F_ORDINAL] = "ordinal",
     [AM_F_TARGET] = "target", [AM_F_HASH] = "hash",     [AM_F_WORDS] = "words",
     [AM_F_DATE] = "date",     [AM_F_IMAGE] = "image",   [AM_F_HISTOGRAM] = "histogram",
+    [AM_F_SOUND] = "sound",   [AM_F_CHARS] = "chars",   [AM_F_TOKENS] = "tokens",
 };
 static const char *const scale_names[AM_FS_N_SCALES] = {
     [AM_FS_NONE] = "none",     [AM_FS_STANDARD] = "standard", [AM_FS_MINMAX] = "min-max",
@@ -127,6 +128,8 @@ static bool kind_fits(enum am_fkind k, enum am_col_type t)
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
         return t == AM_COL_IMAGE;
+    case AM_F_SOUND:
+        return t == AM_COL_AUDIO;
     default:
         return t == AM_COL_CATEGORY || t == AM_COL_TEXT;
     }
@@ -192,6 +195,24 @@ static enum am_rc check_date(const struct am_fcol *c, struct am_err *err)
     return AM_OK;
 }
 
+static enum am_rc check_sound(const struct am_fcol *c, struct am_err *err)
+{
+    struct am_err why = {0};
+    if (am_sound_config_check(&c->sound, &why) != AM_OK || c->sound.n_samples == 0)
+        return am_fail(err, AM_ECORRUPT, "features: column \"%.*s\": %s", AM_FMT(c->in.name),
+                       why.message[0] ? why.message : "n_samples");
+    return AM_OK;
+}
+
+static enum am_rc check_tokens(const struct am_fcol *c, struct am_err *err)
+{
+    if (c->length < 1 || c->length > AM_TOKENS_MAX_LENGTH)
+        return am_fail(err, AM_ECORRUPT,
+                       "features: column \"%.*s\" has %zu tokens, 1 to %d allowed",
+                       AM_FMT(c->in.name), c->length, AM_TOKENS_MAX_LENGTH);
+    return check_categories(c, err);
+}
+
 static enum am_rc check_column(const struct am_fcol *c, struct am_err *err)
 {
     if (!kind_fits(c->kind, c->in.type))
@@ -210,6 +231,11 @@ static enum am_rc check_column(const struct am_fcol *c, struct am_err *err)
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
         return am_fimage_check(&c->image, c->in.name, c->kind == AM_F_HISTOGRAM, err);
+    case AM_F_SOUND:
+        return check_sound(c, err);
+    case AM_F_CHARS:
+    case AM_F_TOKENS:
+        return check_tokens(c, err);
     default:
         if (c->buckets < 2 || c->buckets > AM_F_MAX_BUCKETS)
             return am_fail(err, AM_ECORRUPT,
@@ -240,6 +266,11 @@ static size_t own_outputs(const struct am_fcol *c)
         return (size_t)c->image.height * c->image.width * c->image.channels;
     case AM_F_HISTOGRAM:
         return am_fimage_histogram_width(&c->image);
+    case AM_F_SOUND:
+        return am_sound_width(&c->sound);
+    case AM_F_CHARS:
+    case AM_F_TOKENS:
+        return c->length;
     default:
         return c->buckets;
     }
@@ -306,6 +337,12 @@ static enum am_rc make_table(struct am_features *f, struct am_fcol *c, struct am
     return AM_OK;
 }
 
+static bool has_categories(enum am_fkind k)
+{
+    return k == AM_F_ONEHOT || k == AM_F_ORDINAL || k == AM_F_TARGET || k == AM_F_CHARS ||
+           k == AM_F_TOKENS;
+}
+
 static enum am_rc make_lookup(struct am_features *f, struct am_fcol *c, struct am_err *err)
 {
     for (size_t i = 0; i < c->n_categories; i++) {
@@ -317,7 +354,8 @@ static enum am_rc make_lookup(struct am_features *f, struct am_fcol *c, struct a
     }
     if (c->fill_text.ptr)
         c->fill_code = am_fcol_code(c, c->fill_text);
-    return c->kind == AM_F_ONEHOT ? AM_OK : make_table(f, c, err);
+    bool table = c->kind == AM_F_ORDINAL || c->kind == AM_F_TARGET;
+    return table ? make_table(f, c, err) : AM_OK;
 }
 
 static bool is_affine(const struct am_fcol *c)
@@ -423,6 +461,9 @@ static struct am_str own_output_name(struct am_arena *a, const struct am_fcol *c
     case AM_F_DATE:
         return date_output_name(a, c, j);
     case AM_F_IMAGE: /* a hundred thousand alike: one name for all */
+    case AM_F_SOUND:
+    case AM_F_CHARS:
+    case AM_F_TOKENS:
         return c->in.name;
     case AM_F_HISTOGRAM:
         return bin_name(a, c, j);
@@ -464,8 +505,10 @@ enum am_rc am_features_build(struct am_features *f, struct am_err *err)
     AM_TRY(layout(f, err));
     for (size_t i = 0; i < f->n; i++) {
         struct am_fcol *c = &f->cols[i];
-        if (c->kind == AM_F_ONEHOT || c->kind == AM_F_ORDINAL || c->kind == AM_F_TARGET)
+        if (has_categories(c->kind))
             AM_TRY(make_lookup(f, c, err));
+        if (c->kind == AM_F_SOUND)
+            AM_TRY(am_sound_plan_new(&c->sound, f->arena, &c->plan, err));
     }
     AM_TRY(split_columns(f, err));
     return name_outputs(f, err);
@@ -501,6 +544,13 @@ struct am_dims am_features_shape(const struct am_features *f, size_t *n_tokens)
         const struct am_fimage *i = &f->cols[0].image;
         return (struct am_dims){3, {i->height, i->width, i->channels}};
     }
+    if (f->n == 1 && f->cols[0].kind == AM_F_SOUND) {
+        size_t channels = am_sound_channels(f->cols[0].plan);
+        return am_dims2((int64_t)(f->width / channels), (int64_t)channels);
+    }
+    if (f->n == 1 && !f->cols[0].indicator &&
+        (f->cols[0].kind == AM_F_CHARS || f->cols[0].kind == AM_F_TOKENS))
+        *n_tokens = f->cols[0].n_categories + AM_TOKEN_FIRST;
     return am_dims1((int64_t)f->width);
 }
 

@@ -10,6 +10,8 @@
 #include "base/map.h"
 #include "feature/features.h"
 #include "feature/image.h"
+#include "feature/sound.h"
+#include "feature/tokens.h"
 
 enum am_fkind {
     AM_F_NUMBER,
@@ -21,6 +23,9 @@ enum am_fkind {
     AM_F_DATE,
     AM_F_IMAGE,
     AM_F_HISTOGRAM,
+    AM_F_SOUND,
+    AM_F_CHARS,
+    AM_F_TOKENS,
     AM_F_N_KINDS
 };
 enum am_fscale {
@@ -80,11 +85,16 @@ struct am_fcol {
     struct am_fpart_def parts[AM_FP_N_PARTS];
     size_t n_parts;
     struct am_fimage image; /* image, histogram */
+    struct am_sound_config sound;
+    const double *channel_shift, *channel_mul; /* sound: [channels]; NULL = not normalised */
+    size_t length;                             /* chars, tokens (their vocabulary: categories) */
+    bool lower;
     /* made by am_features_build */
-    struct am_map map;   /* category -> index */
-    size_t fill_code;    /* of fill_text */
-    const float *table;  /* ordinal, target: [n_categories + 2, n_table] scaled */
-    size_t n_table;      /* outputs a row of table */
+    struct am_map map;  /* category -> index */
+    size_t fill_code;   /* of fill_text */
+    const float *table; /* ordinal, target: [n_categories + 2, n_table] scaled */
+    size_t n_table;     /* outputs a row of table */
+    const struct am_sound_plan *plan;
     size_t indicator_at; /* absolute output index */
 };
 

@@ -40,6 +40,14 @@ static bool needs_quantile(const struct am_ffit_col *c)
                        c->spec.scale == AM_FS_QUANTILE);
 }
 
+/* Lengths that the recipe does not say come from the rows. */
+static bool needs_lengths(const struct am_ffit_col *c)
+{
+    if (c->spec.kind == AM_F_SOUND)
+        return c->spec.seconds == 0;
+    return (c->spec.kind == AM_F_CHARS || c->spec.kind == AM_F_TOKENS) && c->spec.length == 0;
+}
+
 static bool needs_counts(const struct am_ffit_col *c)
 {
     switch (c->spec.kind) {
@@ -51,6 +59,7 @@ static bool needs_counts(const struct am_ffit_col *c)
     case AM_F_WORDS:
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
+    case AM_F_SOUND:
         return false;
     default:
         return true;
@@ -61,6 +70,8 @@ static size_t moments_needed(const struct am_ffit_col *c)
 {
     if (c->spec.kind == AM_F_DATE)
         return 1 + c->spec.n_parts;
+    if (c->spec.kind == AM_F_SOUND)
+        return c->spec.normalize ? am_sound_channels(c->plan) : 0;
     return c->spec.kind == AM_F_NUMBER ? (c->spec.scale == AM_FS_LOG ? 2 : 1) : 0;
 }
 
@@ -74,7 +85,7 @@ static enum am_rc column_init(struct am_ffit_col *c, size_t kept, struct am_err 
         for (size_t i = 0; i < c->n_moments; i++)
             am_moments_init(&c->moments[i]);
     }
-    if (needs_quantile(c)) {
+    if (needs_quantile(c) || needs_lengths(c)) {
         c->quantile = am_alloc(sizeof *c->quantile);
         if (c->quantile == NULL)
             return am_fail_nomem(err, sizeof *c->quantile);
@@ -93,7 +104,7 @@ static size_t kept_values(const struct am_features_fit *fit)
 {
     size_t n = 0;
     for (size_t i = 0; i < fit->n; i++)
-        n += needs_quantile(&fit->cols[i]);
+        n += needs_quantile(&fit->cols[i]) || needs_lengths(&fit->cols[i]);
     size_t kept = KEPT_MAX;
     while (n > 0 && kept > KEPT_MIN && kept * n > KEPT_ALL)
         kept /= 2;
@@ -116,6 +127,8 @@ static enum am_rc read_columns(struct am_features_fit *fit, const struct am_feat
             return am_arena_check(fit->arena, err);
         AM_TRY(am_fspec_read(config->spec, d, fit->arena, &c->spec, err));
         fit->needs_target |= c->spec.kind == AM_F_TARGET;
+        if (c->spec.kind == AM_F_SOUND)
+            AM_TRY(am_ffit_sound_init(fit, c, err));
     }
     size_t kept = kept_values(fit);
     for (size_t i = 0; i < fit->n; i++)
@@ -298,6 +311,8 @@ static enum am_rc update_column(const struct update *u, size_t i, struct am_err 
     struct am_ffit_col *c = &u->fit->cols[i];
     const struct am_column *in = &u->batch->columns[i];
     size_t n = u->batch->n_rows;
+    if (c->spec.kind == AM_F_CHARS || c->spec.kind == AM_F_TOKENS)
+        return am_ffit_tokens_update(c, in->text, n, err);
     switch (c->type) {
     case AM_COL_NUMBER:
     case AM_COL_BOOLEAN:
@@ -305,6 +320,7 @@ static enum am_rc update_column(const struct update *u, size_t i, struct am_err 
     case AM_COL_DATE:
         return date_update(c, in->date, n, err);
     case AM_COL_IMAGE: /* update_media */
+    case AM_COL_AUDIO:
         return AM_OK;
     default:
         return am_ffit_category_update(u->fit, c, in->text, n, u->y, u->rows, u->batch->first_row,
@@ -338,6 +354,9 @@ static enum am_rc update_media(const struct update *u, struct am_err *err)
         struct am_ffit_col *c = &u->fit->cols[i];
         if (c->type == AM_COL_IMAGE)
             AM_TRY(am_ffit_image_update(u->fit, c, u->batch->columns[i].text, u->batch->n_rows,
+                                        u->batch->first_row, err));
+        else if (c->type == AM_COL_AUDIO)
+            AM_TRY(am_ffit_sound_update(u->fit, c, u->batch->columns[i].text, u->batch->n_rows,
                                         u->batch->first_row, err));
     }
     return AM_OK;
@@ -574,6 +593,10 @@ static enum am_rc finish_column(struct am_features_fit *fit, size_t i, struct am
         return date_finish(fit, c, out, err);
     if (c->type == AM_COL_IMAGE)
         return am_ffit_image_finish(fit, c, out, err);
+    if (out->kind == AM_F_SOUND)
+        return am_ffit_sound_finish(fit, c, f->arena, out, err);
+    if (out->kind == AM_F_CHARS || out->kind == AM_F_TOKENS)
+        return am_ffit_tokens_finish(fit, c, f->arena, out, err);
     return am_ffit_category_finish(fit, c, f->arena, out, err);
 }
 

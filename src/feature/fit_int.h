@@ -16,10 +16,11 @@ struct am_ffit_col {
      */
     struct am_moments *moments; /* owned; NULL = none */
     size_t n_moments;
-    struct am_quantile *quantile; /* owned; NULL = not needed */
-    struct am_counts *counts;     /* owned; NULL = not needed */
-    struct am_fimage_fit image;   /* of pictures */
-    bool has_time;                /* a date that is not midnight */
+    struct am_quantile *quantile;     /* owned; NULL = not needed */
+    struct am_counts *counts;         /* owned; NULL = not needed */
+    struct am_fimage_fit image;       /* of pictures */
+    const struct am_sound_plan *plan; /* of sounds; in the fit's arena */
+    bool has_time;                    /* a date that is not midnight */
     /* target encoding: row 0 is missing, row 1 + i category i of counts; [row, fold] and [row,
      * fold, k] */
     AM_VEC(uint64_t) target_n;
@@ -53,6 +54,21 @@ enum am_rc am_ffit_image_update(struct am_features_fit *fit, struct am_ffit_col 
                                 struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_ffit_image_finish(struct am_features_fit *fit, struct am_ffit_col *c,
                                 struct am_fcol *out, struct am_err *err) AM_MUST_CHECK;
+
+/* fit_seq.c; the update of sounds not inside the pool: it spreads the rows */
+enum am_rc am_ffit_sound_init(struct am_features_fit *fit, struct am_ffit_col *c,
+                              struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_ffit_sound_update(struct am_features_fit *fit, struct am_ffit_col *c,
+                                const struct am_str *cells, size_t n_rows, uint64_t first_row,
+                                struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_ffit_sound_finish(struct am_features_fit *fit, struct am_ffit_col *c,
+                                struct am_arena *a, struct am_fcol *out,
+                                struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_ffit_tokens_update(struct am_ffit_col *c, const struct am_str *cells, size_t n_rows,
+                                 struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_ffit_tokens_finish(struct am_features_fit *fit, struct am_ffit_col *c,
+                                 struct am_arena *a, struct am_fcol *out,
+                                 struct am_err *err) AM_MUST_CHECK;
 
 /* fit_category.c */
 enum am_rc am_ffit_category_update(const struct am_features_fit *fit, struct am_ffit_col *col,

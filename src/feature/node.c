@@ -10,7 +10,10 @@
  *      "parts": [{"part", "cyclic", "shift", "mul"}, ..]},
  *     {"name", "type", "kind": "image", "height", "width", "channels", "resize", "normalize",
  *      "shift": [..], "mul": [..]},
- *     {"name", "type", "kind": "histogram", "channels", "bins"}]}
+ *     {"name", "type", "kind": "histogram", "channels", "bins"},
+ *     {"name", "type", "kind": "sound", "encode", "sample_rate", "n_samples", "n_mels", "n_fft",
+ *      "hop", "n_mfcc", "low_hz", "high_hz", "gate_db", "trim_db", "shift": [..], "mul": [..]},
+ *     {"name", "type", "kind": "chars" | "tokens", "length", "lower", "vocabulary": [..]}]}
  *
  * Keys with their usual value (factor 1, offset 0, false) are left out. Loading copies everything;
  * what applying relies on is checked by am_features_build(). */
@@ -64,12 +67,18 @@ static void put_number(struct am_arena *a, struct am_node *m, const struct am_fc
         put_f64s(a, m, "quantiles", c->quantiles, c->n_quantiles);
 }
 
-static void put_categories(struct am_arena *a, struct am_node *m, const struct am_fcol *c)
+static void put_list(struct am_arena *a, struct am_node *m, const char *key,
+                     const struct am_fcol *c)
 {
     struct am_node *list = am_new_list(a);
     for (size_t i = 0; i < c->n_categories; i++)
         am_node_push(a, list, am_new_str(a, c->categories[i]));
-    am_node_set(a, m, "categories", list);
+    am_node_set(a, m, key, list);
+}
+
+static void put_categories(struct am_arena *a, struct am_node *m, const struct am_fcol *c)
+{
+    put_list(a, m, "categories", c);
     put_flag(a, m, "other", c->has_other);
     put_flag(a, m, "missing", c->has_missing);
     if (c->refuse_unseen)
@@ -115,6 +124,26 @@ static void put_image(struct am_arena *a, struct am_node *m, const struct am_fco
     put_f64s(a, m, "mul", i->mul, i->channels);
 }
 
+static void put_sound(struct am_arena *a, struct am_node *m, const struct am_fcol *c)
+{
+    const struct am_sound_config *s = &c->sound;
+    am_node_set(a, m, "encode", am_new_cstr(a, am_sound_encode_name(s->encode)));
+    am_node_set(a, m, "sample_rate", am_new_i64(a, s->sample_rate));
+    am_node_set(a, m, "n_samples", am_new_i64(a, (int64_t)s->n_samples));
+    am_node_set(a, m, "n_mels", am_new_i64(a, s->n_mels));
+    am_node_set(a, m, "n_fft", am_new_i64(a, s->n_fft));
+    am_node_set(a, m, "hop", am_new_i64(a, s->hop));
+    am_node_set(a, m, "n_mfcc", am_new_i64(a, s->n_mfcc));
+    put_f64(a, m, "low_hz", s->low_hz, 0);
+    put_f64(a, m, "high_hz", s->high_hz, 0);
+    put_f64(a, m, "gate_db", s->gate_db, 0);
+    put_f64(a, m, "trim_db", s->trim_db, 0);
+    if (c->channel_shift) {
+        put_f64s(a, m, "shift", c->channel_shift, am_sound_channels(c->plan));
+        put_f64s(a, m, "mul", c->channel_mul, am_sound_channels(c->plan));
+    }
+}
+
 static struct am_node *column_to_node(struct am_arena *a, const struct am_fcol *c)
 {
     struct am_node *m = am_new_map(a);
@@ -136,6 +165,15 @@ static struct am_node *column_to_node(struct am_arena *a, const struct am_fcol *
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
         put_image(a, m, c);
+        break;
+    case AM_F_SOUND:
+        put_sound(a, m, c);
+        break;
+    case AM_F_CHARS:
+    case AM_F_TOKENS:
+        am_node_set(a, m, "length", am_new_i64(a, (int64_t)c->length));
+        put_flag(a, m, "lower", c->lower);
+        put_list(a, m, "vocabulary", c);
         break;
     default:
         am_node_set(a, m, "buckets", am_new_i64(a, (int64_t)c->buckets));
@@ -241,18 +279,18 @@ static enum am_rc get_number(struct am_arena *a, struct am_fcol *c, const struct
 }
 
 static enum am_rc get_category_list(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
-                                    struct am_err *err)
+                                    const char *key, struct am_err *err)
 {
-    const struct am_node *list = am_node_get(m, "categories");
+    const struct am_node *list = am_node_get(m, key);
     if (list == NULL || list->kind != AM_NODE_LIST || list->list.n > AM_LIMIT_CATEGORIES)
-        return wrong(c, "categories", "a list of at most 1000000 texts", err);
+        return wrong(c, key, "a list of at most 1000000 texts", err);
     struct am_str *v = am_arena_array(a, list->list.n ? list->list.n : 1, sizeof *v);
     if (v == NULL)
         return am_arena_check(a, err);
     for (size_t i = 0; i < list->list.n; i++) {
         struct am_str s;
         if (!am_node_as_str(list->list.items[i], &s))
-            return wrong(c, "categories", "a list of texts", err);
+            return wrong(c, key, "a list of texts", err);
         v[i] = am_arena_str(a, s);
         if (v[i].ptr == NULL)
             return am_arena_check(a, err);
@@ -265,7 +303,7 @@ static enum am_rc get_category_list(struct am_arena *a, struct am_fcol *c, const
 static enum am_rc get_categories(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
                                  struct am_err *err)
 {
-    AM_TRY(get_category_list(a, c, m, err));
+    AM_TRY(get_category_list(a, c, m, "categories", err));
     AM_TRY(get_flag(c, m, "other", &c->has_other, err));
     AM_TRY(get_flag(c, m, "missing", &c->has_missing, err));
     c->refuse_unseen = am_str_is(am_node_str(m, "unseen", ""), "error");
@@ -347,6 +385,56 @@ static enum am_rc get_image(struct am_arena *a, struct am_fcol *c, const struct 
     return AM_OK;
 }
 
+/* A whole number of 32 bits; ranges are checked by am_features_build. */
+static enum am_rc get_u32(const struct am_fcol *c, const struct am_node *m, const char *key,
+                          uint32_t *out, struct am_err *err)
+{
+    int64_t v = am_node_i64(m, key, -1);
+    if (v < 0 || v > UINT32_MAX)
+        return wrong(c, key, "a whole number", err);
+    *out = (uint32_t)v;
+    return AM_OK;
+}
+
+static enum am_rc get_sound(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
+                            struct am_err *err)
+{
+    struct am_sound_config *s = &c->sound;
+    uint32_t n_samples = 0;
+    size_t n, channels;
+    if (!am_sound_encode_parse(am_node_str(m, "encode", ""), &s->encode))
+        return wrong(c, "encode", "a known encoding of sounds", err);
+    AM_TRY(get_u32(c, m, "sample_rate", &s->sample_rate, err));
+    AM_TRY(get_u32(c, m, "n_samples", &n_samples, err));
+    AM_TRY(get_u32(c, m, "n_mels", &s->n_mels, err));
+    AM_TRY(get_u32(c, m, "n_fft", &s->n_fft, err));
+    AM_TRY(get_u32(c, m, "hop", &s->hop, err));
+    AM_TRY(get_u32(c, m, "n_mfcc", &s->n_mfcc, err));
+    AM_TRY(get_f64(c, m, "low_hz", 0, &s->low_hz, err));
+    AM_TRY(get_f64(c, m, "high_hz", 0, &s->high_hz, err));
+    AM_TRY(get_f64(c, m, "gate_db", 0, &s->gate_db, err));
+    AM_TRY(get_f64(c, m, "trim_db", 0, &s->trim_db, err));
+    s->n_samples = n_samples;
+    if (am_node_get(m, "shift") == NULL)
+        return AM_OK;
+    channels = s->encode == AM_SOUND_WAVEFORM ? 1
+               : s->encode == AM_SOUND_MFCC   ? s->n_mfcc
+                                              : s->n_mels;
+    AM_TRY(get_f64s(a, c, m, "shift", channels, channels, &c->channel_shift, &n, err));
+    return get_f64s(a, c, m, "mul", channels, channels, &c->channel_mul, &n, err);
+}
+
+static enum am_rc get_tokens(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
+                             struct am_err *err)
+{
+    int64_t length = am_node_i64(m, "length", 0);
+    if (length < 1 || length > AM_TOKENS_MAX_LENGTH)
+        return wrong(c, "length", "from 1 to 65536", err);
+    c->length = (size_t)length;
+    AM_TRY(get_flag(c, m, "lower", &c->lower, err));
+    return get_category_list(a, c, m, "vocabulary", err);
+}
+
 static enum am_rc column_from_node(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
                                    struct am_err *err)
 {
@@ -373,6 +461,11 @@ static enum am_rc column_from_node(struct am_arena *a, struct am_fcol *c, const 
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
         return get_image(a, c, m, err);
+    case AM_F_SOUND:
+        return get_sound(a, c, m, err);
+    case AM_F_CHARS:
+    case AM_F_TOKENS:
+        return get_tokens(a, c, m, err);
     default:
         return get_buckets(a, c, m, err);
     }

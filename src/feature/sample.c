@@ -55,6 +55,38 @@ static enum am_rc picture_cell(const struct am_fcol *c, struct am_rng *r, struct
     return AM_OK;
 }
 
+/* Our raw form, a tenth of a second at most: soft noise. */
+static enum am_rc sound_cell(const struct am_fcol *c, struct am_rng *r, struct am_arena *a,
+                             struct am_str *out, struct am_err *err)
+{
+    uint32_t n = c->sound.sample_rate / 10;
+    if (c->sound.n_samples < n)
+        n = (uint32_t)c->sound.n_samples;
+    unsigned char *p = am_arena_array(a, AM_MEDIA_RAW_BYTES + 2 * (size_t)n, 1);
+    if (p == NULL)
+        return am_arena_check(a, err);
+    am_sound_raw_header(c->sound.sample_rate, 1, n, p);
+    for (size_t i = 0; i < n; i++) {
+        unsigned v = (unsigned)(am_rng_below(r, 8192) + 61440); /* -4096.. as 16 bits */
+        p[AM_MEDIA_RAW_BYTES + 2 * i] = (unsigned char)(v & 0xFF);
+        p[AM_MEDIA_RAW_BYTES + 2 * i + 1] = (unsigned char)(v >> 8 & 0xFF);
+    }
+    *out = (struct am_str){(const char *)p, AM_MEDIA_RAW_BYTES + 2 * (size_t)n};
+    return AM_OK;
+}
+
+/* Eight tokens of the vocabulary. */
+static struct am_str tokens_cell(const struct am_fcol *c, struct am_rng *r, struct am_arena *a)
+{
+    struct am_str text = {"", 0};
+    for (size_t i = 0; i < 8 && c->n_categories > 0; i++) {
+        struct am_str t = c->categories[am_rng_below(r, c->n_categories)];
+        text = am_arena_printf(a, "%.*s%s%.*s", AM_FMT(text),
+                               i > 0 && c->kind == AM_F_TOKENS ? " " : "", AM_FMT(t));
+    }
+    return text;
+}
+
 static enum am_rc sample_column(const struct am_fcol *c, struct am_rng *r, size_t n,
                                 struct am_arena *a, struct am_column *out, struct am_err *err)
 {
@@ -80,10 +112,14 @@ static enum am_rc sample_column(const struct am_fcol *c, struct am_rng *r, size_
                                            am_rng_below(r, 365) * UINT64_C(90000000000));
         else if (!missing && c->in.type == AM_COL_IMAGE)
             AM_TRY(picture_cell(c, r, a, &texts[i], err));
+        else if (!missing && c->in.type == AM_COL_AUDIO)
+            AM_TRY(sound_cell(c, r, a, &texts[i], err));
+        else if (!missing && (c->kind == AM_F_CHARS || c->kind == AM_F_TOKENS))
+            texts[i] = tokens_cell(c, r, a);
         else
             texts[i] = missing ? (struct am_str){NULL, 0} : text_cell(c, r);
     }
-    return AM_OK;
+    return am_arena_check(a, err);
 }
 
 enum am_rc am_features_sample(const struct am_features *f, uint64_t seed, size_t n_rows,

@@ -180,18 +180,29 @@ enum am_rc am_sound_plan_new(const struct am_sound_config *c, struct am_arena *a
     return AM_OK;
 }
 
+static size_t channels_of(const struct am_sound_config *c)
+{
+    return c->encode == AM_SOUND_WAVEFORM ? 1 : c->encode == AM_SOUND_MFCC ? c->n_mfcc : c->n_mels;
+}
+
+static size_t frames_of(const struct am_sound_config *c, uint64_t n)
+{
+    return c->encode == AM_SOUND_WAVEFORM ? (size_t)n : 1 + (size_t)(n / c->hop);
+}
+
+size_t am_sound_width(const struct am_sound_config *c)
+{
+    return frames_of(c, c->n_samples) * channels_of(c);
+}
+
 size_t am_sound_channels(const struct am_sound_plan *p)
 {
-    return p->config.encode == AM_SOUND_WAVEFORM ? 1
-           : p->config.encode == AM_SOUND_MFCC   ? p->config.n_mfcc
-                                                 : p->config.n_mels;
+    return channels_of(&p->config);
 }
 
 size_t am_sound_frames(const struct am_sound_plan *p, uint64_t n_samples)
 {
-    if (p->config.encode == AM_SOUND_WAVEFORM)
-        return (size_t)n_samples;
-    return 1 + (size_t)(n_samples / p->config.hop);
+    return frames_of(&p->config, n_samples);
 }
 
 /* ---- the way ---- */

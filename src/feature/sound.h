@@ -40,6 +40,9 @@ struct am_sound_config {
 /* AM_EINVAL naming the setting. */
 enum am_rc am_sound_config_check(const struct am_sound_config *c, struct am_err *err) AM_MUST_CHECK;
 
+/* T * C of a checked one. */
+size_t am_sound_width(const struct am_sound_config *c);
+
 struct am_sound_plan; /* immutable, in its arena */
 enum am_rc am_sound_plan_new(const struct am_sound_config *c, struct am_arena *a,
                              const struct am_sound_plan **out, struct am_err *err) AM_MUST_CHECK;

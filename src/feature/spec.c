@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/date.h"
+#include "base/limits.h"
 #include "base/num.h"
 #include "feature/fit.h"
 
@@ -34,12 +35,16 @@ static const struct am_feature_key keys[] = {
      "Scaling: standard for numbers, ordinal and target codes and dates, none for booleans; log is "
      "sign(x) log(1 + |x|), then standard."},
     {"quantiles", INT, NULL, 2, 10000, "1000", "Reference points of quantile scaling."},
-    {"encode", ENUM, "onehot|ordinal|hash|target|words|pixels|histogram", 0, 0, NULL,
-     "Encoding of categories (onehot), texts (words: hashed word counts) and pictures (pixels; "
-     "histogram: of the colours and of the light)."},
+    {"encode", ENUM,
+     "onehot|ordinal|hash|target|words|chars|tokens|pixels|histogram|logmel|mfcc|waveform", 0, 0,
+     NULL,
+     "Encoding of categories (onehot), texts (words: hashed word counts; chars, tokens: ids of "
+     "characters or words in order, for sequence models), pictures (pixels; histogram: of the "
+     "colours and of the light) and sounds (logmel; mfcc; waveform: the samples)."},
     {"max_categories", INT, NULL, 1, 65536, "100",
      "onehot: the most frequent ones kept; the rest is (other)."},
-    {"min_count", INT, NULL, 1, 1e9, "1", "onehot: rarer categories go to (other)."},
+    {"min_count", INT, NULL, 1, 1e9, NULL,
+     "onehot: rarer categories go to (other), 1; chars, tokens: rarer ones are unknown, 2."},
     {"unseen", ENUM, "other|error", 0, 0, "other",
      "A category that training did not see: (other) or zeros, or an error at prediction."},
     {"order", TEXTS, NULL, 0, 0, NULL,
@@ -67,10 +72,33 @@ static const struct am_feature_key keys[] = {
     {"resize", ENUM, "stretch|crop|pad", 0, 0, "stretch",
      "image: to the size whatever the ratio of the sides, or with the ratio kept the middle cut "
      "out or black at both ends."},
-    {"normalize", ENUM, "unit|standard|imagenet|none", 0, 0, "unit",
+    {"normalize", ENUM, "unit|standard|imagenet|none", 0, 0, NULL,
      "image: x/255; mean 0 and deviation 1 of each channel over the training pictures; the "
-     "constants of ImageNet; or 0 to 255."},
+     "constants of ImageNet; or 0 to 255. audio: standard (of each band, the default for logmel "
+     "and mfcc) or none."},
     {"bins", INT, NULL, 2, 256, "16", "histogram: bins of each colour and of the light."},
+    {"length", INT, NULL, 1, 65536, NULL,
+     "chars, tokens: ids a row, the rest is cut off; the default is what 95 % of the training rows "
+     "fit in, at most 512."},
+    {"vocabulary", INT, NULL, 1, 1e6, "20000", "chars, tokens: the most frequent ones kept."},
+    {"lower", BOOLEAN, NULL, 0, 0, NULL, "tokens (true), chars (false): to lower case first."},
+    {"sample_rate", INT, NULL, 1000, 192000, "16000", "audio: samples a second after resampling."},
+    {"seconds", NUM, NULL, 0.01, 3600, NULL,
+     "audio: length that sounds are cut or filled to; the default is what 95 % of the training "
+     "rows fit in, at most 30."},
+    {"n_mels", INT, NULL, 1, 512, "40", "logmel, mfcc: bands of the mel scale."},
+    {"n_fft", INT, NULL, 16, 16384, NULL,
+     "logmel, mfcc: samples of a frame; the default is 32 milliseconds."},
+    {"hop", INT, NULL, 1, 16384, NULL,
+     "logmel, mfcc: samples from frame to frame; the default is 10 milliseconds."},
+    {"n_mfcc", INT, NULL, 1, 512, "13", "mfcc: coefficients."},
+    {"low_hz", NUM, NULL, 0, 96000, "0", "audio: lower frequencies are filtered out."},
+    {"high_hz", NUM, NULL, 0, 96000, "0",
+     "audio: higher frequencies are filtered out; 0 is half the sample rate."},
+    {"gate_db", NUM, NULL, 0, 200, "0",
+     "audio: noise gate: what is this far below the loudest becomes silence; 0 is off."},
+    {"trim_db", NUM, NULL, 0, 200, "0",
+     "audio: beginning and end are cut while this far below the loudest; 0 is off."},
 };
 
 #undef BOOLEAN
@@ -95,12 +123,15 @@ static bool key_suits(const char *key, enum am_col_type t)
         const char *key;
         unsigned types; /* bits of 1 << am_col_type */
     } suits[] = {
-        {"type", 127},     {"indicator", 31}, {"impute", 31}, {"scale", 31},
-        {"quantiles", 3},  {"unit", 1},       {"encode", 44}, {"max_categories", 12},
-        {"min_count", 12}, {"unseen", 12},    {"order", 12},  {"buckets", 12},
-        {"smoothing", 12}, {"folds", 12},     {"parts", 16},  {"cyclic", 16},
-        {"size", 32},      {"channels", 32},  {"resize", 32}, {"normalize", 32},
-        {"bins", 32},
+        {"type", 127},       {"indicator", 31}, {"impute", 31},     {"scale", 31},
+        {"quantiles", 3},    {"unit", 1},       {"encode", 108},    {"max_categories", 12},
+        {"min_count", 12},   {"unseen", 12},    {"order", 12},      {"buckets", 12},
+        {"smoothing", 12},   {"folds", 12},     {"parts", 16},      {"cyclic", 16},
+        {"size", 32},        {"channels", 32},  {"resize", 32},     {"normalize", 96},
+        {"bins", 32},        {"length", 12},    {"vocabulary", 12}, {"lower", 12},
+        {"sample_rate", 64}, {"seconds", 64},   {"n_mels", 64},     {"n_fft", 64},
+        {"hop", 64},         {"n_mfcc", 64},    {"low_hz", 64},     {"high_hz", 64},
+        {"gate_db", 64},     {"trim_db", 64},
     };
     for (size_t i = 0; i < sizeof suits / sizeof suits[0]; i++) {
         if (strcmp(key, suits[i].key) == 0)
@@ -259,6 +290,25 @@ static enum am_rc read_type(const struct reader *r)
     return AM_OK;
 }
 
+static bool is_text_kind(enum am_fkind k)
+{
+    return k == AM_F_ONEHOT || k == AM_F_ORDINAL || k == AM_F_HASH || k == AM_F_TARGET ||
+           k == AM_F_WORDS || k == AM_F_CHARS || k == AM_F_TOKENS;
+}
+
+/* Hashed words and ids: a missing text has none. */
+static bool is_sequence(enum am_fkind k)
+{
+    return k == AM_F_WORDS || k == AM_F_CHARS || k == AM_F_TOKENS;
+}
+
+static bool is_media_encode(struct am_str name)
+{
+    enum am_sound_encode e;
+    return am_str_is(name, "pixels") || am_str_is(name, "histogram") ||
+           am_sound_encode_parse(name, &e);
+}
+
 static enum am_rc read_encode(const struct reader *r)
 {
     enum am_col_type t = r->column->type;
@@ -271,12 +321,13 @@ static enum am_rc read_encode(const struct reader *r)
                                      : AM_F_NUMBER;
     if (v == NULL || (t != AM_COL_CATEGORY && t != AM_COL_TEXT) || am_node_is_null(v))
         return AM_OK;
-    if (!is_own(r, "encode") && am_node_as_str(v, &name) &&
-        (am_str_is(name, "pixels") || am_str_is(name, "histogram")))
-        return AM_OK;
-    if (!am_node_as_str(v, &name) || !am_fkind_parse(name, &s->kind) || s->kind == AM_F_NUMBER ||
-        s->kind == AM_F_DATE || s->kind == AM_F_IMAGE || s->kind == AM_F_HISTOGRAM)
-        return refuse(r, v, "encode", "not one of onehot, ordinal, hash, target, words");
+    enum am_fkind kind;
+    bool suits = am_node_as_str(v, &name) && am_fkind_parse(name, &kind) && is_text_kind(kind);
+    if (suits)
+        s->kind = kind;
+    else if (is_own(r, "encode") || !am_node_as_str(v, &name) || !is_media_encode(name))
+        return refuse(r, v, "encode",
+                      "not one of onehot, ordinal, hash, target, words, chars, tokens");
     return AM_OK;
 }
 
@@ -344,7 +395,7 @@ static enum am_rc read_impute(const struct reader *r)
         const struct am_node *c = am_node_get(v, "constant");
         if (c == NULL || v->map.n != 1)
             return refuse(r, v, "impute", "a map here is {constant: VALUE}");
-        if (s->kind == AM_F_WORDS)
+        if (is_sequence(s->kind))
             return is_own(r, "impute") ? refuse(r, v, "impute", "missing texts have no words")
                                        : AM_OK;
         return read_constant(r, c);
@@ -356,7 +407,7 @@ static enum am_rc read_impute(const struct reader *r)
             i++;
     if (v->kind != AM_NODE_TEXT || i == 4)
         return refuse(r, v, "impute", "not one of mean, median, mode, category, {constant: VALUE}");
-    bool suits = categorical ? (i == AM_FI_MODE && s->kind != AM_F_WORDS) || i == AM_FI_CATEGORY
+    bool suits = categorical ? (i == AM_FI_MODE && !is_sequence(s->kind)) || i == AM_FI_CATEGORY
                              : i != AM_FI_CATEGORY;
     if (!suits && is_own(r, "impute"))
         return refuse(r, v, "impute",
@@ -405,7 +456,8 @@ static enum am_rc read_category_keys(const struct reader *r)
     struct am_str unseen;
     AM_TRY(read_count(r, "max_categories", 1, 65536, 100, &n));
     s->max_categories = (size_t)n;
-    AM_TRY(read_count(r, "min_count", 1, 1000000000, 1, &n));
+    bool ids = s->kind == AM_F_CHARS || s->kind == AM_F_TOKENS;
+    AM_TRY(read_count(r, "min_count", 1, 1000000000, ids ? 2 : 1, &n));
     s->min_count = (uint64_t)n;
     AM_TRY(read_count(r, "buckets", 2, AM_F_MAX_BUCKETS, s->kind == AM_F_WORDS ? 256 : 32, &n));
     s->buckets = (size_t)n;
@@ -422,7 +474,13 @@ static enum am_rc read_category_keys(const struct reader *r)
     s->refuse_unseen = v != NULL && am_str_is(unseen, "error");
     if (s->refuse_unseen && is_own(r, "unseen") && (s->kind == AM_F_HASH || s->kind == AM_F_WORDS))
         return refuse(r, v, "unseen", "hashing knows no unseen categories");
-    return AM_OK;
+    if (s->refuse_unseen && is_own(r, "unseen") && ids)
+        return refuse(r, v, "unseen", "unknown ones have an id of their own");
+    AM_TRY(read_count(r, "length", 1, AM_TOKENS_MAX_LENGTH, 0, &n));
+    s->length = (size_t)n;
+    AM_TRY(read_count(r, "vocabulary", 1, AM_LIMIT_CATEGORIES, 20000, &n));
+    s->vocabulary = (size_t)n;
+    return read_bool(r, "lower", s->kind == AM_F_TOKENS, &s->lower);
 }
 
 static enum am_rc read_order(const struct reader *r)
@@ -528,6 +586,68 @@ static enum am_rc read_image(const struct reader *r)
     return AM_OK;
 }
 
+static enum am_rc read_u32(const struct reader *r, const char *key, int64_t min, int64_t max,
+                           int64_t usual, uint32_t *out)
+{
+    int64_t n;
+    AM_TRY(read_count(r, key, min, max, usual, &n));
+    *out = (uint32_t)n;
+    return AM_OK;
+}
+
+static enum am_rc read_range(const struct reader *r, const char *key, double min, double max,
+                             double *out)
+{
+    const struct am_node *v = get(r, key);
+    AM_TRY(read_number(r, v, key, out));
+    if (v == NULL || (*out >= min && *out <= max))
+        return AM_OK;
+    return am_fail(r->err, AM_EUSAGE, "features.%.*s.%s: %g is not from %g to %g",
+                   AM_FMT(r->column->name), key, *out, min, max);
+}
+
+static enum am_rc read_sound_normalize(const struct reader *r)
+{
+    struct am_fspec *s = r->out;
+    const struct am_node *v = get(r, "normalize");
+    struct am_str name;
+    s->normalize = s->sound.encode != AM_SOUND_WAVEFORM;
+    if (v == NULL || am_node_is_null(v))
+        return AM_OK;
+    bool text = am_node_as_str(v, &name);
+    if (text && (am_str_is(name, "standard") || am_str_is(name, "none")))
+        s->normalize = am_str_is(name, "standard");
+    else if (is_own(r, "normalize"))
+        return refuse(r, v, "normalize", "sounds are normalised by standard or none");
+    return AM_OK;
+}
+
+static enum am_rc read_sound(const struct reader *r)
+{
+    struct am_fspec *s = r->out;
+    struct am_sound_config *c = &s->sound;
+    const struct am_node *v = get(r, "encode");
+    struct am_str name;
+    s->kind = AM_F_SOUND;
+    if (v != NULL && !am_node_is_null(v)) {
+        bool known = am_node_as_str(v, &name) && am_sound_encode_parse(name, &c->encode);
+        if (!known && is_own(r, "encode"))
+            return refuse(r, v, "encode", "sounds are encoded as logmel, mfcc or waveform");
+    }
+    AM_TRY(read_u32(r, "sample_rate", 1000, 192000, 16000, &c->sample_rate));
+    AM_TRY(read_range(r, "seconds", 0.01, 3600, &s->seconds));
+    AM_TRY(read_u32(r, "n_fft", 16, 16384, c->sample_rate * 4 / 125, &c->n_fft));
+    int64_t hop = c->sample_rate / 100;
+    AM_TRY(read_u32(r, "hop", 1, 16384, hop < c->n_fft ? hop : c->n_fft, &c->hop));
+    AM_TRY(read_u32(r, "n_mels", 1, 512, 40, &c->n_mels));
+    AM_TRY(read_u32(r, "n_mfcc", 1, 512, c->n_mels < 13 ? c->n_mels : 13, &c->n_mfcc));
+    AM_TRY(read_range(r, "low_hz", 0, 96000, &c->low_hz));
+    AM_TRY(read_range(r, "high_hz", 0, 96000, &c->high_hz));
+    AM_TRY(read_range(r, "gate_db", 0, 200, &c->gate_db));
+    AM_TRY(read_range(r, "trim_db", 0, 200, &c->trim_db));
+    return read_sound_normalize(r);
+}
+
 enum am_rc am_fspec_read(const struct am_node *features, const struct am_column_desc *column,
                          struct am_arena *a, struct am_fspec *out, struct am_err *err)
 {
@@ -546,6 +666,8 @@ enum am_rc am_fspec_read(const struct am_node *features, const struct am_column_
     AM_TRY(read_type(&r));
     if (column->type == AM_COL_IMAGE)
         return read_image(&r);
+    if (column->type == AM_COL_AUDIO)
+        return read_sound(&r);
     AM_TRY(read_encode(&r));
     AM_TRY(read_scale(&r));
     AM_TRY(read_impute(&r));

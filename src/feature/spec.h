@@ -29,6 +29,12 @@ struct am_fspec {
     size_t n_parts;
     bool auto_parts; /* drop the hour when no date has one */
     bool cyclic;
+    struct am_sound_config sound; /* n_samples 0 */
+    double seconds;               /* 0 = from the data */
+    bool normalize;
+    size_t length; /* tokens; 0 = from the data */
+    size_t vocabulary;
+    bool lower;
     struct am_fimage image; /* height, width and channels 0 = from the data */
 };
 
