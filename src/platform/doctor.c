@@ -52,6 +52,15 @@ static void check_sounds(struct am_platform *p, struct am_arena *a, struct am_no
           e.hint[0] ? e.hint : "Run scripts/setup.", all);
 }
 
+static void check_images(struct am_platform *p, struct am_arena *a, struct am_node *list, bool *all)
+{
+    const struct am_images_ops *ops;
+    struct am_err e = {0};
+    bool ok = am_images_open(p->options.program, &ops, &e) == AM_OK;
+    check(a, list, "libvips (pictures)", ok, ok ? ops->version() : e.message,
+          e.hint[0] ? e.hint : "Run scripts/setup.", all);
+}
+
 enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct am_node **out,
                               struct am_err *err)
 {
@@ -72,6 +81,7 @@ enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct 
               e.hint[0] ? e.hint : "Run scripts/setup.", &all);
     }
     check_blas(a, list, &all);
+    check_images(p, a, list, &all);
     check_sounds(p, a, list, &all);
     *out = am_new_map(a);
     am_node_set(a, *out, "ok", am_new_bool(a, all));
