@@ -80,6 +80,8 @@ const char *sql_stored_type(enum am_stored_type t)
         return "BOOLEAN";
     case AM_STORED_DATE:
         return "TIMESTAMP";
+    case AM_STORED_BLOB:
+        return "BLOB";
     default:
         return "VARCHAR";
     }

@@ -198,6 +198,15 @@ static void iter_close(struct am_table_iter *it)
     d->host->free(it);
 }
 
+/* Chunks to fetch ahead: few where a cell may be a picture (a row group is 8 MB then). */
+static unsigned chunks_ahead(const struct am_table_iter *it)
+{
+    for (size_t i = 0; i < it->n; i++)
+        if (am_col_is_media(it->columns[i].type))
+            return 1;
+    return (unsigned)(it->t->d->ahead_bytes / (CHUNK_ROWS * 8 * (it->n + 1)));
+}
+
 static enum am_rc start(struct am_table_iter *it, const char *sql, struct am_err *err)
 {
     const struct duck *d = it->t->d;
@@ -215,9 +224,7 @@ static enum am_rc start(struct am_table_iter *it, const char *sql, struct am_err
         rc = duck_fail_cell(d, &it->t->source, d->api->duckdb_result_error(&result), it->t->bad,
                             err);
     if (rc == AM_OK)
-        rc = prefetch_new(d, it->connection, &result,
-                          (unsigned)(d->ahead_bytes / (CHUNK_ROWS * 8 * (it->n + 1))), &it->ahead,
-                          err);
+        rc = prefetch_new(d, it->connection, &result, chunks_ahead(it), &it->ahead, err);
     d->api->duckdb_destroy_result(&result);
     d->api->duckdb_destroy_pending(&pending);
     d->api->duckdb_destroy_prepare(&statement);
@@ -236,11 +243,6 @@ static enum am_rc run_setting(struct am_table_iter *it, const char *sql, struct 
     return rc;
 }
 
-static bool is_text(enum am_col_type t)
-{
-    return t == AM_COL_CATEGORY || t == AM_COL_TEXT;
-}
-
 static enum am_rc iter_columns(struct am_table_iter *it, const size_t *columns, struct am_err *err)
 {
     const struct duck_table *t = it->t;
@@ -251,8 +253,8 @@ static enum am_rc iter_columns(struct am_table_iter *it, const size_t *columns, 
     for (size_t i = 0; i < it->n; i++) {
         const struct am_tables_column *c = &t->columns[columns ? columns[i] : i];
         it->columns[i] = (struct am_column){.type = c->type};
-        it->is_printed[i] = is_text(c->type) && c->stored == AM_STORED_DOUBLE;
-        it->n_text += is_text(c->type);
+        it->is_printed[i] = am_col_is_string(c->type) && c->stored == AM_STORED_DOUBLE;
+        it->n_text += am_col_is_string(c->type);
         it->n_printed += it->is_printed[i];
     }
     return AM_OK;
@@ -387,7 +389,7 @@ static void take_columns(struct am_table_iter *it, size_t n)
         void *data = d->api->duckdb_vector_get_data(v);
         if (c->type == AM_COL_DATE) {
             take_date(data, valid, n, c);
-        } else if (!is_text(c->type)) {
+        } else if (!am_col_is_string(c->type)) {
             take_number(data, valid, n, c);
         } else {
             if (it->is_printed[k]) {

@@ -75,6 +75,12 @@ static enum am_rc read_rule(struct am_clean *c, const struct am_node *n, struct 
                             struct am_err *err)
 {
     AM_TRY(read_missing(c, am_node_get(n, "missing"), r, err));
+    if (am_col_is_media(r->type) &&
+        (r->missing > MISSING_DROP || !am_str_is(am_node_str(n, "invalid", "error"), "error")))
+        return fail_rule(n, r, "pictures and sounds are not repaired",
+                         "Files that cannot be read are left out by the import; say missing: drop "
+                         "for rows without one.",
+                         err);
     struct am_str invalid = am_node_str(n, "invalid", "error");
     r->invalid = am_str_is(invalid, "missing") ? INVALID_MISSING
                  : am_str_is(invalid, "drop")  ? INVALID_DROP

@@ -27,7 +27,9 @@ struct plan_column {
     bool raw; /* the text itself is kept in the dataset: cells may be no values of `read` */
     bool declared, lenient;
     bool kept_text;        /* numbers kept as text on purpose */
+    bool aside;            /* says where the row came from */
     enum am_col_type type; /* when declared */
+    const char *why;       /* NULL = declared in the recipe */
 };
 
 struct import {
@@ -107,6 +109,9 @@ static enum am_stored_type stored_of(enum am_col_type t)
         return AM_STORED_BOOL;
     case AM_COL_DATE:
         return AM_STORED_DATE;
+    case AM_COL_IMAGE:
+    case AM_COL_AUDIO:
+        return AM_STORED_BLOB;
     default:
         return AM_STORED_TEXT;
     }
@@ -122,6 +127,7 @@ static void plan_declared(struct plan_column *p, enum am_col_type type, bool csv
 {
     p->declared = true;
     p->type = type;
+    p->why = NULL;
     switch (type) {
     case AM_COL_NUMBER:
         if (p->lenient && csv)
@@ -137,7 +143,48 @@ static void plan_declared(struct plan_column *p, enum am_col_type type, bool csv
         break;
     }
     p->read = is_text_type(type) ? AM_COL_TEXT : type;
-    p->raw = p->stored == AM_STORED_TEXT && !is_text_type(type);
+    p->raw = p->stored == AM_STORED_TEXT && !is_text_type(type) && !am_col_is_media(type);
+}
+
+/* What the source itself knows: classes are categories, names and parts are no features. */
+static void plan_media(const struct import *im, size_t i, struct plan_column *p)
+{
+    enum am_media_role role = am_source_role(im->source, i);
+    if (role == AM_MEDIA_ROLE_NONE)
+        return;
+    struct am_str name = im->info->columns[i].name;
+    p->declared = true;
+    p->aside = role == AM_MEDIA_ROLE_ASIDE;
+    p->why = AM_N("where the file comes from");
+    p->type = am_str_is(name, "file") ? AM_COL_TEXT : AM_COL_CATEGORY;
+    if (role == AM_MEDIA_ROLE_CLASS)
+        p->why = AM_N("the class of the file");
+    if (role == AM_MEDIA_ROLE_MEDIA) {
+        p->type = am_str_is(name, "audio") ? AM_COL_AUDIO : AM_COL_IMAGE;
+        p->why = AM_N("what the files hold");
+    }
+    p->read = is_text_type(p->type) ? AM_COL_TEXT : p->type;
+}
+
+static enum am_rc check_media(const struct import *im, size_t i, struct am_err *err)
+{
+    const struct plan_column *p = &im->plan[i];
+    struct am_str name = im->info->columns[i].name;
+    enum am_rc rc;
+    if (p->stored == AM_STORED_BLOB && !(p->declared && am_col_is_media(p->type))) {
+        rc = am_fail(err, AM_EUNSUPPORTED, "column \"%.*s\" holds bytes of an unknown kind",
+                     AM_FMT(name));
+        am_hint(err, "Say data.types: {%.*s: image} or audio, or leave the column out.",
+                AM_FMT(name));
+        return rc;
+    }
+    if (!p->declared || !am_col_is_media(p->type) || p->stored == AM_STORED_BLOB ||
+        p->stored == AM_STORED_TEXT)
+        return AM_OK;
+    rc = am_fail(err, AM_EINVAL, "column \"%.*s\" is of type %s, but holds no file names",
+                 AM_FMT(name), am_col_type_name(p->type));
+    am_hint(err, "Give the files' names, relative to the table's file.");
+    return rc;
 }
 
 static enum am_rc make_plan(struct import *im, struct am_err *err)
@@ -167,9 +214,11 @@ static enum am_rc make_plan(struct import *im, struct am_err *err)
                 AM_STORED_DOUBLE; /* the engine would round 2.5 in a later row to a whole number */
         p->read = type_of_stored(p->stored);
         p->lenient = named(o->lenient, o->n_lenient, name);
+        plan_media(im, i, p);
         for (size_t k = 0; k < o->n_types; k++)
             if (am_str_eq(o->types[k].name, name))
                 plan_declared(p, o->types[k].type, csv);
+        AM_TRY(check_media(im, i, err));
         if (p->lenient && !p->declared && p->stored != AM_STORED_BOOL &&
             p->stored != AM_STORED_DATE)
             plan_declared(p, AM_COL_NUMBER, csv);
@@ -292,7 +341,7 @@ static enum am_rc scan_source(struct import *im, struct am_bad_cell *bad, struct
     AM_GO(rc, value_hash_new(im->n, &s.hash, err));
     if (im->part[0])
         AM_GO(rc, am_parquet_new(im->part, &im->written_schema, &s.file, err));
-    AM_GO(rc, im->tables->ops->read(im->tables->impl, &read, &s.table, err));
+    AM_GO(rc, am_source_scan(im->source, &read, AM_SOURCE_BAD_LEFT_OUT, &s.table, err));
     AM_GO(rc, s.table.ops->open(s.table.impl, NULL, 0, &s.it, err));
     AM_GO(rc, scan_rows(im, &s, err));
     if (s.file)
@@ -374,7 +423,7 @@ static enum am_rc check_values(const struct import *im, struct am_err *err)
                     AM_FMT(c->name));
             return rc;
         }
-        if (c->max_bytes > AM_LIMIT_CSV_CELL_BYTES) {
+        if (c->max_bytes > AM_LIMIT_CSV_CELL_BYTES && !am_col_is_media(c->type)) {
             struct am_str where = place_of(im, c->max_bytes_row);
             enum am_rc rc =
                 am_fail(err, AM_ELIMIT,
@@ -428,13 +477,15 @@ static enum am_rc fill_info(struct import *im, struct am_dataset_info *info, str
     s->hash = info->hash;
     struct am_node *columns = am_new_list(a);
     for (size_t i = 0; i < im->n; i++) {
-        struct am_inferred found = {im->plan[i].type, am_str(am_tr("declared in the recipe"))};
+        const char *why = im->plan[i].why ? im->plan[i].why : AM_N("declared in the recipe");
+        struct am_inferred found = {im->plan[i].type, am_str(am_tr(why))};
         if (!im->plan[i].declared)
             AM_TRY(am_infer_type(am_profile_column(im->profile, i), a, &found, err));
         s->columns[i] = (struct am_schema_column){.name = am_arena_str(a, im->desc[i].name),
                                                   .type = types[i] = found.type,
                                                   .stored = stored_of(im->written[i].type),
-                                                  .why = found.why};
+                                                  .why = found.why,
+                                                  .aside = im->plan[i].aside};
         struct am_node *c = am_new_map(a);
         am_node_set(a, c, "name", am_new_str(a, im->desc[i].name));
         am_node_set(a, c, "type", am_new_cstr(a, am_col_type_name(found.type)));
@@ -446,6 +497,9 @@ static enum am_rc fill_info(struct import *im, struct am_dataset_info *info, str
     am_node_set(a, info->report, "source", am_source_to_node(im->source, a));
     am_node_set(a, info->report, "rows", am_new_i64(a, (int64_t)im->n_rows));
     am_node_set(a, info->report, "columns", columns);
+    struct am_node *files = am_source_media_to_node(im->source, a);
+    if (files)
+        am_node_set(a, info->report, "import", files);
     info->profile = am_profile_to_node(im->profile, types, a);
     return am_arena_check(a, err);
 }
@@ -628,7 +682,8 @@ enum am_rc am_dataset_check(const struct am_tables *tables, const struct am_data
     }
     for (size_t i = 0; i < s->n; i++) {
         enum am_col_type type = type_of_stored(s->columns[i].stored);
-        if (s->columns[i].stored == AM_STORED_TEXT && !is_text_type(s->columns[i].type))
+        if ((s->columns[i].stored == AM_STORED_TEXT && !is_text_type(s->columns[i].type)) ||
+            s->columns[i].stored == AM_STORED_BLOB)
             type = s->columns[i].type; /* as the import hashed it */
         columns[i] = (struct am_tables_column){
             .name = s->columns[i].name, .stored = s->columns[i].stored, .type = type};

@@ -28,10 +28,11 @@ struct am_import_options {
 
 struct am_dataset_info {             /* everything in the caller's arena */
     struct am_dataset_schema schema; /* names, types, why, rows, hash */
-    struct am_node *report;        /* {source: {..}, rows, columns: [{name, type, stored, why}]} */
-    struct am_node *profile;       /* am_profile_to_node */
-    struct am_str hash;            /* hex, 64 */
-    uint64_t n_bytes;              /* of the Parquet part */
+    struct am_node *report;  /* {source: {..}, rows, columns: [{name, type, stored, why}], files:
+                                am_source_media_to_node (where there are any)} */
+    struct am_node *profile; /* am_profile_to_node */
+    struct am_str hash;      /* hex, 64 */
+    uint64_t n_bytes;        /* of the Parquet part */
     char part_hash[AM_SHA256_HEX]; /* SHA-256 of its bytes, taken while they were written */
     struct am_table rows; /* owned by the caller: what am_dataset_open would read, in memory.
                              ops NULL = more than cache_bytes, or nothing was written */

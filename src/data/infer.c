@@ -16,6 +16,8 @@ enum am_rc am_infer_type(const struct am_column_profile *p, struct am_arena *a,
     uint64_t n = p->n_rows - p->n_missing;
     unsigned long long k = p->n_distinct;
     bool text = p->type == AM_COL_TEXT || p->type == AM_COL_CATEGORY;
+    if (am_col_is_media(p->type))
+        return found(out, p->type, am_str(am_tr("what the files hold")), err);
     if (p->type == AM_COL_DATE)
         return found(out, AM_COL_DATE, am_str(am_tr("every value is a date")), err);
     if (p->type == AM_COL_BOOLEAN)

@@ -10,7 +10,10 @@
 
 #define GROUP_ROWS ((size_t)65536)
 #define GROUP_BYTES ((size_t)32 << 20) /* of one row group in memory, about */
-#define DICTIONARY_TEXTS 16384         /* at most; above, texts are plain */
+#define MEDIA_BYTES                                                                                \
+    ((size_t)8 << 20)          /* of texts, where there are pictures: readers hold several         \
+                                */
+#define DICTIONARY_TEXTS 16384 /* at most; above, texts are plain */
 #define FOOTER_BYTES ((size_t)512 << 20)
 
 enum thrift {
@@ -48,7 +51,7 @@ struct am_parquet {
     const struct am_schema *schema;
     struct gathered *columns; /* owned [schema->n] */
     size_t n_rows, cap;       /* of the row group */
-    size_t text_bytes;
+    size_t text_bytes, max_text_bytes;
     AM_VEC(struct chunk) chunks; /* n_groups * schema->n */
     AM_VEC(uint64_t) group_rows;
     struct am_buf out; /* a page in the making; then the footer */
@@ -86,6 +89,7 @@ static enum am_rc gathered_init(struct gathered *g, enum am_col_type type, size_
                                 struct am_err *err)
 {
     g->type = type;
+    g->plain = am_col_is_media(type);
     g->valid = am_calloc(cap / 8 + 8, 1);
     am_buf_init(&g->text, (size_t)1 << 31);
     am_map_init(&g->seen);
@@ -118,6 +122,10 @@ enum am_rc am_parquet_new(const char *path, const struct am_schema *schema, stru
         rc = am_fail_nomem(err, (schema->n + 1) * sizeof *w->columns);
         goto out;
     }
+    w->max_text_bytes = GROUP_BYTES;
+    for (size_t i = 0; i < schema->n; i++)
+        if (am_col_is_media(schema->columns[i].type))
+            w->max_text_bytes = MEDIA_BYTES;
     for (size_t i = 0; i < schema->n; i++)
         AM_GO(rc, gathered_init(&w->columns[i], schema->columns[i].type, w->cap, err));
     AM_GO(rc, put(w, "PAR1", 4, err));
@@ -290,7 +298,7 @@ static enum am_rc flush_column(struct am_parquet *w, struct gathered *g, struct 
     if (!am_vec_push(&w->chunks, c))
         return am_fail_nomem(err, sizeof c);
     g->n_values = 0;
-    g->plain = false;
+    g->plain = am_col_is_media(g->type);
     am_buf_reset(&g->text);
     am_map_clear(&g->seen);
     if (g->keys)
@@ -417,7 +425,7 @@ enum am_rc am_parquet_write(struct am_parquet *w, const struct am_column *column
             AM_TRY(gather(w, &w->columns[i], &columns[i], from, n, err));
         w->n_rows += n;
         from += n;
-        if (w->n_rows == w->cap || w->text_bytes > GROUP_BYTES)
+        if (w->n_rows == w->cap || w->text_bytes > w->max_text_bytes)
             AM_TRY(flush_group(w, err));
     }
     return AM_OK;
@@ -445,7 +453,7 @@ static void put_schema(struct am_buf *b, const struct am_schema *s)
         put_i32(b, &last, 3, 1); /* optional */
         put_field(b, &last, 4, T_BINARY);
         put_binary(b, s->columns[i].name);
-        if (am_col_is_string(type)) {
+        if (am_col_is_string(type) && !am_col_is_media(type)) {
             put_i32(b, &last, 6, 0); /* UTF8 */
         } else if (type == AM_COL_DATE) {
             put_field(b, &last, 10, T_STRUCT);

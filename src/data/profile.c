@@ -10,6 +10,8 @@
 #include "base/num.h"
 #include "base/rng.h"
 #include "data/profile_int.h"
+#include "data/rowhash.h"
+#include "tensor/media.h"
 
 #define SAMPLE_BYTES ((size_t)64 << 20) /* of all columns together */
 
@@ -313,6 +315,105 @@ static enum am_rc update_texts(struct profile_state *c, const struct am_column *
     return AM_OK;
 }
 
+static void count_format(struct am_media_profile *m, const char *name)
+{
+    for (size_t i = 0; i < m->n_formats; i++)
+        if (strcmp(m->formats[i].name, name) == 0) {
+            m->formats[i].count++;
+            return;
+        }
+    if (m->n_formats == AM_PROFILE_FORMATS)
+        return;
+    memcpy(m->formats[m->n_formats].name, name, sizeof m->formats[0].name - 1);
+    m->formats[m->n_formats++].count = 1;
+}
+
+static void widen(struct am_media_profile *m, const uint32_t v[3])
+{
+    for (size_t i = 0; i < 3; i++) {
+        if (m->n_read == 0 || v[i] < m->low[i])
+            m->low[i] = v[i];
+        if (v[i] > m->high[i])
+            m->high[i] = v[i];
+    }
+}
+
+/* What the header of one cell says. */
+static void read_header(struct am_media_profile *m, enum am_col_type type, struct am_str bytes)
+{
+    struct am_image_info i;
+    struct am_sound_info s;
+    if (type == AM_COL_IMAGE && am_image_probe(bytes, &i, NULL) == AM_OK) {
+        widen(m, (uint32_t[3]){i.width, i.height, i.channels});
+        m->n_animated += i.n_frames > 1;
+        count_format(m, i.format);
+    } else if (type == AM_COL_AUDIO && am_sound_probe(bytes, &s, NULL) == AM_OK) {
+        double seconds = s.sample_rate ? (double)s.n_frames / s.sample_rate : 0;
+        widen(m, (uint32_t[3]){s.sample_rate, 0, s.channels});
+        if (m->n_read == 0 || seconds < m->min_seconds)
+            m->min_seconds = seconds;
+        if (seconds > m->max_seconds)
+            m->max_seconds = seconds;
+        m->seconds += seconds;
+        count_format(m, s.format);
+    } else {
+        m->n_unread++;
+        return;
+    }
+    m->n_read++;
+}
+
+static enum am_rc update_media(struct profile_state *c, const struct am_column *col, size_t begin,
+                               size_t end, const uint64_t *rows, uint64_t first_row,
+                               struct am_err *err)
+{
+    struct am_column_profile *pub = &c->pub;
+    for (size_t i = begin; i < end; i++) {
+        struct am_str s = col->text[i];
+        if (!s.ptr) {
+            pub->n_missing++;
+            continue;
+        }
+        if (s.len > pub->max_bytes) {
+            pub->max_bytes = s.len;
+            pub->max_bytes_row = rows ? rows[i] : first_row + i;
+        }
+        pub->media.n_bytes += s.len;
+        read_header(&pub->media, col->type, s);
+        struct row_hash h = row_hash_text(s); /* in place of the bytes */
+        size_t index;
+        AM_TRY(distinct_add_text(&c->distinct, (struct am_str){(const char *)&h, sizeof h}, 1,
+                                 &index, err));
+    }
+    return AM_OK;
+}
+
+static void merge_media(struct am_media_profile *a, const struct am_media_profile *b)
+{
+    struct am_media_profile old = *a;
+    if (b->n_read) {
+        widen(a, b->low);
+        for (size_t i = 0; i < 3; i++)
+            if (b->high[i] > a->high[i])
+                a->high[i] = b->high[i];
+        a->min_seconds =
+            old.n_read && old.min_seconds < b->min_seconds ? old.min_seconds : b->min_seconds;
+        if (b->max_seconds > a->max_seconds)
+            a->max_seconds = b->max_seconds;
+    }
+    for (size_t i = 0; i < b->n_formats; i++) {
+        count_format(a, b->formats[i].name);
+        for (size_t k = 0; k < a->n_formats; k++)
+            if (strcmp(a->formats[k].name, b->formats[i].name) == 0)
+                a->formats[k].count += b->formats[i].count - 1;
+    }
+    a->n_read += b->n_read;
+    a->n_unread += b->n_unread;
+    a->n_animated += b->n_animated;
+    a->seconds += b->seconds;
+    a->n_bytes += b->n_bytes;
+}
+
 static enum am_rc update_dates(struct profile_state *c, const int64_t *v, size_t begin, size_t end,
                                struct am_err *err)
 {
@@ -336,6 +437,11 @@ static enum am_rc update_column(struct am_profile *p, size_t at, const struct am
     case AM_COL_CATEGORY:
     case AM_COL_TEXT:
         return update_texts(c, col, begin, end, rows, b->first_row, taken, n_taken, sample, err);
+    case AM_COL_IMAGE:
+    case AM_COL_AUDIO:
+        for (size_t t = 0; t < n_taken; t++)
+            sample[t] = NAN;
+        return update_media(c, col, begin, end, rows, b->first_row, err);
     case AM_COL_DATE:
         for (size_t t = 0; t < n_taken; t++)
             sample[t] = col->date[taken[t]] == AM_DATE_MISSING ? NAN : (double)col->date[taken[t]];
@@ -441,6 +547,7 @@ enum am_rc am_profile_merge(struct am_profile *into, const struct am_profile *fr
         merge_counts(&a->pub, &b->pub);
         merge_moments(a, b);
         a->n_words += b->n_words;
+        merge_media(&a->pub.media, &b->pub.media);
         AM_TRY(distinct_merge(&a->distinct, &b->distinct, err));
     }
     for (size_t i = 0; i < from->n_sample; i++) {
@@ -488,8 +595,8 @@ static int by_count(const void *a, const void *b)
 static enum am_rc top_values(struct profile_state *c, struct am_err *err)
 {
     struct distinct *d = &c->distinct;
-    if (d->overflow && d->texts.n == 0)
-        return AM_OK;
+    if ((d->overflow && d->texts.n == 0) || am_col_is_media(c->pub.type))
+        return AM_OK; /* of pictures only hashes are kept */
     size_t n = 0;
     struct counted *all = am_alloc_array(d->n + d->texts.n + 1, sizeof *all);
     if (!d->arena)

@@ -29,9 +29,23 @@ struct am_top_value {
     uint64_t count;
 };
 
+#define AM_PROFILE_FORMATS 12
+struct am_media_profile { /* of cells that are pictures or sounds; their headers are read */
+    struct {
+        char name[16];
+        uint64_t count;
+    } formats[AM_PROFILE_FORMATS]; /* [n_formats], in order of appearance */
+    size_t n_formats;
+    uint64_t n_read, n_unread, n_animated; /* headers read, not understood */
+    /* pictures: width, height, channels; sounds: samples a second, 0, channels */
+    uint32_t low[3], high[3];
+    double min_seconds, max_seconds, seconds; /* sounds; seconds: the sum */
+    uint64_t n_bytes;
+};
+
 struct am_column_profile { /* filled by am_profile_finish */
     struct am_str name;
-    enum am_col_type type; /* as read: number, boolean, text or date */
+    enum am_col_type type; /* as read: number, boolean, text, date, image or audio */
     uint64_t n_rows, n_missing, n_infinite, n_negative, n_zero;
     uint64_t first_infinite_row; /* UINT64_MAX = none */
     double min, max, mean,
@@ -51,7 +65,8 @@ struct am_column_profile { /* filled by am_profile_finish */
     uint64_t n_distinct_not_numeric;
     uint64_t max_bytes, max_bytes_row;
     double mean_words;
-    bool two_booleans;         /* two distinct values that conventionally mean false and true */
+    struct am_media_profile media; /* pictures and sounds */
+    bool two_booleans;             /* two distinct values that conventionally mean false and true */
     double target_correlation; /* Pearson, or correlation ratio / Cramer's V for categories; NaN =
                                   none */
 };

@@ -191,7 +191,7 @@ static void warn(struct am_arena *a, struct am_node *list, struct am_str column,
 static bool looks_like_id(const struct am_column_profile *c, enum am_col_type type)
 {
     uint64_t n = c->n_rows - c->n_missing;
-    if (n < 20 || type == AM_COL_DATE)
+    if (n < 20 || type == AM_COL_DATE || am_col_is_media(c->type))
         return false;
     bool unique = (double)c->n_distinct >= (c->distinct_exact ? 1.0 : 0.95) * (double)n;
     if (c->type == AM_COL_TEXT || c->type == AM_COL_CATEGORY)
@@ -218,6 +218,10 @@ static void warn_column(const struct am_profile *p, size_t i, enum am_col_type t
         warn(a, list, c->name, "infinite",
              am_arena_printf(a, am_tr("%llu values are infinite or not of the column's type"),
                              (unsigned long long)c->n_infinite));
+    if (am_col_is_media(c->type) && c->distinct_exact && c->n_distinct > 1 && c->n_distinct < n)
+        warn(a, list, c->name, "duplicates",
+             am_arena_printf(a, am_tr("%llu files are equal to an earlier one"),
+                             (unsigned long long)(n - c->n_distinct)));
     if (i == p->target)
         return;
     if (looks_like_id(c, type))
@@ -316,6 +320,39 @@ static void add_numbers(const struct am_column_profile *c, struct am_arena *a, s
     am_node_set(a, m, "histogram", h);
 }
 
+static struct am_node *range_node(struct am_arena *a, double low, double high)
+{
+    struct am_node *m = am_new_map(a);
+    am_node_set(a, m, "min", am_new_f64(a, low));
+    am_node_set(a, m, "max", am_new_f64(a, high));
+    return m;
+}
+
+static void add_media(const struct am_column_profile *c, struct am_arena *a, struct am_node *m)
+{
+    const struct am_media_profile *p = &c->media;
+    struct am_node *formats = am_new_map(a);
+    for (size_t i = 0; i < p->n_formats; i++)
+        am_node_set_str(a, formats, am_arena_str(a, am_str(p->formats[i].name)),
+                        am_new_i64(a, (int64_t)p->formats[i].count));
+    am_node_set(a, m, "formats", formats);
+    am_node_set(a, m, "bytes", am_new_i64(a, (int64_t)p->n_bytes));
+    am_node_set(a, m, "longest_bytes", am_new_i64(a, (int64_t)c->max_bytes));
+    am_node_set(a, m, "unread", am_new_i64(a, (int64_t)p->n_unread));
+    if (p->n_read == 0)
+        return;
+    am_node_set(a, m, "channels", range_node(a, p->low[2], p->high[2]));
+    if (c->type == AM_COL_IMAGE) {
+        am_node_set(a, m, "width", range_node(a, p->low[0], p->high[0]));
+        am_node_set(a, m, "height", range_node(a, p->low[1], p->high[1]));
+        am_node_set(a, m, "animated", am_new_i64(a, (int64_t)p->n_animated));
+        return;
+    }
+    am_node_set(a, m, "sample_rate", range_node(a, p->low[0], p->high[0]));
+    am_node_set(a, m, "seconds", range_node(a, p->min_seconds, p->max_seconds));
+    am_node_set(a, m, "total_seconds", am_new_f64(a, p->seconds));
+}
+
 static struct am_node *column_node(const struct am_profile *p, size_t i, enum am_col_type type,
                                    struct am_arena *a)
 {
@@ -329,6 +366,8 @@ static struct am_node *column_node(const struct am_profile *p, size_t i, enum am
     am_node_set(a, m, "distinct_exact", am_new_bool(a, c->distinct_exact));
     if (c->type == AM_COL_DATE)
         add_dates(c, a, m);
+    else if (am_col_is_media(c->type))
+        add_media(c, a, m);
     else if (c->type == AM_COL_NUMBER || c->type == AM_COL_BOOLEAN)
         add_numbers(c, a, m);
     else

@@ -174,6 +174,13 @@ static void add_text(struct row_hash *h, struct am_str s)
     }
 }
 
+struct row_hash row_hash_text(struct am_str s)
+{
+    struct row_hash h = {mix(1), mix(2)};
+    add_text(&h, s);
+    return h;
+}
+
 void row_hash_batch(const struct am_batch *b, size_t begin, size_t end, uint64_t seed,
                     struct row_hash *out)
 {

@@ -24,6 +24,7 @@ enum am_rc value_hash_finish(struct value_hash *h, const struct am_schema *schem
 struct row_hash {
     uint64_t a, b;
 };
+struct row_hash row_hash_text(struct am_str s); /* of one value */
 /* out: [b->n_rows]; columns: those of the batch to take, in this order; depends on values only. */
 void row_hash_batch(const struct am_batch *b, size_t begin, size_t end, uint64_t seed,
                     struct row_hash *out);

@@ -18,6 +18,8 @@ struct am_node *am_dataset_schema_to_node(const struct am_dataset_schema *s, str
         am_node_set(a, c, "type", am_new_cstr(a, am_col_type_name(s->columns[i].type)));
         am_node_set(a, c, "stored", am_new_cstr(a, am_stored_type_name(s->columns[i].stored)));
         am_node_set(a, c, "why", am_new_str(a, s->columns[i].why));
+        if (s->columns[i].aside)
+            am_node_set(a, c, "aside", am_new_bool(a, true));
         am_node_push(a, columns, c);
     }
     am_node_set(a, m, "columns", columns);
@@ -48,6 +50,7 @@ enum am_rc am_dataset_schema_from_node(const struct am_node *n, struct am_arena 
                            i + 1);
         to->name = am_arena_str(a, name);
         to->why = am_arena_str(a, am_node_str(c, "why", ""));
+        (void)am_node_as_bool(am_node_get(c, "aside"), &to->aside);
     }
     return am_arena_check(a, err);
 }

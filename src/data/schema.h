@@ -33,6 +33,7 @@ struct am_schema_column {
     enum am_col_type type;
     enum am_stored_type stored;
     struct am_str why;
+    bool aside; /* says where the row came from (file, split): no feature, not compared */
 };
 struct am_dataset_schema {
     struct am_schema_column *columns; /* [n], in the arena */

@@ -15,14 +15,19 @@
 #include "base/vec.h"
 #include "data/csv_dialect.h"
 #include "data/encoding.h"
+#include "data/media_load.h"
 
 #define HEAD_BYTES ((size_t)256 << 10)
 
 struct am_source {
     const struct am_tables *tables; /* borrowed */
+    struct am_pool *pool;           /* borrowed */
     struct am_arena *arena;         /* owned: names, labels, dialect */
     struct am_tables_source source;
-    struct am_tables_info *info; /* owned through the driver */
+    struct am_tables_info *info; /* owned through the driver; in the arena when `media` is set */
+    struct media_source *media;  /* in the arena; NULL = a table */
+    struct media_report report;  /* owned; has an arena when media columns are read */
+    struct am_str folder;        /* where the names of a table's media files start */
     AM_VEC(struct am_str) paths;
     AM_VEC(struct am_str) labels;
     AM_VEC(const char *) temps; /* files to remove */
@@ -114,7 +119,8 @@ enum am_source_kind am_source_kind(struct am_str spec)
     for (size_t i = 0; i < spec.len; i++)
         if (strchr("/*?[", spec.ptr[i]))
             return AM_SOURCE_FILES;
-    if (format_of(spec, &format))
+    if (format_of(spec, &format) || media_is_archive(spec) || media_is_idx(spec) ||
+        media_is_cifar(spec) || media_kind_of_name(spec) != MEDIA_NONE)
         return AM_SOURCE_FILES;
     char path[4096];
     if (spec.len == 0 || spec.len >= sizeof path)
@@ -130,8 +136,9 @@ void am_source_close(struct am_source *s)
         return;
     for (size_t i = 0; i < s->temps.len; i++)
         (void)am_fs()->unlink(s->temps.ptr[i]);
-    if (s->info)
+    if (s->info && !s->media)
         s->tables->ops->forget(s->tables->impl, s->info);
+    media_report_clear(&s->report);
     am_vec_clear(&s->temps);
     am_vec_clear(&s->paths);
     am_vec_clear(&s->labels);
@@ -151,14 +158,10 @@ static enum am_rc add_file(struct am_source *s, const char *path, struct am_str 
                      "working folder on the command line.");
         return rc;
     }
-    if (S_ISDIR(st.st_mode)) {
-        enum am_rc rc = am_fail(err, AM_EINVAL, "\"%.*s\" is a folder", AM_FMT(label));
-        am_hint(err, "Name its files with a glob, as \"%.*s/*.csv\".", AM_FMT(label));
-        return rc;
-    }
     if (access(path, R_OK) != 0)
         return am_fail_errno(err, errno, "cannot open \"%.*s\"", AM_FMT(label));
-    if (S_ISREG(st.st_mode) && st.st_size == 0) {
+    bool media = media_kind_of_name(label) != MEDIA_NONE; /* gets a verdict of its own */
+    if (S_ISREG(st.st_mode) && st.st_size == 0 && !media) {
         enum am_rc rc = am_fail(err, AM_EINVAL, "\"%.*s\" is empty", AM_FMT(label));
         am_hint(err, "Give a file with a line of column names and at least one row.");
         return rc;
@@ -362,11 +365,39 @@ static enum am_rc copy_nulls(struct am_source *s, const struct am_csv_options *o
     return am_arena_check(s->arena, err);
 }
 
+/* The columns of a source that is no table. */
+static enum am_rc media_info(struct am_source *s, struct am_err *err)
+{
+    struct am_tables_info *info = am_arena_zalloc(s->arena, sizeof *info);
+    struct am_tables_column_info *columns = am_arena_array(s->arena, MEDIA_CELLS, sizeof *columns);
+    if (!info || !columns)
+        return am_fail_nomem(err, sizeof *info);
+    for (enum media_cell c = CELL_MEDIA; c < MEDIA_CELLS; c++) {
+        if (!s->media->has[c])
+            continue;
+        columns[info->n_columns++] = (struct am_tables_column_info){
+            .name = am_str(media_column_name(s->media, c)),
+            .stored = c == CELL_MEDIA ? AM_STORED_BLOB : AM_STORED_TEXT,
+            .engine_type = am_str(c == CELL_MEDIA ? "BLOB" : "VARCHAR")};
+    }
+    info->columns = columns;
+    s->info = info;
+    s->source.format = AM_TABLES_PARQUET; /* nothing of it is sniffed */
+    return AM_OK;
+}
+
 static enum am_rc open_files(struct am_source *s, const struct am_source_options *o,
                              struct am_err *err)
 {
     for (size_t i = 0; i < o->n_specs; i++)
         AM_TRY(add_spec(s, o->specs[i], o->base_dir, err));
+    AM_TRY(media_source_open(s->paths.ptr, s->labels.ptr, s->paths.len, s->arena, &s->media, err));
+    if (s->media)
+        return media_info(s, err);
+    struct am_str first = s->paths.ptr[0]; /* it may be rewritten elsewhere */
+    while (first.len > 0 && first.ptr[first.len - 1] != '/')
+        first.len--;
+    s->folder = first.len ? first : AM_STR(".");
     AM_TRY(find_format(s, err));
     if (s->source.format == AM_TABLES_CSV) {
         AM_TRY(copy_nulls(s, &o->csv, err));
@@ -390,6 +421,7 @@ static enum am_rc open_sql(struct am_source *s, const struct am_source_options *
     s->source.sql = am_arena_str(s->arena, sql);
     if (o->base_dir)
         s->source.base_dir = am_arena_str(s->arena, am_str(o->base_dir));
+    s->folder = o->base_dir ? s->source.base_dir : AM_STR(".");
     return am_arena_check(s->arena, err);
 }
 
@@ -425,6 +457,7 @@ enum am_rc am_source_open(const struct am_tables *tables, const struct am_source
     if (!s)
         return am_fail_nomem(err, sizeof *s);
     s->tables = tables;
+    s->pool = o->pool;
     s->arena = am_arena_new(0);
     if (!s->arena) {
         rc = am_fail_nomem(err, sizeof *s);
@@ -439,7 +472,8 @@ enum am_rc am_source_open(const struct am_tables *tables, const struct am_source
         AM_GO(rc, open_sql(s, o, err));
     else
         AM_GO(rc, open_files(s, o, err));
-    AM_GO(rc, tables->ops->describe(tables->impl, &s->source, &s->info, err));
+    if (!s->media)
+        AM_GO(rc, tables->ops->describe(tables->impl, &s->source, &s->info, err));
     AM_GO(rc, check_info(s, err));
     *out = s;
     s = NULL;
@@ -461,7 +495,8 @@ struct am_node *am_source_to_node(const struct am_source *s, struct am_arena *a)
 {
     static const char *const formats[] = {"csv", "json", "parquet", "sql"};
     struct am_node *m = am_new_map(a), *files = am_new_list(a);
-    am_node_set(a, m, "format", am_new_cstr(a, formats[s->source.format]));
+    am_node_set(a, m, "format",
+                am_new_cstr(a, s->media ? s->media->form->name : formats[s->source.format]));
     if (s->source.format == AM_TABLES_SQL) {
         am_node_set(a, m, "sql", am_new_str(a, s->source.sql));
         return m;
@@ -512,6 +547,121 @@ static const struct am_tables_column_info *find_column(const struct am_tables_in
     return NULL;
 }
 
+/* ---- media ---- */
+
+enum am_media_role am_source_role(const struct am_source *s, size_t column)
+{
+    for (enum media_cell c = CELL_MEDIA; s->media && c < MEDIA_CELLS; c++) {
+        if (!s->media->has[c] || column-- > 0)
+            continue;
+        return c == CELL_MEDIA   ? AM_MEDIA_ROLE_MEDIA
+               : c == CELL_LABEL ? AM_MEDIA_ROLE_CLASS
+                                 : AM_MEDIA_ROLE_ASIDE;
+    }
+    return AM_MEDIA_ROLE_NONE;
+}
+
+struct am_node *am_source_media_to_node(const struct am_source *s, struct am_arena *a)
+{
+    return s->report.arena ? media_report_to_node(&s->report, a) : NULL;
+}
+
+static enum am_rc fail_media_type(struct am_str name, enum am_col_type is, struct am_err *err)
+{
+    enum am_rc rc = am_fail(err, AM_EUSAGE, "column \"%.*s\" of the source is of type %s",
+                            AM_FMT(name), am_col_type_name(is));
+    am_hint(err, "Take away the type declared for it.");
+    return rc;
+}
+
+/* The columns wanted of a source that is no table. */
+static enum am_rc media_columns(struct am_source *s, const struct am_tables_read *read,
+                                struct media_load *l, struct media_load_column *columns,
+                                struct am_err *err)
+{
+    AM_TRY(media_rows_table(s->media, &s->report, &l->inner, err));
+    const struct am_schema *has = l->inner.ops->schema(l->inner.impl);
+    l->inner_whole = true;
+    l->file = am_schema_find(has, AM_STR("file"));
+    l->label = am_schema_find(has, AM_STR("label"));
+    l->root = s->media->root;
+    for (size_t i = 0; i < read->n_columns; i++) {
+        size_t at = am_schema_find(has, read->columns[i].name);
+        if (at == SIZE_MAX)
+            return am_fail(err, AM_EINTERNAL, "the source has no column \"%.*s\"",
+                           AM_FMT(read->columns[i].name));
+        enum am_col_type is = has->columns[at].type, want = read->columns[i].type;
+        bool media = am_col_is_media(is);
+        if (media ? want != is : want != AM_COL_TEXT && want != AM_COL_CATEGORY)
+            return fail_media_type(read->columns[i].name, media ? is : AM_COL_CATEGORY, err);
+        columns[i] = (struct media_load_column){read->columns[i].name, want,
+                                                !media            ? MEDIA_AS_IS
+                                                : s->media->paths ? MEDIA_FROM_PATH
+                                                                  : MEDIA_FROM_BYTES,
+                                                at};
+    }
+    return AM_OK;
+}
+
+/* The columns of a table, some of which name files. */
+static enum am_rc table_columns(struct am_source *s, const struct am_tables_read *read,
+                                struct media_load *l, struct media_load_column *columns,
+                                struct am_err *err)
+{
+    struct am_tables_read texts = *read;
+    struct am_tables_column *engine = am_calloc(read->n_columns + 1, sizeof *engine);
+    if (!engine)
+        return am_fail_nomem(err, read->n_columns * sizeof *engine);
+    for (size_t i = 0; i < read->n_columns; i++) {
+        const struct am_tables_column *c = &read->columns[i];
+        bool media = am_col_is_media(c->type), bytes = media && c->stored == AM_STORED_BLOB;
+        engine[i] = *c;
+        if (media && !bytes)
+            engine[i].type = AM_COL_TEXT;
+        columns[i] = (struct media_load_column){c->name, c->type,
+                                                !media  ? MEDIA_AS_IS
+                                                : bytes ? MEDIA_FROM_BYTES
+                                                        : MEDIA_FROM_PATH,
+                                                i};
+    }
+    texts.columns = engine;
+    l->root = s->folder;
+    enum am_rc rc = s->tables->ops->read(s->tables->impl, &texts, &l->inner, err);
+    am_free(engine);
+    return rc;
+}
+
+enum am_rc am_source_scan(struct am_source *s, const struct am_tables_read *read,
+                          enum am_source_bad bad, struct am_table *out, struct am_err *err)
+{
+    bool any = s->media != NULL;
+    *out = (struct am_table){0};
+    for (size_t i = 0; i < read->n_columns; i++)
+        any |= am_col_is_media(read->columns[i].type);
+    if (!any)
+        return s->tables->ops->read(s->tables->impl, read, out, err);
+    if (!s->report.arena)
+        AM_TRY(media_report_init(&s->report, err));
+    struct media_load_column *columns = am_calloc(read->n_columns + 1, sizeof *columns);
+    if (!columns)
+        return am_fail_nomem(err, read->n_columns * sizeof *columns);
+    struct media_load l = {.columns = columns,
+                           .n = read->n_columns,
+                           .file = SIZE_MAX,
+                           .label = SIZE_MAX,
+                           .pool = s->pool,
+                           .report = &s->report,
+                           .strict = bad == AM_SOURCE_BAD_REFUSED};
+    enum am_rc rc = s->media ? media_columns(s, read, &l, columns, err)
+                             : table_columns(s, read, &l, columns, err);
+    if (rc == AM_OK)
+        rc = media_load_table(&l, out, err);
+    else if (l.inner.ops)
+        l.inner.ops->free(l.inner.impl);
+    am_free(columns);
+    return rc;
+}
+
 /* How a source's column is read for a wanted type. */
 static enum am_stored_type read_as(const struct am_source *s, const struct am_tables_column_info *c,
                                    enum am_col_type wanted)
@@ -526,7 +676,7 @@ static enum am_stored_type read_as(const struct am_source *s, const struct am_ta
         return AM_STORED_TEXT;
     case AM_COL_IMAGE:
     case AM_COL_AUDIO:
-        return AM_STORED_BLOB;
+        return AM_STORED_TEXT;
     case AM_COL_CATEGORY: /* numbers as categories are spelled canonically, as at import */
         return c->stored == AM_STORED_INT || c->stored == AM_STORED_DOUBLE ? c->stored
                                                                            : AM_STORED_TEXT;
@@ -552,7 +702,7 @@ static enum am_rc fail_absent(const struct am_tables_info *info, struct am_str n
     return rc;
 }
 
-enum am_rc am_source_read(const struct am_tables *tables, const struct am_source *s,
+enum am_rc am_source_read(const struct am_tables *tables, struct am_source *s,
                           const struct am_schema *wanted, const struct am_str *pass, size_t n_pass,
                           struct am_table *out, struct am_err *err)
 {
@@ -585,7 +735,8 @@ enum am_rc am_source_read(const struct am_tables *tables, const struct am_source
                                   .columns = columns,
                                   .n_columns = n,
                                   .n_rows = UINT64_MAX};
-    rc = tables->ops->read(tables->impl, &read, out, err);
+    (void)tables;
+    rc = am_source_scan(s, &read, AM_SOURCE_BAD_REFUSED, out, err);
 out:
     am_free(columns);
     return rc;

@@ -171,7 +171,7 @@ void split_keys_clear(struct split_keys *k)
 
 struct am_str split_cell_key(const struct am_column *c, size_t i, char number[32])
 {
-    if (c->type == AM_COL_CATEGORY || c->type == AM_COL_TEXT)
+    if (am_col_is_string(c->type))
         return c->text[i].ptr ? c->text[i] : AM_STR("\x01missing");
     uint64_t bits;
     double v = c->type == AM_COL_DATE ? 0 : c->number[i] == 0 ? 0 : c->number[i];
@@ -375,7 +375,7 @@ enum am_rc split_time_order(const struct am_table *t, struct am_str column, cons
     if (c == SIZE_MAX)
         return am_fail(err, AM_EUSAGE, "the data has no column \"%.*s\" to split by",
                        AM_FMT(column));
-    if (schema->columns[c].type == AM_COL_CATEGORY || schema->columns[c].type == AM_COL_TEXT) {
+    if (am_col_is_string(schema->columns[c].type)) {
         rc = am_fail(err, AM_EUSAGE,
                      "column \"%.*s\" is a %s: only dates and numbers order rows in time",
                      AM_FMT(column), am_col_type_name(schema->columns[c].type));
