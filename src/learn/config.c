@@ -118,6 +118,33 @@ static enum am_rc read_loss(const struct am_learn_task *t, const struct am_node 
     return AM_EUSAGE;
 }
 
+/* `average: ema` or `average: {type: swa, start: 5}` */
+static enum am_rc read_average(const struct am_node *m, struct am_train_config *c,
+                               struct am_err *err)
+{
+    const struct am_node *n = am_node_get(m, "average"), *type = n;
+    struct am_str s = AM_STR("none");
+    if (n && n->kind == AM_NODE_MAP) {
+        type = am_node_get(n, "type");
+        s = AM_STR("ema");
+    }
+    (void)am_node_as_str(type, &s);
+    if (am_str_is(s, "none"))
+        return AM_OK;
+    if (!am_str_is(s, "ema") && !am_str_is(s, "swa"))
+        return bad_choice(type, "average", s, err);
+    c->average = am_str_is(s, "ema") ? AM_TRAIN_AVERAGE_EMA : AM_TRAIN_AVERAGE_SWA;
+    c->average_decay = number(n, "decay", c->average_decay);
+    c->average_start =
+        count(n, "start", c->average == AM_TRAIN_AVERAGE_EMA ? 0 : c->epochs * 3 / 4);
+    if (c->average_start < c->epochs)
+        return AM_OK;
+    am_fail(err, AM_EUSAGE, "train.average starts after epoch %llu, but there are %llu",
+            (unsigned long long)c->average_start, (unsigned long long)c->epochs);
+    am_hint(err, "Lower train.average.start, or train longer.");
+    return AM_EUSAGE;
+}
+
 enum am_rc am_learn_train_config(const struct am_learn_task *task, struct am_train_config *out,
                                  struct am_err *err)
 {
@@ -132,6 +159,8 @@ enum am_rc am_learn_train_config(const struct am_learn_task *task, struct am_tra
     out->epochs = count(m, "epochs", 50);
     out->batch_size = count(m, "batch_size", 32);
     out->checkpoint_every = count(m, "checkpoint_every", 1);
+    out->accumulate = count(m, "accumulate", 1);
+    AM_TRY(read_average(m, out, err));
     out->seed = task->seed;
     (void)am_node_as_bool(am_node_get(m, "shuffle"), &shuffle);
     out->order = shuffle ? AM_TRAIN_SHUFFLED : AM_TRAIN_IN_ORDER;

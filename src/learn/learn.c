@@ -1,5 +1,6 @@
 /* The list of learners, checking of `model:` against their tables, and the small things that all
  * learners share. No learning happens here. */
+#include "learn/layers_int.h"
 #include "learn/learn_int.h"
 
 #include <math.h>
@@ -11,8 +12,11 @@
 #include "learn/stream.h"
 
 static const struct am_learner_ops *const learners[] = {
-    &am_learner_logistic,   &am_learner_linear,   &am_learner_mlp,
-    &am_learner_perceptron, &am_learner_baseline,
+    &am_learner_logistic,     &am_learner_linear,      &am_learner_mlp,
+    &am_learner_cnn,          &am_learner_rnn,         &am_learner_lstm,
+    &am_learner_gru,          &am_learner_resnet18,    &am_learner_resnet50,
+    &am_learner_mobilenet_v2, &am_learner_autoencoder, &am_learner_graph_of_layers,
+    &am_learner_perceptron,   &am_learner_baseline,
 };
 #define N_LEARNERS (sizeof learners / sizeof learners[0])
 
@@ -62,7 +66,8 @@ enum am_rc am_learner_of(const struct am_learn_task *task, const struct am_learn
     if (near)
         am_hint(err, "Did you mean \"%s\"?", near);
     else
-        am_hint(err, "Known types: logistic, linear, mlp, perceptron, baseline.");
+        am_hint(err, "Known types: logistic, linear, mlp, cnn, rnn, lstm, gru, resnet18, resnet50, "
+                     "mobilenet_v2, autoencoder, graph, perceptron, baseline.");
     return AM_EUSAGE;
 }
 
@@ -121,7 +126,7 @@ static bool ints_fit(const struct am_learner_key *k, const struct am_node *v)
     return true;
 }
 
-static bool fits(const struct am_learner_key *k, const struct am_node *v)
+bool am_spec_fits(const struct am_learner_key *k, const struct am_node *v)
 {
     bool b;
     int64_t i;
@@ -135,22 +140,25 @@ static bool fits(const struct am_learner_key *k, const struct am_node *v)
         return true;
     if ((k->types & AM_LEARNER_KEY_ENUM) && am_node_as_str(v, &s) && is_choice(k->choices, s))
         return true;
+    if ((k->types & AM_LEARNER_KEY_MAPS) && v->kind == AM_NODE_LIST)
+        return true;
     return (k->types & AM_LEARNER_KEY_INTS) && ints_fit(k, v);
 }
 
-static enum am_rc wrong_value(const struct am_learner_key *k, const struct am_node *v,
-                              struct am_err *err)
+enum am_rc am_spec_wrong(const struct am_learner_key *k, const struct am_node *v, const char *what,
+                         struct am_err *err)
 {
     char where[AM_WHERE_CHARS];
     struct am_buf text;
     am_buf_init(&text, 200);
     am_node_to_json(v, AM_JSON_COMPACT, &text);
     am_key_where(v, where);
-    am_fail(err, AM_EUSAGE, "%smodel.%s cannot be %.*s", where, k->name,
-            AM_FMT(am_buf_view(&text)));
+    am_fail(err, AM_EUSAGE, "%s%s cannot be %.*s", where, what, AM_FMT(am_buf_view(&text)));
     am_buf_clear(&text);
     if (k->types & AM_LEARNER_KEY_ENUM)
         am_hint(err, "It is one of: %s.", k->choices);
+    else if (k->types & AM_LEARNER_KEY_MAPS)
+        am_hint(err, "It is a list of layers: {name: c1, type: conv2d, filters: 32}.");
     else if (k->types & AM_LEARNER_KEY_INTS)
         am_hint(err, "It is a list of at most 64 whole numbers from %g to %g.", k->min, k->max);
     else if (k->types & AM_LEARNER_KEY_BOOL)
@@ -164,7 +172,7 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
 {
     static const char *const tasks[] = {"regression", "classification", "classification"};
     const struct am_learner_ops *ops;
-    char where[AM_WHERE_CHARS];
+    char where[AM_WHERE_CHARS], what[64];
     AM_TRY(am_learner_of(task, &ops, err));
     if (!(ops->tasks & 1u << task->task)) {
         am_fail(err, AM_EUSAGE, "%smodel type \"%s\" cannot do %s",
@@ -184,8 +192,9 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
         k = find_key(ops, p->key);
         if (!k)
             return unknown_key(ops, p, err);
-        if (!fits(k, p->value))
-            return wrong_value(k, p->value, err);
+        (void)snprintf(what, sizeof what, "model.%s", k->name);
+        if (!am_spec_fits(k, p->value))
+            return am_spec_wrong(k, p->value, what, err);
     }
     return ops->check ? ops->check(task, err) : AM_OK;
 }
@@ -230,35 +239,62 @@ bool am_key_given(const struct am_learn_task *t, const char *name)
     return n && !am_node_is_null(n);
 }
 
-double am_key_number(const struct am_learn_task *t, const struct am_learner_ops *ops,
-                     const char *name)
+static const struct am_learner_key *key_of(const struct am_learner_key *keys, size_t n,
+                                           const char *name)
 {
-    const struct am_learner_key *k = find_key(ops, am_str(name));
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(name, keys[i].name) == 0)
+            return &keys[i];
+    return NULL;
+}
+
+double am_spec_number(const struct am_node *spec, const struct am_learner_key *keys, size_t n,
+                      const char *name)
+{
+    const struct am_learner_key *k = key_of(keys, n, name);
     double v = 0;
-    if (am_node_as_f64(am_node_get(t->model, name), &v))
+    if (am_node_as_f64(am_node_get(spec, name), &v))
         return v;
     if (k && k->otherwise)
         (void)am_parse_double(am_str(k->otherwise), AM_NUM_FINITE, &v);
     return v;
 }
 
-struct am_str am_key_text(const struct am_learn_task *t, const struct am_learner_ops *ops,
-                          const char *name)
+struct am_str am_spec_text(const struct am_node *spec, const struct am_learner_key *keys, size_t n,
+                           const char *name)
 {
-    const struct am_learner_key *k = find_key(ops, am_str(name));
+    const struct am_learner_key *k = key_of(keys, n, name);
     struct am_str s = AM_STR("");
-    if (am_node_as_str(am_node_get(t->model, name), &s))
+    if (am_node_as_str(am_node_get(spec, name), &s))
         return s;
     return am_str(k && k->otherwise ? k->otherwise : "");
 }
 
-bool am_key_bool(const struct am_learn_task *t, const struct am_learner_ops *ops, const char *name)
+bool am_spec_bool(const struct am_node *spec, const struct am_learner_key *keys, size_t n,
+                  const char *name)
 {
-    const struct am_learner_key *k = find_key(ops, am_str(name));
+    const struct am_learner_key *k = key_of(keys, n, name);
     bool b;
-    if (am_node_as_bool(am_node_get(t->model, name), &b))
+    if (am_node_as_bool(am_node_get(spec, name), &b))
         return b;
     return k && k->otherwise && strcmp(k->otherwise, "true") == 0;
+}
+
+double am_key_number(const struct am_learn_task *t, const struct am_learner_ops *ops,
+                     const char *name)
+{
+    return am_spec_number(t->model, ops->keys, ops->n_keys, name);
+}
+
+struct am_str am_key_text(const struct am_learn_task *t, const struct am_learner_ops *ops,
+                          const char *name)
+{
+    return am_spec_text(t->model, ops->keys, ops->n_keys, name);
+}
+
+bool am_key_bool(const struct am_learn_task *t, const struct am_learner_ops *ops, const char *name)
+{
+    return am_spec_bool(t->model, ops->keys, ops->n_keys, name);
 }
 
 enum am_penalty am_key_penalty(const struct am_learn_task *t, const struct am_learner_ops *ops,
@@ -431,4 +467,36 @@ enum am_rc am_learner_graph(const struct am_learn_task *task, struct am_graph **
     else
         am_graph_free(l.graph);
     return rc;
+}
+
+enum am_rc am_learner_find_rate(const struct am_learn_task *task,
+                                const struct am_rate_options *options, struct am_arena *a,
+                                struct am_node **out, struct am_err *err)
+{
+    struct am_rate_curve *curve = am_arena_alloc(a, sizeof *curve);
+    struct am_learn_task t = *task;
+    struct am_learned l;
+    struct am_node *rates = am_new_list(a), *losses = am_new_list(a);
+    AM_TRY(am_arena_check(a, err));
+    curve->n = 0;
+    curve->suggestion = -1;
+    t.rate_options = options;
+    t.rate_curve = curve;
+    AM_TRY(am_learner_fit(&t, &l, a, err));
+    am_learned_clear(&l);
+    if (curve->n == 0 && curve->suggestion < 0) {
+        am_fail(err, AM_EUNSUPPORTED, "this learner is not trained step by step");
+        am_hint(err, "Learning rates belong to mlp, cnn, lstm and the other networks.");
+        return AM_EUNSUPPORTED;
+    }
+    for (size_t i = 0; i < curve->n; i++) {
+        am_node_push(a, rates, am_new_f64(a, curve->rate[i]));
+        am_node_push(a, losses, am_new_f64(a, curve->loss[i]));
+    }
+    *out = am_new_map(a);
+    am_node_set(a, *out, "rates", rates);
+    am_node_set(a, *out, "losses", losses);
+    am_node_set(a, *out, "suggestion",
+                isfinite(curve->suggestion) ? am_new_f64(a, curve->suggestion) : am_new_null(a));
+    return am_arena_check(a, err);
 }

@@ -20,6 +20,7 @@ enum am_learner_key_type { /* bits; equal those of the recipe table */
                            AM_LEARNER_KEY_ENUM = 16,
                            AM_LEARNER_KEY_INTS = 64,
                            AM_LEARNER_KEY_MAP = 128,
+                           AM_LEARNER_KEY_MAPS = 512, /* a list of maps; the learner checks it */
 };
 struct am_learner_key {    /* a key under `model:` */
     const char *name;      /* "c" */
@@ -49,6 +50,12 @@ struct am_learn_task {
     uint64_t seed;
     struct am_pool *pool; /* borrowed; NULL = this thread alone */
     struct am_train_hooks hooks;
+    /* Reads the file that train.weights names; NULL = a file of that path. */
+    enum am_rc (*read_file)(void *ctx, struct am_str path, struct am_buf *out, struct am_err *err);
+    void *read_ctx;
+    /* Set by am_learner_find_rate alone. */
+    const struct am_rate_options *rate_options;
+    struct am_rate_curve *rate_curve;
 };
 
 enum am_learned_kind {
@@ -104,6 +111,25 @@ enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *o
  * task.train may be NULL. *out is the caller's. */
 enum am_rc am_learner_graph(const struct am_learn_task *task, struct am_graph **out,
                             struct am_err *err) AM_MUST_CHECK;
+
+/* A copy of a learned graph whose "y" is another of its outputs (an autoencoder's "reconstruction"
+ * or "code"); the parameters fit both. AM_ENOTFOUND. */
+enum am_rc am_learn_select_output(const struct am_graph *g, const char *name, struct am_graph **out,
+                                  struct am_err *err) AM_MUST_CHECK;
+
+/* What a network is made of, for `plan`; without rows: {"layers": [{"name", "type", "output" (text,
+ * "[B,28,28,32]"), "parameters", "flops" (of a row)}, ..], "parameters", "trained" (without running
+ * statistics and frozen ones), "flops" (of a row), "predict_bytes" (one row: what a session takes
+ * and packed weights), "train_bytes" (one step: session, weights, gradients, moments),
+ * "batch_size"}. */
+enum am_rc am_learner_layers(const struct am_learn_task *task, struct am_arena *a,
+                             struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+
+/* The learning-rate range test (train.h) of a task's network on its rows: {"rates": [..], "losses":
+ * [..], "suggestion"}; AM_EUNSUPPORTED for learners without steps. Nothing is trained or kept. */
+enum am_rc am_learner_find_rate(const struct am_learn_task *task,
+                                const struct am_rate_options *options, struct am_arena *a,
+                                struct am_node **out, struct am_err *err) AM_MUST_CHECK;
 
 /* Training knobs from the recipe's `train:` (missing keys: defaults). `loss` auto fits the task. */
 enum am_rc am_learn_train_config(const struct am_learn_task *task, struct am_train_config *out,

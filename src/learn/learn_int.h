@@ -6,7 +6,9 @@
 #include "nn/layers.h"
 
 extern const struct am_learner_ops am_learner_baseline, am_learner_linear, am_learner_logistic,
-    am_learner_perceptron, am_learner_mlp;
+    am_learner_perceptron, am_learner_mlp, am_learner_cnn, am_learner_rnn, am_learner_lstm,
+    am_learner_gru, am_learner_resnet18, am_learner_resnet50, am_learner_mobilenet_v2,
+    am_learner_autoencoder, am_learner_graph_of_layers;
 
 /* Values of `model:` keys with the learner's defaults; the spec was checked before. */
 double am_key_number(const struct am_learn_task *t, const struct am_learner_ops *ops,
@@ -43,8 +45,26 @@ enum am_rc am_learn_count(const struct am_learn_task *t, double *counts,
 enum am_rc am_learn_linear_model(const struct am_learn_task *t, const double *coef,
                                  struct am_learned *out, struct am_err *err) AM_MUST_CHECK;
 
-/* The neural path: what `mlp`, `perceptron` and the stochastic solvers share. */
+enum am_network_head {
+    AM_HEAD_DENSE, /* a dense layer of as many units as the task has outputs */
+    AM_HEAD_NONE,  /* the last layer has them already: its activation only */
+    AM_HEAD_AUTO,  /* none where the last layer is a row of that width, else dense */
+};
+enum am_network_goal {
+    AM_GOAL_PREDICT,     /* the target */
+    AM_GOAL_RECONSTRUCT, /* the features: the last layer gives them back; layer "code" is what is
+                            known of a row */
+};
+
+/* The neural path: what `mlp`, `perceptron`, the stochastic solvers and all lists of layers share.
+ */
 struct am_network_spec {
+    const struct am_node *list; /* of layers (layers.h), instead of what follows up to residual */
+    const char *head_name;      /* of the dense layer; NULL = "output" */
+    enum am_network_head head;
+    enum am_network_goal goal;
+    size_t embedding; /* without a list: width of a token's vector, when rows are tokens */
+
     size_t layers[64];
     size_t n_layers;
     enum am_act activation;
@@ -63,6 +83,11 @@ enum am_rc am_network_fit(const struct am_learn_task *t, const struct am_network
                           struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_network_graph(const struct am_learn_task *t, const struct am_network_spec *spec,
                             struct am_graph **out, struct am_err *err) AM_MUST_CHECK;
+/* What train.weights, train.freeze and train.learning_rates say, done to initialised parameters and
+ * the training graph; the weights' report goes into info (may be NULL). */
+enum am_rc am_learn_prepare(const struct am_learn_task *t, struct am_graph *graph,
+                            struct am_params *params, struct am_arena *a, struct am_node *info,
+                            struct am_err *err) AM_MUST_CHECK;
 /* Info that all learners give. */
 void am_learn_info(const struct am_learn_task *t, struct am_learned *l, struct am_arena *a,
                    const char *learner, const char *solver);

@@ -2,7 +2,7 @@
  * path. Reads and checks keys only. */
 #include <string.h>
 
-#include "learn/learn_int.h"
+#include "learn/layers_int.h"
 
 #define DROPOUT_MAX 0.95
 
@@ -24,34 +24,9 @@ static const struct am_learner_key keys[] = {
            "Add a layer's input to its output where their widths are equal."),
     AM_KEY("init", AM_LEARNER_KEY_ENUM, "auto|he_uniform|he_normal|glorot_uniform|glorot_normal", 0,
            0, "auto", "Start of the weights: He for the relu family, else Glorot."),
+    AM_KEY("embedding", AM_LEARNER_KEY_INT, NULL, 1, 65536, "64",
+           "Width of a token's vector, when rows are tokens."),
 };
-
-static bool rectifies(enum am_act a)
-{
-    return a == AM_ACT_RELU || a == AM_ACT_LEAKY_RELU || a == AM_ACT_ELU || a == AM_ACT_GELU ||
-           a == AM_ACT_GELU_TANH || a == AM_ACT_SILU;
-}
-
-static enum am_init initialisation(struct am_str s, enum am_act act)
-{
-    if (am_str_is(s, "he_uniform"))
-        return AM_INIT_HE_UNIFORM;
-    if (am_str_is(s, "he_normal"))
-        return AM_INIT_HE_NORMAL;
-    if (am_str_is(s, "glorot_uniform"))
-        return AM_INIT_GLOROT_UNIFORM;
-    if (am_str_is(s, "glorot_normal"))
-        return AM_INIT_GLOROT_NORMAL;
-    return rectifies(act) ? AM_INIT_HE_UNIFORM : AM_INIT_GLOROT_UNIFORM;
-}
-
-static enum am_act activation(struct am_str s)
-{
-    enum am_act a = AM_ACT_NONE;
-    if (!am_str_is(s, "none"))
-        (void)am_act_parse(s, &a);
-    return a;
-}
 
 static void read_layers(const struct am_learn_task *t, struct am_network_spec *s)
 {
@@ -72,15 +47,16 @@ static struct am_network_spec mlp_spec(const struct am_learn_task *t)
 {
     const struct am_learner_ops *o = &am_learner_mlp;
     struct am_network_spec s = {
-        .activation = activation(am_key_text(t, o, "activation")),
+        .activation = am_act_named(am_key_text(t, o, "activation")),
         .alpha = (float)am_key_number(t, o, "activation_alpha"),
         .dropout = (float)am_key_number(t, o, "dropout"),
         .batch_norm = am_key_bool(t, o, "batch_norm"),
         .layer_norm = am_key_bool(t, o, "layer_norm"),
         .residual = am_key_bool(t, o, "residual"),
+        .embedding = (size_t)am_key_number(t, o, "embedding"),
         .name = "mlp",
     };
-    s.init = initialisation(am_key_text(t, o, "init"), s.activation);
+    s.init = am_init_named(am_key_text(t, o, "init"), s.activation);
     read_layers(t, &s);
     return s;
 }

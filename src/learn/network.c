@@ -9,8 +9,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "learn/layers.h"
 #include "learn/learn_int.h"
 #include "learn/stream.h"
+#include "nn/layers_seq.h"
+#include "nn/layers_shape.h"
 
 /* Rows as the loss wants them, over the task's. */
 struct prepared {
@@ -19,6 +22,7 @@ struct prepared {
     const double *class_weights; /* NULL = all 1 */
     size_t n_classes;
     bool one_hot;
+    bool reconstruct;       /* the target is the features */
     double mean, deviation; /* of a number to predict */
 };
 
@@ -28,7 +32,9 @@ struct network {
     struct am_train_config config;
     struct prepared train, validation;
     double mean, deviation, loss_factor;
-    double *class_weights; /* owned */
+    double *class_weights;  /* owned */
+    struct am_arena *arena; /* of the weights' report; borrowed */
+    struct am_node *info;   /* borrowed; NULL = none wanted */
     struct am_train_hooks hooks;
 };
 
@@ -62,6 +68,14 @@ static enum am_rc gather_parts(const struct prepared *p, const uint64_t *epoch,
                                const uint64_t *rows, size_t n, float *x, float *y, float *w,
                                struct am_err *err)
 {
+    const struct am_train_data *b = p->base;
+    if (p->reconstruct) {
+        AM_TRY(epoch ? b->gather_at(b->self, *epoch, rows, n, x ? x : y, NULL, w, err)
+                     : b->gather(b->self, rows, n, x ? x : y, NULL, w, err));
+        if (x && y)
+            memcpy(y, x, n * b->n_features * sizeof *y);
+        return AM_OK;
+    }
     for (size_t i = 0; i < n; i += 256) {
         size_t part = n - i < 256 ? n - i : 256;
         AM_TRY(gather_chunk(p, epoch, rows + i, part, x ? x + i * p->data.n_features : NULL,
@@ -86,15 +100,19 @@ static void prepare_rows(const struct network *n, const struct am_train_data *ba
                          struct prepared *out)
 {
     bool one_hot = n->config.loss.kind == AM_LOSS_HINGE && n->task->task == AM_TASK_MULTICLASS;
+    bool back = n->spec->goal == AM_GOAL_RECONSTRUCT;
     *out = (struct prepared){.base = base,
                              .class_weights = n->class_weights,
                              .n_classes = n->task->n_classes,
                              .one_hot = one_hot,
+                             .reconstruct = back,
                              .mean = n->mean,
                              .deviation = n->deviation};
     out->data = (struct am_train_data){.n_rows = base->n_rows,
                                        .n_features = base->n_features,
-                                       .n_targets = one_hot ? n->task->n_classes : 1,
+                                       .n_targets = back      ? base->n_features
+                                                    : one_hot ? n->task->n_classes
+                                                              : 1,
                                        .self = out,
                                        .gather = gather_prepared,
                                        .gather_at = base->gather_at ? gather_prepared_at : NULL,
@@ -188,30 +206,151 @@ static enum am_act output_activation(const struct network *n, enum graph_use use
     return n->task->task == AM_TASK_BINARY ? AM_ACT_SIGMOID : AM_ACT_SOFTMAX;
 }
 
-/* Both uses declare the same parameters in the same order. */
-static enum am_rc build(const struct network *n, enum graph_use use, struct am_graph **out,
-                        struct am_err *err)
+static am_value hidden_layers(const struct network *n, struct am_graph *g, am_value x)
 {
     const struct am_network_spec *s = n->spec;
     int64_t width = (int64_t)n->task->n_features;
-    struct am_dense_options o = {.act = output_activation(n, use),
-                                 .init = s->init == AM_INIT_ZEROS ? AM_INIT_ZEROS
-                                                                  : AM_INIT_GLOROT_UNIFORM};
-    struct am_graph *g;
-    am_value x;
-    enum am_rc rc;
-    AM_TRY(am_graph_new(&g, err));
-    x = am_graph_input(g, "x", am_dims2(AM_DIM_BATCH, width));
+    if (s->embedding && n->task->n_tokens) { /* ids: the mean of their vectors */
+        am_value lengths = am_layer_lengths(g, x);
+        x = am_layer_tokens(g, x, (int64_t)n->task->n_tokens, (int64_t)s->embedding, "embedding");
+        x = am_layer_seq_pool(g, x, AM_SEQ_POOL_MEAN, lengths);
+        width = (int64_t)s->embedding;
+    }
     for (size_t i = 0; i < s->n_layers; i++) {
         x = hidden_layer(s, g, x, i, width);
         width = (int64_t)s->layers[i];
     }
-    x = am_layer_dense(g, x, (int64_t)am_learn_n_outputs(n->task), &o,
-                       s->n_layers ? "output" : "linear");
-    if (n->task->task == AM_TASK_REGRESSION && use == FOR_PREDICTING)
+    return x;
+}
+
+static bool is_row_of(const struct am_graph *g, am_value x, int64_t width)
+{
+    const struct am_gnode *node = am_graph_node(g, x);
+    return node && node->dims.rank == 2 && node->dims.d[1] == width;
+}
+
+/* Did the list itself end in what makes probabilities? */
+static bool has_activation(const struct am_network_spec *s, enum am_act act)
+{
+    const struct am_node *l = s->list;
+    struct am_str a;
+    if (!l || l->kind != AM_NODE_LIST || l->list.n == 0)
+        return false;
+    a = am_node_str(l->list.items[l->list.n - 1], "activation", "");
+    return (act == AM_ACT_SOFTMAX && am_str_is(a, "softmax")) ||
+           (act == AM_ACT_SIGMOID && am_str_is(a, "sigmoid"));
+}
+
+static am_value head(const struct network *n, enum graph_use use, struct am_graph *g, am_value x)
+{
+    const struct am_network_spec *s = n->spec;
+    const int64_t width = (int64_t)am_learn_n_outputs(n->task);
+    struct am_dense_options o = {
+        .act = output_activation(n, use),
+        .init = s->init == AM_INIT_ZEROS && !s->list ? AM_INIT_ZEROS : AM_INIT_GLOROT_UNIFORM};
+    const struct am_gnode *node = am_graph_node(g, x);
+    if (node && node->dims.rank > 2)
+        x = am_layer_flatten(g, x, "output");
+    if (s->head == AM_HEAD_NONE && !is_row_of(g, x, width)) {
+        char dims[AM_DIMS_CHARS];
+        node = am_graph_node(g, x);
+        if (node)
+            am_graph_fail(g, AM_EUSAGE,
+                          "the last layer gives %s, but the task has %lld outputs and model.head "
+                          "is none",
+                          am_dims_print(&node->dims, dims), (long long)width);
+        return AM_VALUE_NONE;
+    }
+    if (s->head == AM_HEAD_NONE || (s->head == AM_HEAD_AUTO && is_row_of(g, x, width)))
+        return has_activation(s, o.act) ? x : am_layer_activation(g, x, o.act, 0);
+    return am_layer_dense(g, x, width, &o,
+                          s->head_name             ? s->head_name
+                          : s->n_layers || s->list ? "output"
+                                                   : "linear");
+}
+
+/* y is the mean squared distance of a row to what came back; "reconstruction" and "code" are
+ * outputs beside it. */
+static void autoencoder_outputs(struct am_graph *g, am_value x, am_value back, am_value code)
+{
+    const int64_t dims[2] = {(int64_t)am_dims_cols(&am_graph_node(g, x)->dims), 1};
+    am_value d = am_layer_add(g, back, am_layer_scale(g, x, -1, 0));
+    d = am_layer_reshape(g, am_layer_mul(g, d, d), dims, 2, "score");
+    am_graph_output(g, "y", am_layer_global_pool(g, d, AM_POOLING_AVERAGE, "score"));
+    am_graph_output(g, "reconstruction", back);
+    if (code != AM_VALUE_NONE)
+        am_graph_output(g, "code", code);
+}
+
+static enum am_rc reconstruct(const struct network *n, enum graph_use use, struct am_graph *g,
+                              am_value x, am_value back, am_value code, struct am_err *err)
+{
+    char dims[AM_DIMS_CHARS];
+    const int64_t width = (int64_t)n->task->n_features;
+    const struct am_gnode *node = am_graph_node(g, back);
+    if (node && node->dims.rank > 2)
+        back = am_layer_flatten(g, back, "output");
+    node = am_graph_node(g, code);
+    if (node && node->dims.rank > 2)
+        code = am_layer_flatten(g, code, "code");
+    AM_TRY(am_graph_check(g, err));
+    if (!is_row_of(g, back, width))
+        return am_fail(err, AM_EUSAGE, "the last layer gives %s, but rows have %lld features",
+                       am_dims_print(&am_graph_node(g, back)->dims, dims), (long long)width);
+    if (use == FOR_TRAINING)
+        am_graph_output(g, "y", back);
+    else
+        autoencoder_outputs(g, x, back, code);
+    return am_graph_check(g, err);
+}
+
+static am_value named(const struct am_layer_value *v, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (am_str_is(v[i].name, name))
+            return v[i].value;
+    return AM_VALUE_NONE;
+}
+
+static enum am_rc fill_graph(const struct network *n, enum graph_use use, struct am_graph *g,
+                             struct am_err *err)
+{
+    const struct am_network_spec *s = n->spec;
+    const size_t n_values = s->list && s->list->kind == AM_NODE_LIST ? s->list->list.n : 0;
+    struct am_layer_value *values = NULL;
+    am_value in = am_graph_input(g, "x", am_dims2(AM_DIM_BATCH, (int64_t)n->task->n_features));
+    am_value x = in;
+    enum am_rc rc = AM_OK;
+    if (s->list) {
+        values = am_calloc(n_values + 1, sizeof *values);
+        if (!values)
+            return am_fail_nomem(err, n_values * sizeof *values);
+        AM_GO(rc, am_layers_build_all(n->task, g, in, s->list, values, &x, err));
+    } else {
+        x = hidden_layers(n, g, x);
+    }
+    if (s->goal == AM_GOAL_RECONSTRUCT)
+        AM_GO(rc, reconstruct(n, use, g, in, x, named(values, n_values, "code"), err));
+    else
+        x = head(n, use, g, x);
+    if (s->goal == AM_GOAL_PREDICT && n->task->task == AM_TASK_REGRESSION && use == FOR_PREDICTING)
         x = am_layer_scale(g, x, (float)n->deviation, (float)n->mean);
-    am_graph_output(g, "y", x);
+    if (s->goal == AM_GOAL_PREDICT)
+        am_graph_output(g, "y", x);
     rc = am_graph_check(g, err);
+out:
+    am_free(values);
+    return rc;
+}
+
+/* Both uses declare the same parameters in the same order. */
+static enum am_rc build(const struct network *n, enum graph_use use, struct am_graph **out,
+                        struct am_err *err)
+{
+    struct am_graph *g;
+    enum am_rc rc;
+    AM_TRY(am_graph_new(&g, err));
+    rc = fill_graph(n, use, g, err);
     if (rc == AM_OK)
         *out = g;
     else
@@ -244,7 +383,10 @@ static enum am_rc load(void *ctx, struct am_buf *out, struct am_err *err)
 static enum am_rc set_up(struct network *n, struct am_err *err)
 {
     const struct am_learn_task *t = n->task;
-    AM_TRY(am_learn_train_config(t, &n->config, err));
+    struct am_learn_task as_number = *t;
+    bool back = n->spec->goal == AM_GOAL_RECONSTRUCT;
+    as_number.task = AM_TASK_REGRESSION;
+    AM_TRY(am_learn_train_config(back ? &as_number : t, &n->config, err));
     if (n->spec->loss_given) {
         n->config.loss.kind = n->spec->loss;
         n->config.loss.margin = (float)n->spec->margin;
@@ -255,7 +397,8 @@ static enum am_rc set_up(struct network *n, struct am_err *err)
         am_hint(err, "Remove it, or set train.loss to cross_entropy for a classification.");
         return AM_EUSAGE;
     }
-    AM_TRY(t->task == AM_TASK_REGRESSION ? scale_target(n, err) : weigh_classes(n, err));
+    if (!back)
+        AM_TRY(t->task == AM_TASK_REGRESSION ? scale_target(n, err) : weigh_classes(n, err));
     n->config.optim.l1 += n->spec->l1 / n->deviation;
     n->config.optim.l2 += n->spec->l2;
     prepare_rows(n, t->train, &n->train);
@@ -295,6 +438,14 @@ static enum am_rc train(struct network *n, struct am_learned *out, struct am_err
     AM_GO(rc, build(n, FOR_PREDICTING, &out->graph, err));
     AM_GO(rc, am_params_new(graph, &out->params, err));
     am_params_init(out->params, t->seed);
+    AM_GO(rc, am_learn_prepare(t, graph, out->params, n->arena, n->info, err));
+    if (t->rate_curve) {
+        rc = am_train_find_rate(graph, out->params, &n->train.data, &n->config, t->rate_options,
+                                t->pool, t->hooks.progress, t->rate_curve, err);
+        for (size_t i = 0; i < t->rate_curve->n; i++)
+            t->rate_curve->loss[i] *= n->loss_factor;
+        goto out;
+    }
     rc =
         am_train_run(graph, out->params, &n->train.data, t->validation ? &n->validation.data : NULL,
                      &n->config, &n->hooks, t->pool, r, err);
@@ -318,9 +469,12 @@ enum am_rc am_network_fit(const struct am_learn_task *t, const struct am_network
 {
     struct network n = {.task = t, .spec = spec, .mean = 0, .deviation = 1, .loss_factor = 1};
     enum am_rc rc;
+    n.arena = a;
+    n.info = out->info;
     AM_GO(rc, set_up(&n, err));
     AM_GO(rc, train(&n, out, err));
-    out->kind = t->task == AM_TASK_REGRESSION         ? AM_LEARNED_VALUE
+    out->kind = t->task == AM_TASK_REGRESSION || spec->goal == AM_GOAL_RECONSTRUCT
+                    ? AM_LEARNED_VALUE
                 : n.config.loss.kind == AM_LOSS_HINGE ? AM_LEARNED_SCORE
                                                       : AM_LEARNED_PROBABILITY;
     describe(&n, out, a);

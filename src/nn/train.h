@@ -109,7 +109,10 @@ enum am_rc am_train_loss(const struct am_graph *graph, const struct am_params *p
                          const struct am_train_data *data, const struct am_loss_spec *loss,
                          struct am_pool *pool, double *out, struct am_err *err) AM_MUST_CHECK;
 
-/* How many parameters a pattern names: `*` any run of characters, `?` one. */
+/* Does a pattern name this parameter? `*` is any run of characters, `?` one; a layer's name stands
+ * for all of its parameters ("conv1" for "conv1.weight" and "conv1.bias"). */
+bool am_train_names(struct am_str pattern, struct am_str name);
+/* How many parameters a pattern names. */
 size_t am_train_match(const struct am_params *params, struct am_str pattern);
 /* Freeze what the pattern names, in graph and block: no gradient, no step. A batch norm whose
  * weight and bias are frozen uses its running statistics and leaves them alone. A pattern that

@@ -29,8 +29,7 @@ static bool matches(struct am_str pattern, struct am_str name)
     return p == pattern.len;
 }
 
-/* A layer's name stands for all of its parameters: "conv1" is "conv1.weight" and "conv1.bias". */
-static bool names(struct am_str pattern, struct am_str name)
+bool am_train_names(struct am_str pattern, struct am_str name)
 {
     if (matches(pattern, name))
         return true;
@@ -44,7 +43,7 @@ size_t am_train_match(const struct am_params *params, struct am_str pattern)
 {
     size_t n = 0;
     for (size_t k = 0; k < params->n_params; k++)
-        n += names(pattern, params->table[k].name);
+        n += am_train_names(pattern, params->table[k].name);
     return n;
 }
 
@@ -68,7 +67,7 @@ enum am_rc am_train_freeze(struct am_graph *graph, struct am_params *params, str
     if (am_train_match(params, pattern) == 0)
         return nothing_named(params, pattern, err);
     for (size_t k = 0; k < params->n_params; k++)
-        if (names(pattern, params->table[k].name)) {
+        if (am_train_names(pattern, params->table[k].name)) {
             params->table[k].flags |= AM_PARAM_FROZEN;
             graph->params.ptr[k].spec.flags |= AM_PARAM_FROZEN;
         }
@@ -84,7 +83,7 @@ enum am_rc am_train_rate(struct am_params *params, struct am_str pattern, double
     if (am_train_match(params, pattern) == 0)
         return nothing_named(params, pattern, err);
     for (size_t k = 0; k < params->n_params; k++)
-        if (names(pattern, params->table[k].name))
+        if (am_train_names(pattern, params->table[k].name))
             params->table[k].rate = (float)factor;
     return AM_OK;
 }

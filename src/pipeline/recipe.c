@@ -166,6 +166,8 @@ static bool type_ok(const struct am_recipe_key *row, const struct am_node *v)
         return true;
     if ((row->types & AM_KEY_INTS) && list_of(v, AM_KEY_INTS))
         return true;
+    if ((row->types & AM_KEY_MAPS) && v->kind == AM_NODE_LIST)
+        return true;
     if ((row->types & AM_KEY_NULL) && am_node_is_null(v))
         return true;
     return (row->types & AM_KEY_MAP) && v->kind == AM_NODE_MAP;
@@ -193,6 +195,7 @@ static void want_text(const struct am_recipe_key *row, char *out, size_t cap)
                  {AM_KEY_TEXTS, AM_N("a list of text")},
                  {AM_KEY_INTS, AM_N("a list of whole numbers")},
                  {AM_KEY_MAP, AM_N("a map")},
+                 {AM_KEY_MAPS, AM_N("a list of maps")},
                  {AM_KEY_NULL, AM_N("null")}};
     size_t at = 0;
     out[0] = 0;

@@ -22,6 +22,7 @@ enum am_key_type { /* bits: a key may allow several */
                    AM_KEY_INTS = 64,  /* list of integers */
                    AM_KEY_MAP = 128,  /* the rows below it name its keys */
                    AM_KEY_NULL = 256,
+                   AM_KEY_MAPS = 512, /* list of maps, checked by whom it is for */
 };
 
 struct am_recipe_key {

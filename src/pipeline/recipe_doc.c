@@ -104,6 +104,8 @@ struct am_node *am_recipe_schema(struct am_arena *a)
             am_node_push(a, any, array_of(a, "string"));
         if (rows[i].types & AM_KEY_INTS)
             am_node_push(a, any, array_of(a, "integer"));
+        if (rows[i].types & AM_KEY_MAPS)
+            am_node_push(a, any, array_of(a, "object"));
         if (rows[i].types & AM_KEY_MAP) {
             struct am_node *m = am_new_map(a);
             am_node_set(a, m, "type", am_new_cstr(a, "object"));
@@ -134,6 +136,7 @@ void am_recipe_markdown(struct am_buf *out)
                      {AM_KEY_TEXTS, "list of text"},
                      {AM_KEY_INTS, "list of integers"},
                      {AM_KEY_MAP, "map"},
+                     {AM_KEY_MAPS, "list of maps"},
                      {AM_KEY_NULL, "null"}};
         const char *sep = "";
         am_buf_printf(out, "| `%s` | ", rows[i].path);
