@@ -75,6 +75,28 @@ static bool wav_truncated(struct am_str b)
     return true; /* no data chunk */
 }
 
+static uint64_t big_u32(const char *p)
+{
+    const unsigned char *u = (const unsigned char *)p;
+    return (uint32_t)u[0] << 24 | (uint32_t)u[1] << 16 | (uint32_t)u[2] << 8 | (uint32_t)u[3];
+}
+
+/* The whole form's size stands behind its name. */
+static bool aiff_truncated(struct am_str b)
+{
+    return b.len < 12 || big_u32(b.ptr + 4) + 8 > b.len;
+}
+
+/* Where the samples begin and how many bytes they take; all ones is what streaming writers leave.
+ */
+static bool au_truncated(struct am_str b)
+{
+    if (b.len < 24)
+        return true;
+    uint64_t size = big_u32(b.ptr + 8);
+    return size != UINT32_MAX && big_u32(b.ptr + 4) + size > b.len;
+}
+
 /* The last page of an Ogg stream says so, and is whole. */
 static bool ogg_truncated(struct am_str b)
 {
@@ -175,6 +197,8 @@ static enum am_rc check_bytes(struct am_str bytes, const struct kind **out, stru
         return rc;
     }
     if ((k->format == SF_FORMAT_WAV && wav_truncated(bytes)) ||
+        (k->format == SF_FORMAT_AIFF && aiff_truncated(bytes)) ||
+        (k->format == SF_FORMAT_AU && au_truncated(bytes)) ||
         (k->format == SF_FORMAT_OGG && ogg_truncated(bytes)))
         return fail_truncated(err);
     *out = k;

@@ -74,7 +74,7 @@ static void table_text(struct table *t, size_t k, size_t row, uint64_t r)
     t->texts[k][row] = r % 11 == 0 ? (struct am_str){NULL, 0} : (struct am_str){s, (size_t)n};
 }
 
-static void table_init(struct table *t)
+static inline void table_init(struct table *t)
 {
     size_t n_number = 0, n_text = 0;
     for (size_t i = 0; i < ROWS; i++) {
@@ -108,8 +108,8 @@ static void table_init(struct table *t)
 }
 
 /* Rows [first, first + n) as a batch; columns: [COLUMNS] scratch. */
-static struct am_batch table_slice(const struct table *t, size_t first, size_t n,
-                                   struct am_column *columns)
+static inline struct am_batch table_slice(const struct table *t, size_t first, size_t n,
+                                          struct am_column *columns)
 {
     for (size_t c = 0; c < COLUMNS; c++) {
         columns[c] = t->columns[c];
