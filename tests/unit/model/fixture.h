@@ -22,6 +22,7 @@
 #include "nn/layers.h"
 #include "nn/params.h"
 #include "support/faults.h"
+#include "tensor/media.h"
 
 #define FIXTURE_ROWS 60
 
@@ -38,7 +39,13 @@ static inline void assert_near(double a, double b, double bound)
         fail_msg("%.9g is not %.9g", a, b);
 }
 
-enum fixture_kind { FIXTURE_BINARY, FIXTURE_MIXED, FIXTURE_REGRESSION };
+enum fixture_kind {
+    FIXTURE_BINARY,
+    FIXTURE_MIXED,
+    FIXTURE_REGRESSION,
+    FIXTURE_PICTURE, /* one picture, three classes */
+    FIXTURE_MEDIA    /* a number, a picture, a sound; regression */
+};
 
 struct fixture {
     struct am_arena *arena;
@@ -55,6 +62,22 @@ static struct am_str fixture_text(struct am_arena *a, const char *prefix, size_t
     return am_arena_printf(a, "%s%zu", prefix, i);
 }
 
+/* Raw forms: a picture of 6 x 5 in three colours, a tenth of a second of sound. */
+static struct am_str fixture_media(struct am_arena *a, enum am_col_type type, uint64_t seed)
+{
+    struct am_rng r;
+    size_t n = type == AM_COL_IMAGE ? 6 * 5 * 3 : 1600;
+    unsigned char *p = am_arena_array(a, AM_MEDIA_RAW_BYTES + n, 1);
+    if (type == AM_COL_IMAGE)
+        am_image_raw_header(6, 5, 3, p);
+    else
+        am_sound_raw_header(8000, 1, 800, p);
+    am_rng_init(&r, seed, AM_RNG_USER);
+    for (size_t i = 0; i < n; i++)
+        p[AM_MEDIA_RAW_BYTES + i] = (unsigned char)am_rng_below(&r, 256);
+    return (struct am_str){(const char *)p, AM_MEDIA_RAW_BYTES + n};
+}
+
 /* Cell (row, column) of a column of that type. */
 static void fixture_column(struct am_arena *a, enum am_col_type type, uint64_t seed,
                            struct am_column *c)
@@ -67,13 +90,16 @@ static void fixture_column(struct am_arena *a, enum am_col_type type, uint64_t s
     for (size_t i = 0; i < FIXTURE_ROWS; i++) {
         double u = am_rng_unit(&r);
         number[i] = type == AM_COL_BOOLEAN ? (u < 0.5) : 10 * u + (double)seed;
-        text[i] = fixture_text(a, type == AM_COL_TEXT ? "some words " : "kind", (size_t)(u * 4));
+        text[i] =
+            am_col_is_media(type)
+                ? fixture_media(a, type, seed * 1000 + i)
+                : fixture_text(a, type == AM_COL_TEXT ? "some words " : "kind", (size_t)(u * 4));
         date[i] = (int64_t)(u * 1e15);
     }
     c->type = type;
     if (type == AM_COL_DATE)
         c->date = date;
-    else if (type == AM_COL_CATEGORY || type == AM_COL_TEXT)
+    else if (am_col_is_string(type))
         c->text = text;
     else
         c->number = number;
@@ -154,35 +180,40 @@ static void fixture_init(struct fixture *f, enum fixture_kind kind, size_t n_num
 {
     static const enum am_col_type mixed[] = {AM_COL_NUMBER, AM_COL_BOOLEAN, AM_COL_CATEGORY,
                                              AM_COL_TEXT, AM_COL_DATE};
+    static const enum am_col_type media[] = {AM_COL_IMAGE, AM_COL_NUMBER, AM_COL_IMAGE,
+                                             AM_COL_AUDIO};
     enum am_col_type numbers[64];
     static const int64_t hidden[] = {16, 8};
     static const struct am_str ids[] = {AM_STR_INIT("patient")};
-    static const enum am_task tasks[] = {AM_TASK_BINARY, AM_TASK_MULTICLASS, AM_TASK_REGRESSION};
-    static const size_t classes[] = {2, 3, 0};
-    static const enum am_act acts[] = {AM_ACT_SIGMOID, AM_ACT_SOFTMAX, AM_ACT_NONE};
+    static const enum am_task tasks[] = {AM_TASK_BINARY, AM_TASK_MULTICLASS, AM_TASK_REGRESSION,
+                                         AM_TASK_MULTICLASS, AM_TASK_REGRESSION};
+    static const size_t classes[] = {2, 3, 0, 3, 0};
+    static const enum am_act acts[] = {AM_ACT_SIGMOID, AM_ACT_SOFTMAX, AM_ACT_NONE, AM_ACT_SOFTMAX,
+                                       AM_ACT_NONE};
     memset(f, 0, sizeof *f);
     f->arena = am_arena_new(0);
     for (size_t i = 0; i < n_numbers; i++)
         numbers[i] = AM_COL_NUMBER;
-    fixture_features(f, kind == FIXTURE_MIXED ? 5 : n_numbers,
-                     kind == FIXTURE_MIXED ? mixed : numbers, tasks[kind], classes[kind]);
+    const enum am_col_type *types[] = {numbers, mixed, numbers, media, media + 1};
+    const size_t n[] = {n_numbers, 5, n_numbers, 1, 3};
+    fixture_features(f, n[kind], types[kind], tasks[kind], classes[kind]);
     fixture_target(f, classes[kind]);
-    fixture_graph(f, hidden, 2, kind == FIXTURE_MIXED ? 3 : 1, acts[kind]);
-    f->spec = (struct am_model_spec){.name = AM_STR("small"),
-                                     .version = 3,
-                                     .features = f->features,
-                                     .target = f->target,
-                                     .graph = f->graph,
-                                     .params = f->params,
-                                     .output = kind == FIXTURE_REGRESSION ? AM_MODEL_VALUE
-                                                                          : AM_MODEL_PROBABILITY,
-                                     .threshold = 0.5,
-                                     .ids = ids,
-                                     .n_ids = 1,
-                                     .recipe = AM_STR("version: 1\nname: small\n"),
-                                     .dataset_hash = AM_STR("abc"),
-                                     .n_rows = FIXTURE_ROWS,
-                                     .seed = 42};
+    fixture_graph(f, hidden, 2, classes[kind] == 3 ? 3 : 1, acts[kind]);
+    f->spec =
+        (struct am_model_spec){.name = AM_STR("small"),
+                               .version = 3,
+                               .features = f->features,
+                               .target = f->target,
+                               .graph = f->graph,
+                               .params = f->params,
+                               .output = classes[kind] == 0 ? AM_MODEL_VALUE : AM_MODEL_PROBABILITY,
+                               .threshold = 0.5,
+                               .ids = ids,
+                               .n_ids = 1,
+                               .recipe = AM_STR("version: 1\nname: small\n"),
+                               .dataset_hash = AM_STR("abc"),
+                               .n_rows = FIXTURE_ROWS,
+                               .seed = 42};
 }
 
 /* Without the hidden layers. */

@@ -1,5 +1,5 @@
 /* The public C interface, linked with libaimass.so and nothing else of ours: test_aimass NUMBERS
- * MIXED VALUE, three packages that the probe wrote. */
+ * MIXED VALUE PICTURE MEDIA, packages that the probe wrote. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 
 #include "aimass.h"
 
-static const char *numbers_path, *mixed_path, *value_path;
+static const char *numbers_path, *mixed_path, *value_path, *picture_path, *media_path;
 
 static aimass_model *load(const char *path)
 {
@@ -147,6 +147,78 @@ static void test_mixed_columns(void **state)
     aimass_free(m);
 }
 
+/* A picture of one colour in the raw form. */
+static size_t picture(unsigned w, unsigned h, int level, unsigned char *out)
+{
+    aimass_image_header(w, h, 3, out);
+    memset(out + AIMASS_RAW_BYTES, level, (size_t)w * h * 3);
+    return AIMASS_RAW_BYTES + (size_t)w * h * 3;
+}
+
+static void test_pictures(void **state)
+{
+    aimass_model *m = load(picture_path);
+    aimass_predictor *p = predictor(m);
+    unsigned char one[200], two[400];
+    const void *bytes[3] = {one, NULL, two};
+    size_t n[3] = {picture(6, 5, 40, one), 0, picture(7, 9, 200, two)};
+    aimass_media media = {"col0", bytes, n};
+    aimass_column texts = {"col0", NULL, (const char *const *)bytes};
+    float want[9];
+    aimass_answer a;
+    aimass_error err;
+    (void)state;
+    assert_int_equal(aimass_input_type(m, 0), AIMASS_IMAGE);
+    assert_int_equal(aimass_predict_media(p, &media, 1, NULL, 0, 3, &a, &err), AIMASS_OK);
+    memcpy(want, a.probability, sizeof want);
+    assert_true(fabs(want[0] + want[1] + want[2] - 1) < 1e-5);
+    assert_true(memcmp(want, want + 6, 3 * sizeof *want) != 0);
+    for (int i = 0; i < 3; i++) { /* a row's bits depend on the row */
+        media.bytes = bytes + i;
+        media.n_bytes = n + i;
+        assert_int_equal(aimass_predict_media(p, &media, 1, NULL, 0, 1, &a, &err), AIMASS_OK);
+        assert_memory_equal(a.probability, want + 3 * i, 3 * sizeof *want);
+    }
+    media = (aimass_media){"col0", bytes, n};
+    n[0]--;
+    assert_int_equal(aimass_predict_media(p, &media, 1, NULL, 0, 3, &a, &err), AIMASS_INVALID);
+    n[0]++;
+    one[0] = 'X'; /* no file is decoded here */
+    assert_int_equal(aimass_predict_media(p, &media, 1, NULL, 0, 3, &a, &err), AIMASS_INVALID);
+    assert_non_null(strstr(err.message, "row 0 is no image in the raw form"));
+    n[0] = 3;
+    assert_int_equal(aimass_predict_media(p, &media, 1, NULL, 0, 1, &a, &err), AIMASS_INVALID);
+    assert_int_equal(aimass_predict_columns(p, &texts, 1, 1, &a, &err), AIMASS_INVALID);
+    assert_non_null(strstr(err.hint, "aimass_predict_media"));
+    assert_int_equal(aimass_predict_media(p, NULL, 0, NULL, 0, 1, &a, &err), AIMASS_INVALID);
+    aimass_predictor_free(p);
+    aimass_free(m);
+}
+
+static void test_numbers_pictures_sounds(void **state)
+{
+    aimass_model *m = load(media_path);
+    aimass_predictor *p = predictor(m);
+    unsigned char one[200], sound[AIMASS_RAW_BYTES + 1600] = {0};
+    const void *bytes[2] = {one, sound};
+    size_t n[2] = {picture(6, 5, 40, one), sizeof sound};
+    aimass_media media[2] = {{"col2", bytes + 1, n + 1}, {"col1", bytes, n}};
+    double number = 3;
+    aimass_column column = {"col0", &number, NULL};
+    aimass_answer a;
+    aimass_error err;
+    (void)state;
+    aimass_audio_header(8000, 1, 800, sound);
+    assert_int_equal(aimass_input_type(m, 2), AIMASS_AUDIO);
+    assert_int_equal(aimass_predict_media(p, media, 2, &column, 1, 1, &a, &err), AIMASS_OK);
+    assert_true(isfinite(a.value[0]));
+    media[0].name = "col1"; /* a sound where a picture belongs */
+    media[1].name = "col2";
+    assert_int_equal(aimass_predict_media(p, media, 2, &column, 1, 1, &a, &err), AIMASS_INVALID);
+    aimass_predictor_free(p);
+    aimass_free(m);
+}
+
 static void test_regression(void **state)
 {
     aimass_model *m = load(value_path);
@@ -227,12 +299,15 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_describe),      cmocka_unit_test(test_same_answers),
         cmocka_unit_test(test_mixed_columns), cmocka_unit_test(test_regression),
+        cmocka_unit_test(test_pictures),      cmocka_unit_test(test_numbers_pictures_sounds),
         cmocka_unit_test(test_load_errors),   cmocka_unit_test(test_threads),
     };
-    if (argc != 4)
+    if (argc != 6)
         return 2;
     numbers_path = argv[1];
     mixed_path = argv[2];
     value_path = argv[3];
+    picture_path = argv[4];
+    media_path = argv[5];
     return cmocka_run_group_tests_name("aimass", tests, NULL, NULL);
 }

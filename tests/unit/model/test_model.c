@@ -8,7 +8,7 @@
 /* The reference: y computed by plain loops over the parameters in double. */
 static double by_hand(const struct fixture *f, const float *x, size_t n_x, size_t out)
 {
-    double a[1024], b[1024];
+    static double a[1 << 20], b[1 << 20];
     size_t n = n_x;
     for (size_t i = 0; i < n; i++)
         a[i] = x[i];
@@ -112,6 +112,116 @@ static void test_regression(void **state)
 {
     (void)state;
     round_trip(FIXTURE_REGRESSION);
+}
+
+/* Cells are bytes: they come back as they were, whatever stands in them, and no decoder is asked.
+ */
+static void same_sample(const struct fixture *f, const struct am_model *m)
+{
+    struct am_batch want;
+    struct am_err err;
+    const struct am_batch *got = am_model_sample(m);
+    bool seen = false;
+    must(am_features_sample(f->features, UINT64_C(0x61696d617373), 4, f->arena, &want, &err));
+    assert_int_equal(got->n_rows, 4);
+    for (size_t c = 0; c < got->n_columns; c++)
+        for (size_t i = 0; i < got->n_rows && am_col_is_media(got->columns[c].type); i++) {
+            struct am_str g = got->columns[c].text[i], w = want.columns[c].text[i];
+            assert_int_equal(g.len, w.len);
+            assert_int_equal(g.ptr == NULL, w.ptr == NULL);
+            assert_true(am_str_eq(g, w));
+            seen |= memchr(g.ptr ? g.ptr : "", 0, g.len) != NULL;
+        }
+    assert_true(seen);
+}
+
+static void media_round_trip(enum fixture_kind kind, const char *types)
+{
+    struct fixture f;
+    struct am_model *m;
+    struct am_buf bytes, json;
+    struct am_err err;
+    struct am_arena *a = am_arena_new(0);
+    fixture_init(&f, kind, 0);
+    am_buf_init(&bytes, SIZE_MAX);
+    am_buf_init(&json, SIZE_MAX);
+    must(am_model_to_bytes(&f.spec, &bytes, &err));
+    must(am_model_open_bytes(am_buf_view(&bytes), NULL, &m, &err));
+    assert_false(am_model_info(m)->all_numbers);
+    assert_true(am_model_info(m)->same_profile);
+    same_sample(&f, m);
+    check_predictions(&f, m);
+    am_node_to_json(am_node_get(am_model_describe(m, a), "inputs"), AM_JSON_COMPACT, &json);
+    assert_string_equal(json.ptr, types);
+    am_model_put(m);
+    am_buf_clear(&json);
+    am_buf_clear(&bytes);
+    am_arena_free(a);
+    fixture_clear(&f);
+}
+
+static void test_media(void **state)
+{
+    (void)state;
+    media_round_trip(FIXTURE_PICTURE, "[{\"name\":\"col0\",\"type\":\"image\"}]");
+    media_round_trip(FIXTURE_MEDIA,
+                     "[{\"name\":\"col0\",\"type\":\"number\"},{\"name\":\"col1\",\"type\":"
+                     "\"image\"},{\"name\":\"col2\",\"type\":\"audio\"}]");
+}
+
+/* A package whose sample.json is this text. */
+static enum am_rc open_with_sample(const struct am_package *p, struct am_str sample,
+                                   struct am_err *err)
+{
+    struct am_package_content c = {.manifest = am_package_manifest(p)};
+    struct am_buf b;
+    struct am_model *m = NULL;
+    for (int i = 1; i < AM_PART_SIGNATURE; i++)
+        c.parts[i] = am_package_part(p, (enum am_package_part)i);
+    c.parts[AM_PART_SAMPLE] = sample;
+    am_buf_init(&b, SIZE_MAX);
+    assert_int_equal(am_package_build(&c, &b, err), AM_OK);
+    enum am_rc rc = am_model_open_bytes(am_buf_view(&b), NULL, &m, err);
+    am_model_put(m);
+    am_buf_clear(&b);
+    return rc;
+}
+
+static void test_media_sample_refused(void **state)
+{
+    struct fixture f;
+    struct am_package *p;
+    struct am_buf bytes;
+    struct am_err err;
+    (void)state;
+    fixture_init(&f, FIXTURE_PICTURE, 0);
+    am_buf_init(&bytes, SIZE_MAX);
+    must(am_model_to_bytes(&f.spec, &bytes, &err));
+    must(am_package_open_bytes(am_buf_view(&bytes), NULL, &p, &err));
+    struct am_str s = am_package_part(p, AM_PART_SAMPLE);
+    char *text = test_malloc(s.len + 1);
+    static const char broken[] = {'*', '-', '=', ' '};
+    assert_int_equal(open_with_sample(p, s, &err), AM_OK);
+    for (size_t i = 0; i < sizeof broken; i++) { /* in the first cell's base64 */
+        memcpy(text, s.ptr, s.len);
+        text[s.len] = 0;
+        char *cell = strstr(text, "QU1JT"); /* "AMI" */
+        assert_non_null(cell);
+        cell[40] = broken[i];
+        assert_int_equal(open_with_sample(p, (struct am_str){text, s.len}, &err), AM_ECORRUPT);
+        assert_non_null(strstr(err.message, "column \"col0\" is no image"));
+    }
+    memcpy(text, s.ptr, s.len); /* another picture: the answers do not come out */
+    char *cell = strstr(text, "QU1JT");
+    memset(cell + 40, 'A', 40);
+    assert_int_equal(open_with_sample(p, (struct am_str){text, s.len}, &err), AM_ECORRUPT);
+    memcpy(text, s.ptr, s.len); /* a picture that is none */
+    strstr(text, "QU1JT")[4] = 'A';
+    assert_int_not_equal(open_with_sample(p, (struct am_str){text, s.len}, &err), AM_OK);
+    test_free(text);
+    am_package_close(p);
+    am_buf_clear(&bytes);
+    fixture_clear(&f);
 }
 
 static void open_fixture(struct fixture *f, enum fixture_kind kind, struct am_model **m)
@@ -446,6 +556,9 @@ static void test_out_of_memory(void **state)
     struct am_model *m = NULL;
     struct am_err err;
     (void)state;
+    fixture_init(&f, FIXTURE_PICTURE, 0);
+    AM_OOM_LOOP(write_and_open(&f.spec, &m, &err), am_model_put(m));
+    fixture_clear(&f);
     fixture_init(&f, FIXTURE_MIXED, 0);
     AM_OOM_LOOP(write_and_open(&f.spec, &m, &err), am_model_put(m));
     must(write_and_open(&f.spec, &m, &err));
@@ -488,6 +601,7 @@ int main(void)
         cmocka_unit_test(test_wrong_batches), cmocka_unit_test(test_output_not_finite),
         cmocka_unit_test(test_bytes_repeat),  cmocka_unit_test(test_describe_and_card),
         cmocka_unit_test(test_spec_refused),  cmocka_unit_test(test_sample_refuses),
+        cmocka_unit_test(test_media),         cmocka_unit_test(test_media_sample_refused),
         cmocka_unit_test(test_out_of_memory), cmocka_unit_test(test_failing_files),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
