@@ -258,6 +258,7 @@ struct state {
     struct reader r;
     struct am_buf bytes;
     size_t at;
+    bool ended;
 };
 
 static void archive_stop(void *state)
@@ -319,12 +320,13 @@ static enum am_rc archive_fill(void *state, struct media_rows *rows, struct medi
                                struct am_err *err)
 {
     struct state *st = state;
-    while (rows->n < rows->cap && am_arena_used(rows->arena) < MEDIA_BATCH_BYTES) {
+    while (!st->ended && rows->n < rows->cap && am_arena_used(rows->arena) < MEDIA_BATCH_BYTES) {
         struct archive_entry *entry;
         struct am_str name;
         const char *reason;
         bool added;
         AM_TRY(next_entry(&st->r, &entry, err));
+        st->ended = !entry;
         if (!entry)
             return st->at == st->impl->e.n ? AM_OK : fail_changed(st, err);
         if (!entry_of(&st->r, entry, &name, &reason)) {

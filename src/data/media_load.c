@@ -223,7 +223,7 @@ static enum am_rc tell_bad(struct am_table_iter *it, size_t media, size_t row, s
         struct loaded again = {.rc = AM_OK};
         enum am_rc rc = load_one(it, media, row, &again, err);
         am_free(again.owned);
-        if (rc == AM_OK)
+        if (!is_fatal(rc))
             rc = am_fail(err, f->rc, "\"%.*s\": %s", AM_FMT(file), f->reason);
         else if (rc != AM_EMISSING)
             am_context(err, "\"%.*s\"", AM_FMT(file));

@@ -504,6 +504,97 @@ out:
     return rc;
 }
 
+/* The part that a word of a given split names; false = none. */
+static bool part_of_word(struct am_str word, uint8_t *part)
+{
+    static const struct {
+        const char *word;
+        uint8_t part;
+    } words[] = {
+        {"train", AM_ROW_TRAIN},      {"training", AM_ROW_TRAIN}, {"validation", AM_ROW_VALIDATION},
+        {"valid", AM_ROW_VALIDATION}, {"val", AM_ROW_VALIDATION}, {"dev", AM_ROW_VALIDATION},
+        {"test", AM_ROW_TEST},        {"testing", AM_ROW_TEST}};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (am_str_is(word, words[i].word)) {
+            *part = words[i].part;
+            return true;
+        }
+    return false;
+}
+
+static enum am_rc read_given(const struct am_table *t, const struct am_split_spec *s,
+                             uint8_t *parts, uint64_t n_rows, struct am_err *err)
+{
+    struct split_keys k;
+    size_t at = am_schema_find(t->ops->schema(t->impl), s->column);
+    if (at != SIZE_MAX && !am_col_is_string(t->ops->schema(t->impl)->columns[at].type))
+        return am_fail(err, AM_EUSAGE, "column \"%.*s\" holds no words to split by",
+                       AM_FMT(s->column));
+    AM_TRY(split_keys_read(t, s->column, parts, n_rows, SPLIT_MISSING_REFUSED, &k, err));
+    enum am_rc rc = AM_OK;
+    uint8_t *part = am_calloc(k.n + 1, 1);
+    if (!part)
+        AM_GO(rc, am_fail_nomem(err, k.n));
+    for (size_t i = 0; i < k.n; i++) {
+        struct am_str word = k.map.entries[i].key;
+        if (part_of_word(word, &part[i]))
+            continue;
+        rc = am_fail(err, AM_EINVAL, "column \"%.*s\" says \"%.60s\", which is no part of a split",
+                     AM_FMT(s->column), word.ptr);
+        am_hint(err, "Parts are train, validation and test; name their column with data.split: "
+                     "{by: given, column: COLUMN}.");
+        goto out;
+    }
+    for (uint64_t i = 0; i < n_rows; i++)
+        if (k.of[i] != UINT32_MAX)
+            parts[i] = part[k.of[i]];
+out:
+    am_free(part);
+    split_keys_clear(&k);
+    return rc;
+}
+
+/* Parts as the column gives them; validation out of the training rows when none is given. */
+static enum am_rc split_given(const struct am_table *t, const struct am_split_spec *s,
+                              uint8_t *parts, uint64_t n_rows, struct am_err *err)
+{
+    struct am_split_counts c;
+    AM_TRY(read_given(t, s, parts, n_rows, err));
+    am_split_count(parts, n_rows, &c);
+    uint64_t train = c.n[AM_ROW_TRAIN];
+    if (c.n[AM_ROW_VALIDATION] || s->validation <= 0 || train == 0)
+        return AM_OK;
+    struct am_split_spec inner = *s;
+    if (s->validation_of == AM_SPLIT_OF_ALL)
+        inner.validation = s->validation * (double)(train + c.n[AM_ROW_TEST]) / (double)train;
+    if (inner.validation >= 1) {
+        enum am_rc rc =
+            am_fail(err, AM_EINVAL, "%llu training rows are too few for %g of all for validation",
+                    (unsigned long long)train, s->validation);
+        am_hint(err, "Say data.split: {validation: {share: 0.2, of: train}}.");
+        return rc;
+    }
+    uint8_t *kept = am_alloc((size_t)n_rows + 1);
+    if (!kept)
+        return am_fail_nomem(err, n_rows);
+    for (uint64_t i = 0; i < n_rows; i++)
+        kept[i] = parts[i] == AM_ROW_TRAIN ? AM_ROW_TRAIN : AM_ROW_DROPPED;
+    inner.test = 0;
+    inner.column = s->classes;
+    enum am_rc rc = AM_OK;
+    if (s->validation_take == AM_SPLIT_TAKE_LAST)
+        take_last(&inner, kept, n_rows);
+    else if (s->classes.ptr)
+        rc = split_stratified(t, &inner, kept, n_rows, err);
+    else
+        split_random(&inner, kept, n_rows);
+    for (uint64_t i = 0; rc == AM_OK && i < n_rows; i++)
+        if (parts[i] == AM_ROW_TRAIN)
+            parts[i] = kept[i];
+    am_free(kept);
+    return rc;
+}
+
 static enum am_rc check_sizes(const struct am_split_spec *s, const struct am_split_counts *c,
                               struct am_err *err)
 {
@@ -550,13 +641,19 @@ enum am_rc am_split_make(const struct am_table *t, const struct am_split_spec *s
     case AM_SPLIT_HASH:
         rc = split_hash(t, s, parts, n_rows, err);
         break;
+    case AM_SPLIT_GIVEN:
+        rc = split_given(t, s, parts, n_rows, err);
+        break;
     }
     AM_TRY(rc);
     if (s->validation_take == AM_SPLIT_TAKE_LAST && s->by != AM_SPLIT_TIME &&
-        s->by != AM_SPLIT_HASH)
+        s->by != AM_SPLIT_HASH && s->by != AM_SPLIT_GIVEN)
         take_last(s, parts, n_rows);
+    struct am_split_spec found = *s;
+    if (s->by == AM_SPLIT_GIVEN && s->leaks == AM_LEAKS_GROUP)
+        found.leaks = AM_LEAKS_WARN; /* whoever gave the parts meant them */
     if (s->leaks != AM_LEAKS_IGNORE)
-        AM_TRY(split_leaks(t, s, parts, n_rows, &leaks, err));
+        AM_TRY(split_leaks(t, &found, parts, n_rows, &leaks, err));
     am_split_count(parts, n_rows, counts);
     counts->n_leaks = leaks.n_leaks;
     counts->n_moved = leaks.n_moved;

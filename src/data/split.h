@@ -19,7 +19,8 @@ enum am_split_by {
     AM_SPLIT_STRATIFIED,
     AM_SPLIT_GROUP,
     AM_SPLIT_TIME,
-    AM_SPLIT_HASH
+    AM_SPLIT_HASH,
+    AM_SPLIT_GIVEN
 };
 enum am_split_of { AM_SPLIT_OF_ALL, AM_SPLIT_OF_TRAIN };
 enum am_split_take { AM_SPLIT_TAKE_RANDOM, AM_SPLIT_TAKE_LAST };
@@ -34,7 +35,10 @@ struct am_split_spec {
     enum am_split_leaks
         leaks; /* AM_LEAKS_GROUP: rows equal to an earlier one go where that one went */
     uint64_t seed;
-    struct am_str column;              /* stratified: the target; group, time: their column */
+    struct am_str column;  /* stratified: the target; group, time, given: their column.
+                              given: train, validation or test in each row */
+    struct am_str classes; /* given: the column by whose classes validation is drawn from the
+                              training rows when no row is given for it; NULL ptr = at random */
     const struct am_str *hash_columns; /* [n_hash_columns]; none = all columns */
     size_t n_hash_columns;
     const struct am_str *ignore; /* [n_ignore] id columns: not compared in the leak check */

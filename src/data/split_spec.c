@@ -28,6 +28,13 @@ static enum am_rc read_by(const struct am_node *split, struct am_str target, boo
         am_hint(err, "Say by: random, or data.types: {%.*s: category}.", AM_FMT(target));
         return rc;
     }
+    if (am_str_is(by, "given")) {
+        out->by = AM_SPLIT_GIVEN;
+        out->column = am_node_str(split, "column", "split");
+        if (target_is_class)
+            out->classes = target;
+        return AM_OK;
+    }
     bool group = am_str_is(by, "group");
     out->by = group ? AM_SPLIT_GROUP : AM_SPLIT_TIME;
     out->column = am_node_str(split, group ? "group" : "time", "");
@@ -57,6 +64,8 @@ enum am_rc am_split_spec_from_node(const struct am_node *split, struct am_str ta
     } else if (validation) {
         out->validation = am_node_f64(split, "validation", 0.2);
     }
+    if (out->by == AM_SPLIT_GIVEN)
+        out->test = 0; /* as many as are given */
     struct am_str leaks = am_node_str(split, "leaks", "group");
     out->leaks = am_str_is(leaks, "error")    ? AM_LEAKS_ERROR
                  : am_str_is(leaks, "warn")   ? AM_LEAKS_WARN

@@ -137,6 +137,7 @@ static enum am_rc source_options(struct am_prepared *p, const struct am_node *da
     o->specs = specs;
     o->base_dir = base_dir;
     o->temp_dir = am_registry_scratch(p->pl->registry);
+    o->pool = p->pl->pool;
     (void)am_encoding_parse(am_node_str(data, "encoding", "auto"), &o->encoding);
     o->csv.nulls = nulls;
     o->csv.delimiter = first_char(am_node_str(csv, "delimiter", ""));
@@ -260,6 +261,25 @@ static enum am_rc parse_sets(struct am_arena *a, const struct am_recipe_source *
     return AM_OK;
 }
 
+/* Columns that say where a row came from count as ids: no features, not compared. */
+static enum am_rc add_asides(struct am_prepared *p, struct am_str target, struct am_err *err)
+{
+    const struct am_dataset_schema *s = &p->dataset_schema;
+    struct am_str *ids = am_arena_array(p->arena, p->n_ids + s->n + 1, sizeof *ids);
+    AM_TRY(am_arena_check(p->arena, err));
+    if (p->n_ids)
+        memcpy(ids, p->ids, p->n_ids * sizeof *ids);
+    p->ids = ids;
+    for (size_t i = 0; i < s->n; i++) {
+        bool known = !s->columns[i].aside || am_str_eq(s->columns[i].name, target);
+        for (size_t k = 0; k < p->n_ids && !known; k++)
+            known = am_str_eq(ids[k], s->columns[i].name);
+        if (!known)
+            ids[p->n_ids++] = s->columns[i].name;
+    }
+    return AM_OK;
+}
+
 /* Said before cleaning would drop every row for it. */
 static enum am_rc some_target(const struct am_prepared *p, struct am_str target, struct am_err *err)
 {
@@ -305,6 +325,7 @@ enum am_rc am_prepare_data(struct am_prepared *p, struct am_pipeline *pl, struct
         am_node_set(a, p->recipe.resolved, "name", am_new_str(a, p->name));
     }
     AM_TRY(texts_of(a, am_node_get(data, "id"), &p->ids, &p->n_ids, err));
+    AM_TRY(add_asides(p, target, err));
     AM_TRY(am_recipe_check_columns(&p->recipe, p->schema, err));
     AM_TRY(am_target_column(p->schema, target, &p->target_column, err));
     return some_target(p, target, err);
