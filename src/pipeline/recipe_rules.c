@@ -215,7 +215,7 @@ enum am_rc am_recipe_check_columns(const struct am_recipe *r, const struct am_sc
 {
     static const char *const lists[] = {"data.target",     "data.id",          "features.only",
                                         "features.drop",   "data.split.group", "data.split.time",
-                                        "data.split.hash", "data.shards.key"};
+                                        "data.split.hash", "data.shards.key",  "data.split.column"};
     static const char *const reserved[] = {"only", "drop", "default", NULL};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         AM_TRY(columns_of_list(schema, &r->origin, am_node_path(r->resolved, lists[i]), lists[i],
