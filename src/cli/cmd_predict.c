@@ -1,5 +1,5 @@
-/* Predict: rows of a file or of stdin in, predictions out, in the same format. With --json the one
- * object on stdout holds the predictions. */
+/* Predict: rows of a file or of stdin in, or pictures and sounds, predictions out, in the same
+ * format. With --json the one object on stdout holds the predictions. */
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -60,7 +60,9 @@ static void add_output(struct am_cli *c, struct am_node *r, struct am_buf *out)
 enum am_exit am_cmd_predict(struct am_cli *c)
 {
     const char *format = am_cli_value(c, "--format");
-    struct am_predict_request q = {.model = c->args[0], .write = to_stdout};
+    struct am_predict_request q = {.model = c->args[0],
+                                   .write = to_stdout,
+                                   .otherwise = c->json ? AM_FORMAT_JSON : AM_FORMAT_CSV};
     struct am_buf in, out;
     struct am_node *r;
     enum am_exit e;
@@ -83,13 +85,17 @@ enum am_exit am_cmd_predict(struct am_cli *c)
             rc = read_stdin(&in, &c->err);
         q.bytes = am_buf_view(&in);
     } else {
-        q.source = c->args[1];
+        q.sources = c->args + 1;
+        q.n_sources = (size_t)c->n_args - 1;
     }
     if (rc == AM_OK)
         rc = am_platform_predict(c->platform, c->arena, &q, &r, &c->err);
     if (rc == AM_OK && c->json)
         add_output(c, r, &out);
     e = rc == AM_OK ? am_cli_done(c, r, show_nothing) : am_cli_fail(c);
+    if (rc == AM_OK && am_node_get(r, "files") &&
+        am_say_bad_files(c, am_node_get(r, "files")) > 0 && e == AM_EXIT_DONE)
+        e = AM_EXIT_FAILED; /* the others were predicted */
     am_buf_clear(&in);
     am_buf_clear(&out);
     return e;

@@ -234,3 +234,27 @@ void am_progress_bar_init(struct am_cli *c)
     if (!c->quiet && isatty(STDERR_FILENO))
         c->progress.sink = show;
 }
+
+/* ---- files that could not be read ---- */
+
+#define BAD_FILES_SHOWN 20
+
+int64_t am_say_bad_files(const struct am_cli *c, const struct am_node *files)
+{
+    const struct am_node *bad = am_node_get(files, "bad"), *notes = am_node_get(files, "notes");
+    int64_t n = am_node_i64(files, "n_bad", 0);
+    size_t listed = bad && bad->kind == AM_NODE_LIST ? bad->list.n : 0;
+    if (c->quiet)
+        return n;
+    if (n > 0)
+        fprintf(stderr, am_tr("%lld of %lld files could not be read:\n"), (long long)n,
+                (long long)am_node_i64(files, "files", 0));
+    for (size_t i = 0; i < listed && i < BAD_FILES_SHOWN; i++)
+        fprintf(stderr, "  %.*s: %.*s\n", AM_FMT(am_node_str(bad->list.items[i], "file", "")),
+                AM_FMT(am_node_str(bad->list.items[i], "reason", "")));
+    if (n > BAD_FILES_SHOWN)
+        fprintf(stderr, am_tr("  and %lld more\n"), (long long)(n - BAD_FILES_SHOWN));
+    for (size_t i = 0; notes && notes->kind == AM_NODE_LIST && i < notes->list.n; i++)
+        fprintf(stderr, "%.*s\n", AM_FMT(am_node_str(notes->list.items[i], "text", "")));
+    return n;
+}

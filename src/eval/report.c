@@ -590,7 +590,7 @@ static void layers(struct am_buf *o, const struct am_node *r, const char *key, c
     }
 }
 
-/* import: {files, bad: [{file, reason}]} */
+/* import: {files, n_bad, bad: [{file, reason}], notes} */
 static void bad_files(struct am_buf *o, const struct am_node *r)
 {
     const struct am_node *m = am_node_get(r, "import"), *list = items(m, "bad");
@@ -598,10 +598,10 @@ static void bad_files(struct am_buf *o, const struct am_node *r)
         return;
     heading(o, "Files that could not be read");
     am_buf_printf(o,
-                  "<p class='mute'>%zu / %lld</p>\n<table class='texts'><tr><th>%s</th><th>%s"
+                  "<p class='mute'>%lld / %lld</p>\n<table class='texts'><tr><th>%s</th><th>%s"
                   "</th></tr>\n",
-                  list->list.n, (long long)am_node_i64(m, "files", 0), am_tr("file"),
-                  am_tr("reason"));
+                  (long long)am_node_i64(m, "n_bad", (int64_t)list->list.n),
+                  (long long)am_node_i64(m, "files", 0), am_tr("file"), am_tr("reason"));
     for (size_t i = 0; i < list->list.n && i < FILES_SHOWN; i++) {
         am_buf_cstr(o, "<tr><td>");
         text(o, list->list.items[i], "file");

@@ -55,9 +55,11 @@ enum am_rc am_pipeline_verify(struct am_pipeline *p, struct am_arena *a, const c
 enum am_pipeline_format { AM_PIPELINE_AUTO, AM_PIPELINE_CSV, AM_PIPELINE_JSON };
 struct am_pipeline_predict_job {
     const char *model;
-    const char *source; /* NULL = bytes */
+    const char *const *sources; /* [n_sources] files, globs or folders; 0 = bytes */
+    size_t n_sources;
     struct am_str bytes;
     enum am_pipeline_format format;
+    enum am_pipeline_format otherwise; /* AUTO, and the input is neither CSV nor JSON */
     enum am_rc (*write)(void *ctx, const char *bytes, size_t n, struct am_err *err);
     void *ctx;
 };

@@ -1,5 +1,6 @@
 /* Predict from files or bytes: rows stream through the model; id columns pass through; CSV in gives
- * CSV out, JSON in gives JSON out (a list for a list, one object a line for JSON Lines). */
+ * CSV out, JSON in gives JSON out (a list for a list, one object a line for JSON Lines). Pictures
+ * and sounds in (files, folders, archives) give a row each, with its file's name. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -19,7 +20,8 @@ struct writer {
     const struct am_target *target;
     struct am_buf out;
     bool json;
-    bool list; /* JSON: one list around the rows */
+    bool list;  /* JSON: one list around the rows */
+    bool whole; /* no rows at all: an error that the caller tells */
     uint64_t n_rows;
 };
 
@@ -175,7 +177,8 @@ static enum am_rc stream(struct writer *w, struct am_predictor *p, const struct 
     }
     if (w->json && w->list)
         am_buf_cstr(&w->out, "]\n");
-    rc = flush(w, err);
+    if (w->n_rows > 0 || !w->whole)
+        rc = flush(w, err);
 out:
     t->ops->close(it);
     am_prediction_clear(&answer);
@@ -255,9 +258,9 @@ static bool looks_like_json(const struct am_pipeline_predict_job *job)
     struct am_str s = am_str_trim(job->bytes);
     if (job->format != AM_PIPELINE_AUTO)
         return job->format == AM_PIPELINE_JSON;
-    if (!job->source)
+    if (job->n_sources == 0)
         return s.len && (s.ptr[0] == '[' || s.ptr[0] == '{');
-    struct am_str name = am_str(job->source);
+    struct am_str name = am_str(job->sources[0]);
     return am_str_ends(name, AM_STR(".json")) || am_str_ends(name, AM_STR(".jsonl")) ||
            am_str_ends(name, AM_STR(".ndjson")) || am_str_ends(name, AM_STR(".jsonl.gz"));
 }
@@ -275,6 +278,45 @@ static enum am_rc json_file(const char *path, struct am_buf *b, bool *is_list, s
     return AM_OK;
 }
 
+/* ---- pictures and sounds that are no table ---- */
+
+static enum am_rc first_bad_file(const struct am_node *files, struct am_err *err)
+{
+    const struct am_node *bad = am_node_get(files, "bad");
+    if (!bad || bad->kind != AM_NODE_LIST || bad->list.n == 0)
+        return am_fail(err, AM_EINVAL, "no picture and no sound was found");
+    const struct am_node *one = bad->list.items[0];
+    return am_fail(err, AM_EINVAL, "%.*s: %.*s", AM_FMT(am_node_str(one, "file", "")),
+                   AM_FMT(am_node_str(one, "reason", "")));
+}
+
+/* The media column under the model's name for it, whatever that is, and the files' names. */
+static enum am_rc read_media(struct am_source *src, const struct am_model_info *info,
+                             struct am_table *out, struct am_err *err)
+{
+    const struct am_tables_info *has = am_source_info(src);
+    struct am_tables_column c[2] = {
+        {.name = has->columns[0].name, .stored = has->columns[0].stored}};
+    struct am_tables_read read = {.info = has, .columns = c, .n_columns = 1, .n_rows = UINT64_MAX};
+    enum am_col_type type;
+    if (!am_col_type_parse(has->columns[0].name, &type))
+        type = AM_COL_IMAGE;
+    if (info->inputs->n != 1 || info->inputs->columns[0].type != type) {
+        am_fail(err, AM_EINVAL, "the data is files of type %s, model \"%.*s\" needs other columns",
+                am_col_type_name(type), AM_FMT(info->name));
+        am_hint(err, "Give a CSV file with the model's columns; pictures and sounds are names of "
+                     "files in it.");
+        return AM_EINVAL;
+    }
+    c[0].type = type;
+    for (size_t i = 1; i < has->n_columns; i++)
+        if (am_str_is(has->columns[i].name, "file"))
+            c[read.n_columns++] = (struct am_tables_column){.name = has->columns[i].name,
+                                                            .stored = has->columns[i].stored,
+                                                            .type = AM_COL_TEXT};
+    return am_source_scan(src, &read, AM_SOURCE_BAD_LEFT_OUT, out, err);
+}
+
 enum am_rc am_pipeline_predict(struct am_pipeline *pl, struct am_arena *a,
                                const struct am_pipeline_predict_job *job, struct am_node **out,
                                struct am_err *err)
@@ -287,7 +329,7 @@ enum am_rc am_pipeline_predict(struct am_pipeline *pl, struct am_arena *a,
     struct writer w = {.job = job, .json = looks_like_json(job)};
     char path[4500] = "";
     struct am_buf file;
-    bool is_list;
+    bool is_list, media = false;
     enum am_rc rc;
     am_buf_init(&w.out, (size_t)1 << 26);
     am_buf_init(&file, 0);
@@ -296,26 +338,46 @@ enum am_rc am_pipeline_predict(struct am_pipeline *pl, struct am_arena *a,
     w.model = m.model;
     w.info = am_model_info(m.model);
     w.target = am_model_target(m.model);
-    if (job->source) {
-        AM_GO(rc, json_file(job->source, &file, &is_list, err));
+    if (job->n_sources) {
+        is_list = false;
+        if (job->n_sources == 1)
+            AM_GO(rc, json_file(job->sources[0], &file, &is_list, err));
         if (is_list)
             AM_GO(rc,
                   bytes_to_file(pl, a, am_buf_view(&file), true, &w.list, path, sizeof path, err));
     } else {
         AM_GO(rc, bytes_to_file(pl, a, job->bytes, w.json, &w.list, path, sizeof path, err));
     }
-    struct am_str spec = am_str(path[0] ? path : job->source);
-    struct am_source_options o = {
-        .specs = &spec, .n_specs = 1, .temp_dir = am_registry_scratch(pl->registry)};
+    size_t n_specs = path[0] ? 1 : job->n_sources;
+    struct am_str *specs = am_arena_array(a, n_specs, sizeof *specs);
+    AM_GO(rc, am_arena_check(a, err));
+    for (size_t i = 0; i < n_specs; i++)
+        specs[i] = am_str(path[0] ? path : job->sources[i]);
+    struct am_source_options o = {.specs = specs,
+                                  .n_specs = n_specs,
+                                  .temp_dir = am_registry_scratch(pl->registry),
+                                  .pool = pl->pool};
     AM_GO(rc, am_source_open(tables, &o, &src, err));
-    AM_GO(rc, am_source_read(tables, src, w.info->inputs, w.info->ids, w.info->n_ids, &t, err));
+    media = am_source_role(src, 0) == AM_MEDIA_ROLE_MEDIA;
+    if (media && job->format == AM_PIPELINE_AUTO)
+        w.json = job->otherwise == AM_PIPELINE_JSON;
+    w.list = w.list || (media && w.json);
+    w.whole = media;
+    if (media)
+        AM_GO(rc, read_media(src, w.info, &t, err));
+    else
+        AM_GO(rc, am_source_read(tables, src, w.info->inputs, w.info->ids, w.info->n_ids, &t, err));
     AM_GO(rc, am_predictor_new(m.model, pl->pool, &p, err));
     AM_GO(rc, stream(&w, p, &t, a, pl->progress, err));
     *out = am_new_map(a);
     am_node_set(a, *out, "model", am_new_str(a, m.name));
     am_node_set(a, *out, "version", m.version ? am_new_i64(a, m.version) : am_new_null(a));
     am_node_set(a, *out, "rows", am_new_i64(a, (int64_t)w.n_rows));
+    if (media)
+        am_node_set(a, *out, "files", am_source_media_to_node(src, a));
     rc = am_arena_check(a, err);
+    if (rc == AM_OK && media && w.n_rows == 0)
+        rc = first_bad_file(am_node_get(*out, "files"), err);
 out:
     if (rc != AM_OK && path[0])
         name_input(err, path);

@@ -103,9 +103,11 @@ enum am_rc am_platform_predict(struct am_platform *p, struct am_arena *a,
                                                       [AM_FORMAT_CSV] = AM_PIPELINE_CSV,
                                                       [AM_FORMAT_JSON] = AM_PIPELINE_JSON};
     struct am_pipeline_predict_job job = {.model = r->model,
-                                          .source = r->source,
+                                          .sources = r->sources,
+                                          .n_sources = r->n_sources,
                                           .bytes = r->bytes,
                                           .format = formats[r->format],
+                                          .otherwise = formats[r->otherwise],
                                           .write = r->write,
                                           .ctx = r->ctx};
     OPEN(p, pl, err);

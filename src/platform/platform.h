@@ -65,15 +65,20 @@ enum am_rc am_platform_evaluate(struct am_platform *p, struct am_arena *a, const
 
 enum am_data_format { AM_FORMAT_AUTO, AM_FORMAT_CSV, AM_FORMAT_JSON };
 struct am_predict_request {
-    const char *model;          /* MODEL[@VERSION|@alias] or a path that ends in .aim */
-    const char *source;         /* file or glob; NULL = the bytes below */
-    struct am_str bytes;        /* CSV with header, JSON list of objects, JSON Lines */
-    enum am_data_format format; /* of the output too; AUTO: as the input is */
+    const char *model;             /* MODEL[@VERSION|@alias] or a path that ends in .aim */
+    const char *const *sources;    /* [n_sources] files, globs, folders of pictures or sounds */
+    size_t n_sources;              /* 0 = the bytes below */
+    struct am_str bytes;           /* CSV with header, JSON list of objects, JSON Lines */
+    enum am_data_format format;    /* of the output too; AUTO: as the input is */
+    enum am_data_format otherwise; /* AUTO and pictures or sounds: CSV (AUTO, too) or JSON */
     enum am_rc (*write)(void *ctx, const char *bytes, size_t n,
                         struct am_err *err); /* output chunks */
     void *ctx;
 };
-/* Streams; id columns pass through. -> {model, version, rows} */
+/* Streams; id columns pass through. Pictures and sounds as sources: a row each, with its file's
+ * name and without the class; what cannot be read is left out and told, an error when nothing is
+ * left.
+ * -> {model, version, rows, files: {files, n_bad, bad: [{file, reason}], notes} for these} */
 enum am_rc am_platform_predict(struct am_platform *p, struct am_arena *a,
                                const struct am_predict_request *r, struct am_node **out,
                                struct am_err *err) AM_MUST_CHECK;
