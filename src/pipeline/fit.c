@@ -2,9 +2,11 @@
 #include "pipeline/train_int.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/pool.h"
 #include "pipeline/condition.h"
 
 #define CHECKPOINT_EVERY_NS 2000000000u /* when the recipe leaves it to us */
@@ -13,8 +15,9 @@
 
 void am_rows_clear(struct am_rows *r)
 {
+    am_augmented_free(r->augmented);
     am_matrix_free(r->matrix);
-    *r = (struct am_rows){NULL, NULL};
+    *r = (struct am_rows){NULL, NULL, NULL};
 }
 
 struct block { /* scratch of one batch, grown as needed */
@@ -45,6 +48,60 @@ static enum am_rc block_grow(struct block *b, size_t n, size_t width, struct am_
     return AM_OK;
 }
 
+static enum am_rc apply_rows(const struct am_fitted *f, bool training, const struct am_batch *in,
+                             float *x, struct am_err *err)
+{
+    return training ? am_features_apply_train(f->fit, f->features, in, NULL, x, err)
+                    : am_features_apply(f->features, in, x, err);
+}
+
+struct decoding { /* of a batch with files to decode: rows on all threads */
+    const struct am_fitted *f;
+    const struct am_batch *in;
+    float *x;
+    bool training;
+    atomic_bool failed;
+};
+
+#define DECODE_COLUMNS 16
+static void decode_rows(void *ctx, size_t begin, size_t end)
+{
+    struct decoding *d = ctx;
+    struct am_column columns[DECODE_COLUMNS];
+    for (size_t i = 0; i < d->in->n_columns; i++) {
+        columns[i] = d->in->columns[i];
+        if (am_col_is_string(columns[i].type))
+            columns[i].text += begin;
+        else if (columns[i].type == AM_COL_DATE)
+            columns[i].date += begin;
+        else
+            columns[i].number += begin;
+    }
+    const struct am_batch part = {end - begin, d->in->n_columns, columns, d->in->first_row + begin};
+    struct am_err err;
+    if (apply_rows(d->f, d->training, &part, d->x + begin * am_features_width(d->f->features),
+                   &err) != AM_OK)
+        atomic_store(&d->failed, true);
+}
+
+/* A failure in a part is found again by the whole batch in order, so that the first bad row is the
+ * one that is named. */
+static enum am_rc apply_batch(const struct am_prepared *p, const struct am_batch *in,
+                              const struct am_fitted *f, bool training, float *x,
+                              struct am_err *err)
+{
+    bool media = false;
+    for (size_t i = 0; i < in->n_columns; i++)
+        media = media || am_col_is_media(in->columns[i].type);
+    if (media && in->n_columns <= DECODE_COLUMNS && am_pool_size(p->pl->pool) > 1) {
+        struct decoding d = {.f = f, .in = in, .x = x, .training = training};
+        am_pool_for(p->pl->pool, in->n_rows, 4, decode_rows, &d);
+        if (!atomic_load(&d.failed))
+            return AM_OK;
+    }
+    return apply_rows(f, training, in, x, err);
+}
+
 static enum am_rc append_batch(const struct am_prepared *p, const struct am_batch *b,
                                const struct am_fitted *f, bool training, struct block *s,
                                struct am_matrix *m, struct am_err *err)
@@ -56,11 +113,25 @@ static enum am_rc append_batch(const struct am_prepared *p, const struct am_batc
                             err));
     for (size_t i = 0; i < b->n_rows; i++)
         s->y[i] = (float)s->t[i];
-    if (training)
-        AM_TRY(am_features_apply_train(f->fit, f->features, &in, NULL, s->x, err));
-    else
-        AM_TRY(am_features_apply(f->features, &in, s->x, err));
+    AM_TRY(apply_batch(p, &in, f, training, s->x, err));
     return am_matrix_append(m, b->n_rows, s->x, s->y, NULL, err);
+}
+
+static const struct am_node *augment_spec(const struct am_prepared *p)
+{
+    return am_node_path(p->recipe.resolved, "train.augment");
+}
+
+static enum am_rc augment_rows(const struct am_prepared *p, const struct am_features *f,
+                               struct am_rows *out, struct am_err *err)
+{
+    const struct am_node *train = am_node_get(p->recipe.resolved, "train");
+    AM_TRY(am_augmented_new(augment_spec(p), f, out->data,
+                            am_target_task(p->target) != AM_TASK_REGRESSION,
+                            (uint64_t)am_node_i64(train, "seed", 42), &out->augmented, err));
+    if (out->augmented)
+        out->data = am_augmented_data(out->augmented);
+    return AM_OK;
 }
 
 enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view,
@@ -75,7 +146,7 @@ enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view
     struct block s = {NULL, NULL, NULL, 0};
     const struct am_batch *b;
     enum am_rc rc;
-    *out = (struct am_rows){NULL, NULL};
+    *out = (struct am_rows){NULL, NULL, NULL};
     AM_TRY(am_arena_check(p->arena, err));
     memcpy(columns, p->columns, p->n_columns * sizeof *columns);
     columns[p->n_columns] = p->target_column;
@@ -92,6 +163,8 @@ enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view
     AM_GO(rc, am_matrix_finish(out->matrix, err));
     if (am_matrix_n_rows(out->matrix))
         out->data = am_matrix_data(out->matrix);
+    if (training && out->data)
+        AM_GO(rc, augment_rows(p, f->features, out, err));
 out:
     view->ops->close(it);
     am_free(s.x);
@@ -233,12 +306,22 @@ static enum am_rc check_conditions(const struct am_training *t, struct am_err *e
     return when.len ? am_condition_parse(when, &c, err) : AM_OK;
 }
 
+static enum am_rc check_augment(const struct am_prepared *p, struct am_err *err)
+{
+    struct am_column_desc first = {{"", 0}, AM_COL_NUMBER};
+    if (p->n_columns > 0)
+        first = p->schema->columns[p->columns[0]];
+    const struct am_schema inputs = {&first, p->n_columns};
+    return am_augmented_check(augment_spec(p), &inputs, err);
+}
+
 enum am_rc am_training_check(struct am_training *t, struct am_err *err)
 {
     struct am_learn_task task;
     double threshold = 0.5;
     AM_TRY(am_training_task(t, &task, err));
     AM_TRY(am_learner_check(&task, err));
+    AM_TRY(check_augment(&t->p, err));
     AM_TRY(check_metrics(t, err));
     (void)am_node_as_f64(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), &threshold);
     t->threshold = threshold;

@@ -310,7 +310,7 @@ static enum am_rc one_fold(struct am_training *t, const uint16_t *fold, unsigned
 {
     struct am_table in = {NULL, NULL}, outside = {NULL, NULL};
     struct am_fitted f = {NULL, NULL};
-    struct am_rows train = {NULL, NULL}, test = {NULL, NULL};
+    struct am_rows train = {NULL, NULL, NULL}, test = {NULL, NULL, NULL};
     struct am_learned learned = {0};
     struct am_scored s = {0};
     struct am_learn_task task;

@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "feature/augment.h"
+#include "feature/augment_seq.h"
 #include "feature/fit.h"
 #include "learn/learn.h"
 
@@ -152,6 +154,9 @@ static const struct am_recipe_key general[] = {
     {"train.learning_rates", MAP, NULL, 0, 0, NULL,
      "Factors of the learning rate by layer or parameter name; the last that fits wins."},
     {"train.learning_rates.*", NUM, NULL, 0, 1000, NULL, "Factor of what this name fits."},
+    {"train.augment", MAP, NULL, 0, 0, NULL,
+     "Training pictures, sounds or texts changed anew in each epoch; the settings are those of the "
+     "model's only input."},
     {"train.shuffle", BOOL, NULL, 0, 0, "true", "New order of the rows in each epoch."},
     {"train.schedule", ENUM | MAP, "constant|step|exponential|cosine|plateau", 0, 0, "constant",
      "How the learning rate moves."},
@@ -281,16 +286,36 @@ static void add_learner_key(const struct am_learner_key *k)
     add((struct am_recipe_key){path, k->types, k->choices, k->min, k->max, k->otherwise, k->doc});
 }
 
+/* Keys of pictures, sounds and tokens; the same name stands once, with both meanings. */
+static void add_augment(const struct am_feature_key *k, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *path = joined("train.augment.", k[i].name);
+        size_t at = 0;
+        while (at < n_all && strcmp(all[at].path, path) != 0)
+            at++;
+        if (at == n_all) {
+            add((struct am_recipe_key){path, k[i].types, k[i].choices, k[i].min, k[i].max, NULL,
+                                       k[i].doc});
+            continue;
+        }
+        all[at].max = k[i].max > all[at].max ? k[i].max : all[at].max;
+        all[at].doc = joined(all[at].doc, joined(" ", k[i].doc));
+    }
+}
+
 static void build(void)
 {
-    size_t n_general, n_features, n_learners, n = 0;
+    size_t n_general, n_features, n_learners, n_pictures, n_seq, n = 0;
+    const struct am_feature_key *pictures = am_augment_keys(&n_pictures);
+    const struct am_feature_key *seq = am_augment_seq_keys(&n_seq);
     const struct am_recipe_key *rows = am_recipe_general(&n_general);
     const struct am_learner_ops *const *learners = am_learners(&n_learners);
     const char *types = "auto";
     (void)am_feature_keys(&n_features);
     for (size_t i = 0; i < n_learners; i++)
         n += learners[i]->n_keys;
-    all = am_xalloc((n_general + 2 * n_features + n + 8) * sizeof *all);
+    all = am_xalloc((n_general + 2 * n_features + n_pictures + n_seq + n + 8) * sizeof *all);
     for (size_t i = 0; i < n_general; i++)
         add(rows[i]);
     add((struct am_recipe_key){"features.default", AM_KEY_MAP, NULL, 0, 0, NULL,
@@ -299,6 +324,8 @@ static void build(void)
     add((struct am_recipe_key){"features.*", AM_KEY_MAP, NULL, 0, 0, NULL,
                                "Settings of this column."});
     add_features("features.*.");
+    add_augment(pictures, n_pictures);
+    add_augment(seq, n_seq);
     for (size_t i = 0; i < n_learners; i++)
         types = joined(types, joined("|", learners[i]->name));
     add((struct am_recipe_key){

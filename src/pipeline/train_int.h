@@ -6,6 +6,7 @@
 #ifndef AM_PIPELINE_TRAIN_INT_H
 #define AM_PIPELINE_TRAIN_INT_H
 
+#include "learn/augmented.h"
 #include "nn/matrix.h"
 #include "pipeline/prepare.h"
 #include "pipeline/score.h"
@@ -14,6 +15,7 @@
 /* Rows ready for a learner. */
 struct am_rows {
     struct am_matrix *matrix;         /* owned */
+    struct am_augmented *augmented;   /* owned; NULL = train.augment says nothing */
     const struct am_train_data *data; /* NULL = no rows */
 };
 
