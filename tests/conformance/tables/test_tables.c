@@ -215,6 +215,56 @@ static void write_parquet(const struct am_tables_read *read, const char *path)
 
 /* 200,000 rows come in file order, again and again, whatever the threads; a part of the columns
  * too. */
+/* Bytes of any kind and length come back as they were written, and so does their order. */
+static void test_bytes(void **state)
+{
+    (void)state;
+    enum { ROWS = 3000, LONG = 9000 };
+    static char bytes[LONG + ROWS];
+    static struct am_str cells[ROWS];
+    static double numbers[ROWS];
+    const struct am_column_desc desc[] = {{AM_STR("picture"), AM_COL_IMAGE},
+                                          {AM_STR("n"), AM_COL_NUMBER}};
+    const struct am_schema schema = {desc, 2};
+    const struct am_column columns[] = {{.type = AM_COL_IMAGE, .text = cells},
+                                        {.type = AM_COL_NUMBER, .number = numbers}};
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * 7 + i / 251); /* zeros, quotes, no UTF-8 */
+    for (size_t i = 0; i < ROWS; i++) {
+        cells[i] = (struct am_str){i % 97 == 5 ? NULL : bytes + i, i % 3 ? i % 40 : LONG};
+        numbers[i] = (double)i;
+    }
+    struct am_tables_source s = source_of(AM_TABLES_PARQUET, "bytes.parquet", NULL);
+    struct am_parquet *w;
+    uint64_t n_bytes, row = 0;
+    char hex[AM_SHA256_HEX];
+    assert_int_equal(am_parquet_new(s.paths[0].ptr, &schema, &w, &err), AM_OK);
+    assert_int_equal(am_parquet_write(w, columns, ROWS, &err), AM_OK);
+    assert_int_equal(am_parquet_end(w, &err), AM_OK);
+    assert_int_equal(am_parquet_finish(w, &n_bytes, hex, &err), AM_OK);
+    am_parquet_free(w);
+    struct am_tables_info *info;
+    assert_int_equal(ops->describe(handle, &s, &info, &err), AM_OK);
+    assert_int_equal(info->columns[0].stored, AM_STORED_BLOB);
+    ops->forget(handle, info);
+    const struct am_tables_column wanted[] = {
+        {.name = AM_STR("n"), .stored = AM_STORED_DOUBLE, .type = AM_COL_NUMBER},
+        {.name = AM_STR("picture"), .stored = AM_STORED_BLOB, .type = AM_COL_IMAGE}};
+    struct am_table_view v;
+    assert_int_equal(read_first(&s, NULL, wanted, 2, &v), AM_OK);
+    while (v.b) {
+        for (size_t i = 0; i < v.b->n_rows; i++, row++) {
+            struct am_str got = v.b->columns[1].text[i];
+            assert_true(v.b->columns[0].number[i] == (double)row);
+            assert_int_equal(got.ptr == NULL, cells[row].ptr == NULL);
+            assert_true(!got.ptr || am_str_eq(got, cells[row]));
+        }
+        assert_int_equal(v.t.ops->next(v.it, &v.b, &err), AM_OK);
+    }
+    assert_int_equal(row, ROWS);
+    done(&v);
+}
+
 static void test_order(void **state)
 {
     (void)state;
@@ -432,6 +482,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_order),         cmocka_unit_test(test_two_iterators),
         cmocka_unit_test(test_expressions),   cmocka_unit_test(test_bad_cell),
         cmocka_unit_test(test_listed_access), cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_bytes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
