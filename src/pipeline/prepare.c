@@ -42,6 +42,8 @@ static struct am_str dataset_name(struct am_arena *a, struct am_str spec)
     size_t from = 0, n;
     if (am_source_kind(spec) == AM_SOURCE_SQL)
         return AM_STR("query");
+    while (spec.len > 1 && spec.ptr[spec.len - 1] == '/') /* a folder */
+        spec.len--;
     for (size_t i = 0; i < spec.len; i++)
         if (spec.ptr[i] == '/')
             from = i + 1;
@@ -209,6 +211,14 @@ static enum am_rc import_source(struct am_prepared *p, const struct am_node *dat
     return rc == AM_OK ? gone : rc;
 }
 
+/* A folder or file without an ending beside the recipe, not the name of a dataset. */
+static bool stands_beside(const char *base_dir, struct am_str spec)
+{
+    char path[4096];
+    int n = base_dir ? snprintf(path, sizeof path, "%s/%.*s", base_dir, AM_FMT(spec)) : 0;
+    return n > 0 && (size_t)n < sizeof path && am_fs_exists(path);
+}
+
 enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data,
                               struct am_str target, const char *base_dir, const char *dataset_hash,
                               struct am_err *err)
@@ -218,7 +228,7 @@ enum am_rc am_prepare_dataset(struct am_prepared *p, const struct am_node *data,
     if (dataset_hash) {
         AM_TRY(open_registered(p, dataset_hash, err));
     } else if (am_node_as_str(am_node_get(data, "source"), &spec) &&
-               am_source_kind(spec) == AM_SOURCE_NAME) {
+               am_source_kind(spec) == AM_SOURCE_NAME && !stands_beside(base_dir, spec)) {
         struct am_str ref = am_arena_str(p->arena, spec);
         AM_TRY(am_arena_check(p->arena, err));
         enum am_rc rc = open_registered(p, ref.ptr, err);
