@@ -498,6 +498,79 @@ static void blas(void **state)
     assert_true(c[0] == 14.0f && c[1] == 32.0f && c[3] == 77.0f);
 }
 
+/* Values with many ties, or with NaN and infinities among them. */
+static float *awkward(size_t n, uint64_t seed, bool special)
+{
+    float *x = normals(n, seed);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = floorf(x[i] * 2.0f);
+        if (special && i % 7 == 3)
+            x[i] = i % 3 == 0 ? NAN : i % 3 == 1 ? -INFINITY : INFINITY;
+    }
+    return x;
+}
+
+static void pool_one(const struct am_kernels *k, const struct am_train_kernels *t, size_t n,
+                     const struct am_pooling_shape *p, bool special)
+{
+    const size_t in = n * p->h * p->w * p->c, out = n * p->out_h * p->out_w * p->c;
+    float *x = p->average ? normals(in, 1) : awkward(in, in + p->c, special), *y = floats(out);
+    float *want = floats(out), *dy = normals(out, 9), *dx = floats(in), *want_dx = floats(in);
+    am_kernels_ref.pool(p, x, want, 0, n * p->out_h);
+    k->pool(p, x, y, 0, n * p->out_h);
+    am_train_kernels_ref.pool_grad(p, dy, x, want_dx, 0, n);
+    memset(dx, 0xff, in * sizeof(float));
+    t->pool_grad(p, dy, p->average ? NULL : x, dx, 0, n);
+    if (p->average)
+        near("average pool", y, want, out, 1e-6);
+    else
+        for (size_t i = 0; i < out; i++) /* NaN has many bits */
+            assert_true(y[i] == want[i] || (isnan(y[i]) && isnan(want[i])));
+    near("pool_grad", dx, want_dx, in, 1e-6);
+    float *again = floats(out), *again_dx = floats(in);
+    memset(again_dx, 0xff, in * sizeof(float));
+    for (size_t r = 0; r < n * p->out_h; r++)
+        k->pool(p, x, again, r, r + 1);
+    for (size_t i = 0; i < n; i++)
+        t->pool_grad(p, dy, x, again_dx, i, i + 1);
+    same("pool by rows", again, y, out);
+    same("pool_grad by pictures", again_dx, dx, in);
+    float *all[] = {x, y, want, dy, dx, want_dx, again, again_dx};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        am_free(all[i]);
+}
+
+static void pools(void **state)
+{
+    (void)state;
+    static const size_t shapes[][9] = {
+        /* n h w, kernel, stride, pad */
+        {2, 4, 6, 2, 2, 2, 2, 0, 0},       {3, 7, 5, 2, 2, 2, 2, 0, 0},
+        {2, 7, 9, 3, 3, 2, 2, 1, 1},       {1, 1, 1, 1, 1, 1, 1, 0, 0},
+        {2, 5, 11, 3, 2, 1, 3, 1, 0},      {2, 11, 7, 5, 4, 2, 3, 2, 2},
+        {1, 6, 6, 3, 3, 3, 3, 0, 0},       {1, 8, 8, 2, 2, 3, 3, 0, 0},
+        {1, 1, 600, 1, 600, 1, 600, 0, 0}, {0, 4, 4, 2, 2, 2, 2, 0, 0}};
+    for (size_t t = 0; t < 2; t++) {
+        const struct am_kernels *k = am_kernels_find(tables[t]);
+        for (size_t i = 0; k && i < sizeof shapes / sizeof shapes[0]; i++)
+            for (size_t c = 0; c < N_SIZES - 4; c++)
+                for (int mode = 0; mode < 4; mode++) {
+                    const size_t *v = shapes[i];
+                    struct am_pooling_shape p = {.h = v[1],
+                                                 .w = v[2],
+                                                 .c = sizes[c],
+                                                 .kernel = {v[3], v[4]},
+                                                 .stride = {v[5], v[6]},
+                                                 .pad = {v[7], v[8]},
+                                                 .average = mode > 1,
+                                                 .skip_pad = mode == 3};
+                    p.out_h = (p.h + 2 * p.pad[0] - p.kernel[0]) / p.stride[0] + 1;
+                    p.out_w = (p.w + 2 * p.pad[1] - p.kernel[1]) / p.stride[1] + 1;
+                    pool_one(k, am_train_kernels_find(tables[t]), v[0], &p, mode == 1);
+                }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(gemm),
@@ -507,6 +580,7 @@ int main(void)
                                        cmocka_unit_test(activations_at_the_ends),
                                        cmocka_unit_test(rows_and_columns),
                                        cmocka_unit_test(norms),
+                                       cmocka_unit_test(pools),
                                        cmocka_unit_test(losses),
                                        cmocka_unit_test(dropout_masks),
                                        cmocka_unit_test(optimisers),
