@@ -369,8 +369,9 @@ static void reverse_run(const struct am_run *r, const struct am_step *s)
 
 static const struct am_attr_desc cell_attrs[] = {{"reverse", AM_ATTR_I, 0, 0, 1},
                                                  {NULL, 0, 0, 0, 0}};
-static const struct am_attr_desc rnn_attrs[] = {
-    {"reverse", AM_ATTR_I, 0, 0, 1}, {"act", AM_ATTR_ACT, 0, 0, 0}, {NULL, 0, 0, 0, 0}};
+static const struct am_attr_desc rnn_attrs[] = {{"reverse", AM_ATTR_I, 0, 0, 1},
+                                                {"act", AM_ATTR_ACT, 0, AM_ACT_NONE, AM_ACT_TANH},
+                                                {NULL, 0, 0, 0, 0}};
 static const struct am_attr_desc pool_attrs[] = {{"pool", AM_ATTR_I, 0, 0, FIRST},
                                                  {NULL, 0, 0, 0, 0}};
 #define CELL_OP(NAME, ATTRS)                                                                       \

@@ -5,6 +5,7 @@
 
 #include "base/pool.h"
 #include "nn/ops/op.h"
+#include "seq_models.h"
 #include "shape_models.h"
 
 #define COLS 7
@@ -93,6 +94,7 @@ static const struct {
               {"embedding", m_embedding},
               {"residual", m_residual},
               {"shared", m_shared},
+              SEQ_MODELS,
               {"max_pool", m_max_pool},
               {"average_pool", m_average_pool},
               {"pool1d", m_pool1d},
