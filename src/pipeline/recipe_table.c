@@ -30,7 +30,8 @@ static const struct am_recipe_key general[] = {
 
     {"data", MAP, NULL, 0, 0, NULL, "Where the rows come from and how they are cleaned and split."},
     {"data.source", TEXT | TEXTS, NULL, 0, 0, NULL,
-     "File, glob, list of files, dataset name, or a SQL SELECT over them."},
+     "File, glob, list of files, dataset name, or a SQL SELECT over them; or pictures or sounds: a "
+     "folder or archive (zip, tar) of class folders, IDX files, CIFAR batches."},
     {"data.target", TEXT, NULL, 0, 0, NULL, "Column to predict."},
     {"data.task", ENUM, "auto|classification|regression", 0, 0, "auto", "What is predicted."},
     {"data.positive", TEXT | INT | NUM | BOOL, NULL, 0, 0, NULL,
