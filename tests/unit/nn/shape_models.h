@@ -7,59 +7,59 @@
 
 static am_value dense(struct am_graph *g, am_value x, int64_t n, enum am_act act, const char *name);
 
-static am_value picture(struct am_graph *g, am_value x, int64_t h, int64_t w, int64_t c)
+static inline am_value picture(struct am_graph *g, am_value x, int64_t h, int64_t w, int64_t c)
 {
     const int64_t dims[3] = {h, w, c};
     return am_layer_reshape(g, dense(g, x, h * w * c, AM_ACT_TANH, "a"), dims, 3, "picture");
 }
-static am_value sequence(struct am_graph *g, am_value x, int64_t t, int64_t c)
+static inline am_value sequence(struct am_graph *g, am_value x, int64_t t, int64_t c)
 {
     const int64_t dims[2] = {t, c};
     return am_layer_reshape(g, dense(g, x, t * c, AM_ACT_TANH, "a"), dims, 2, "sequence");
 }
-static am_value finish(struct am_graph *g, am_value h)
+static inline am_value finish(struct am_graph *g, am_value h)
 {
     return dense(g, am_layer_flatten(g, h, "flat"), 3, AM_ACT_NONE, "b");
 }
-static am_value pooled(struct am_graph *g, am_value x, enum am_pooling how, int64_t k, int64_t s,
-                       int64_t p, bool skip_pad)
+static inline am_value pooled(struct am_graph *g, am_value x, enum am_pooling how, int64_t k,
+                              int64_t s, int64_t p, bool skip_pad)
 {
     const struct am_pool_options o = {
         .how = how, .kernel = {k, k}, .stride = {s, s}, .padding = {p, p}, .skip_pad = skip_pad};
     return am_layer_pool2d(g, x, &o, "pool");
 }
 
-static am_value m_max_pool(struct am_graph *g, am_value x)
+static inline am_value m_max_pool(struct am_graph *g, am_value x)
 {
     am_value h = pooled(g, picture(g, x, 4, 6, 3), AM_POOLING_MAX, 2, 0, 0, false);
     return finish(g, pooled(g, h, AM_POOLING_MAX, 2, 1, 1, false));
 }
-static am_value m_average_pool(struct am_graph *g, am_value x)
+static inline am_value m_average_pool(struct am_graph *g, am_value x)
 {
     am_value h = pooled(g, picture(g, x, 5, 3, 2), AM_POOLING_AVERAGE, 2, 1, 0, false);
     return finish(g, pooled(g, h, AM_POOLING_AVERAGE, 3, 2, 1, true));
 }
-static am_value m_pool1d(struct am_graph *g, am_value x)
+static inline am_value m_pool1d(struct am_graph *g, am_value x)
 {
     const struct am_pool_options o = {
         .how = AM_POOLING_AVERAGE, .kernel = {3}, .stride = {2}, .padding = {1}};
     am_value h = am_layer_pool1d(g, sequence(g, x, 7, 2), &o, "pool");
     return finish(g, am_layer_upsample(g, h, AM_RESAMPLE_NEAREST, (const int64_t[2]){1, 3}, "up"));
 }
-static am_value m_global_pool(struct am_graph *g, am_value x)
+static inline am_value m_global_pool(struct am_graph *g, am_value x)
 {
     const am_value h = picture(g, x, 3, 2, 5);
     const am_value parts[2] = {am_layer_global_pool(g, h, AM_POOLING_AVERAGE, "mean"),
                                am_layer_global_pool(g, h, AM_POOLING_MAX, "max")};
     return finish(g, am_layer_concat(g, parts, 2));
 }
-static am_value m_bilinear(struct am_graph *g, am_value x)
+static inline am_value m_bilinear(struct am_graph *g, am_value x)
 {
     am_value h = am_layer_upsample(g, picture(g, x, 3, 2, 2), AM_RESAMPLE_BILINEAR,
                                    (const int64_t[2]){2, 3}, "up");
     return finish(g, am_layer_resize(g, h, AM_RESAMPLE_BILINEAR, (const int64_t[2]){4, 5}, "down"));
 }
-static am_value m_moves(struct am_graph *g, am_value x)
+static inline am_value m_moves(struct am_graph *g, am_value x)
 {
     const unsigned order[3] = {2, 0, 1};
     const int64_t before[3] = {1, 0, 2}, after[3] = {0, 1, 0}, first[3] = {1, 1, 0},
@@ -71,30 +71,30 @@ static am_value m_moves(struct am_graph *g, am_value x)
     const am_value parts[2] = {am_layer_columns(g, s, 1, 1), s};
     return finish(g, am_layer_concat(g, parts, 2));
 }
-static am_value m_group_norm(struct am_graph *g, am_value x)
+static inline am_value m_group_norm(struct am_graph *g, am_value x)
 {
     am_value h = am_layer_group_norm(g, picture(g, x, 3, 2, 6), 3, 1e-2f, "n");
     return finish(g, am_layer_activation(g, h, AM_ACT_GELU, 0));
 }
-static am_value m_batch_norm2d(struct am_graph *g, am_value x)
+static inline am_value m_batch_norm2d(struct am_graph *g, am_value x)
 {
     am_value h = am_layer_batch_norm(g, picture(g, x, 3, 2, 4), 1e-2f, 0.1f, "n");
     return finish(g, am_layer_activation(g, h, AM_ACT_TANH, 0));
 }
-static am_value m_dropout2d(struct am_graph *g, am_value x)
+static inline am_value m_dropout2d(struct am_graph *g, am_value x)
 {
     am_value h = am_layer_dropout2d(g, picture(g, x, 3, 2, 7), 0.3f);
     return finish(g, am_layer_dropout2d(g, am_layer_activation(g, h, AM_ACT_TANH, 0), 0.2f));
 }
 /* ids in columns 5 and 6, some 0 and some outside the table */
-static am_value m_tokens(struct am_graph *g, am_value x)
+static inline am_value m_tokens(struct am_graph *g, am_value x)
 {
     am_value h = am_layer_tokens(g, am_layer_columns(g, x, 5, 2), 4, 3, "e");
     const am_value parts[2] = {am_layer_flatten(g, h, "flat"), am_layer_columns(g, x, 0, 5)};
     return dense(g, am_layer_concat(g, parts, 2), 3, AM_ACT_NONE, "b");
 }
 /* Wide enough that each step goes over the pool in several chunks. */
-static am_value m_wide_picture(struct am_graph *g, am_value x)
+static inline am_value m_wide_picture(struct am_graph *g, am_value x)
 {
     const unsigned order[3] = {1, 2, 0};
     const int64_t zeros[3] = {0, 0, 0}, one[3] = {1, 0, 0}, all[3] = {8, 4, 16};
