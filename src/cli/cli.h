@@ -83,9 +83,11 @@ void am_grid_text(struct am_grid *g, struct am_str s);
 void am_grid_node(struct am_grid *g, const struct am_node *v); /* number, text, bool or null */
 void am_grid_print(struct am_grid *g);                         /* and frees */
 
-/* {files, n_bad, bad: [{file, reason}], notes: [{kind, text}]}: what an import could not read, to
- * stderr; nothing when all is well, NULL or --quiet. Returns how many files were bad. */
+/* {files, n_bad, bad: [{file, reason}], notes: [{kind, text}]}: the files that could not be read,
+ * to stderr; nothing when all is well, NULL or --quiet. Returns how many were bad. */
 int64_t am_say_bad_files(const struct am_cli *c, const struct am_node *files);
+/* The same, and the notes. */
+void am_say_import(const struct am_cli *c, const struct am_node *files);
 
 /* Progress to stderr: a bar on a terminal, nothing in a pipe or with --quiet. */
 void am_progress_bar_init(struct am_cli *c);

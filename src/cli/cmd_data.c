@@ -90,7 +90,7 @@ static void show_profile(struct am_cli *c, const struct am_node *r)
                                        "mean", "max",  "std",     "why"};
     const struct am_node *list = am_node_get(r, "columns");
     struct am_grid *g = am_grid_new(headers, 9);
-    am_say_bad_files(c, am_node_get(r, "files"));
+    am_say_import(c, am_node_get(r, "files"));
     am_say(am_tr("%lld rows\n\n"), (long long)am_node_i64(r, "rows", 0));
     for (size_t i = 0; list && i < list->list.n; i++)
         for (size_t k = 0; k < 9; k++)

@@ -46,7 +46,7 @@ static void show_trained(struct am_cli *c, const struct am_node *r)
     const struct am_node *advice = am_node_get(r, "advice"), *aliases = am_node_get(r, "aliases");
     const struct am_node *folds = am_node_get(am_node_get(r, "folds"), "metrics");
     struct am_str kept = am_node_str(r, "alias_kept", "");
-    am_say_bad_files(c, am_node_get(r, "files"));
+    am_say_import(c, am_node_get(r, "files"));
     show_metrics(r);
     for (size_t i = 0; folds && i < folds->map.n; i++) {
         const struct am_node *v = folds->map.pairs[i].value;

@@ -79,7 +79,7 @@ const struct am_command am_commands[] = {
      "MODEL[@VERSION|@ALIAS] DATA|-|FILE...",
      "Predict rows of a file or of stdin, or pictures and sounds: files, a folder, an archive.",
      2,
-     -1,
+     AM_CLI_ARGS,
      am_cmd_predict,
      {{"--format", AM_FLAG_VALUE, "csv|json",
        "Of input and output; the default is what the input is."}}},

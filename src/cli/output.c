@@ -239,9 +239,16 @@ void am_progress_bar_init(struct am_cli *c)
 
 #define BAD_FILES_SHOWN 20
 
+/* Names come from archives of anybody: nothing that a terminal would obey. */
+static void say_plain(struct am_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        fputc((unsigned char)s.ptr[i] < 0x20 || s.ptr[i] == 0x7f ? '?' : s.ptr[i], stderr);
+}
+
 int64_t am_say_bad_files(const struct am_cli *c, const struct am_node *files)
 {
-    const struct am_node *bad = am_node_get(files, "bad"), *notes = am_node_get(files, "notes");
+    const struct am_node *bad = am_node_get(files, "bad");
     int64_t n = am_node_i64(files, "n_bad", 0);
     size_t listed = bad && bad->kind == AM_NODE_LIST ? bad->list.n : 0;
     if (c->quiet)
@@ -249,12 +256,22 @@ int64_t am_say_bad_files(const struct am_cli *c, const struct am_node *files)
     if (n > 0)
         fprintf(stderr, am_tr("%lld of %lld files could not be read:\n"), (long long)n,
                 (long long)am_node_i64(files, "files", 0));
-    for (size_t i = 0; i < listed && i < BAD_FILES_SHOWN; i++)
-        fprintf(stderr, "  %.*s: %.*s\n", AM_FMT(am_node_str(bad->list.items[i], "file", "")),
-                AM_FMT(am_node_str(bad->list.items[i], "reason", "")));
+    for (size_t i = 0; i < listed && i < BAD_FILES_SHOWN; i++) {
+        fputs("  ", stderr);
+        say_plain(am_node_str(bad->list.items[i], "file", ""));
+        fputs(": ", stderr);
+        say_plain(am_node_str(bad->list.items[i], "reason", ""));
+        fputc('\n', stderr);
+    }
     if (n > BAD_FILES_SHOWN)
         fprintf(stderr, am_tr("  and %lld more\n"), (long long)(n - BAD_FILES_SHOWN));
-    for (size_t i = 0; notes && notes->kind == AM_NODE_LIST && i < notes->list.n; i++)
-        fprintf(stderr, "%.*s\n", AM_FMT(am_node_str(notes->list.items[i], "text", "")));
     return n;
+}
+
+void am_say_import(const struct am_cli *c, const struct am_node *files)
+{
+    const struct am_node *notes = am_node_get(files, "notes");
+    (void)am_say_bad_files(c, files);
+    for (size_t i = 0; !c->quiet && notes && notes->kind == AM_NODE_LIST && i < notes->list.n; i++)
+        fprintf(stderr, "%.*s\n", AM_FMT(am_node_str(notes->list.items[i], "text", "")));
 }
