@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "base/pool.h"
+#include "data/media_rows.h"
 #include "tensor/media.h"
 
 static struct am_arena *arena;
@@ -683,6 +684,80 @@ static void test_cifar(void **state)
 
 /* ---- what follows the import ---- */
 
+/* Reads a source to its end, whatever it holds; the verdict is AM_OK or one about the file. */
+static uint64_t read_whatever(const char *path)
+{
+    struct am_arena *a = am_arena_new(0);
+    struct am_str spec = am_str(path);
+    struct media_source *s = NULL;
+    struct media_report report;
+    struct am_table t;
+    struct am_table_iter *it = NULL;
+    uint64_t rows = 0;
+    assert_non_null(a);
+    enum am_rc rc = media_source_open(&spec, &spec, 1, a, &s, &err);
+    if (rc == AM_OK) {
+        assert_non_null(s);
+        EXPECT_OK(media_report_init(&report, &err));
+        EXPECT_OK(media_rows_table(s, &report, &t, &err));
+        rc = t.ops->open(t.impl, NULL, 0, &it, &err);
+        for (const struct am_batch *b; rc == AM_OK;) {
+            rc = t.ops->next(it, &b, &err);
+            if (rc != AM_OK || !b)
+                break;
+            for (size_t i = 0; i < b->n_rows; i++) {
+                struct am_image image;
+                if (am_image_decode(b->columns[0].text[i], &image, NULL) == AM_OK)
+                    am_image_clear(&image);
+            }
+            rows += b->n_rows;
+        }
+        t.ops->close(it);
+        t.ops->free(t.impl);
+        media_report_clear(&report);
+    }
+    if (rc != AM_OK && rc != AM_EINVAL && rc != AM_ELIMIT)
+        fail_msg("%s: %s", am_rc_name(rc), err.message);
+    am_arena_free(a);
+    return rows;
+}
+
+/* Archives and IDX files with bytes changed and ends cut off: an error or rows, never worse. */
+static void test_damaged_bytes(void **state)
+{
+    (void)state;
+    static unsigned char idx[600], changed[sizeof pack.bytes];
+    unsigned char image[64];
+    uint32_t random = 12345;
+    size_t n = raw_image(image, 4, 4, 7);
+    pack = (struct packed){.n = 0};
+    zip_add("cat/1.png", image, n, 0);
+    zip_add("dog/2.png", image, n, 0);
+    zip_end();
+    const struct {
+        const char *name;
+        const unsigned char *bytes;
+        size_t n;
+    } whole[] = {{"x.zip", pack.bytes, pack.n}, {"x-idx3-ubyte", idx, idx_images(idx, 12, 5)}};
+    for (size_t k = 0; k < 2; k++) {
+        assert_true(read_whatever(make_file(whole[k].name, whole[k].bytes, whole[k].n)) > 0);
+        for (int round = 0; round < 400; round++) {
+            size_t left = whole[k].n;
+            memcpy(changed, whole[k].bytes, left);
+            for (int change = 0; change < 3; change++) {
+                random = random * 1664525u + 1013904223u;
+                size_t at = (random >> 8) % (round % 2 ? left : left < 100 ? left : 100);
+                changed[at] = (unsigned char)(random >> 3);
+            }
+            if (round % 5 == 0)
+                left = (random >> 6) % left + 1;
+            const char *path = make_file(whole[k].name, changed, left);
+            (void)read_whatever(path);
+            assert_int_equal(unlink(path), 0);
+        }
+    }
+}
+
 static void test_given_split_and_leaks(void **state)
 {
     (void)state;
@@ -772,6 +847,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tar_gz_and_bomb, setup, teardown),
         cmocka_unit_test_setup_teardown(test_idx, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cifar, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_given_split_and_leaks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
     };
