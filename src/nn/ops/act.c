@@ -34,10 +34,15 @@ static enum am_rc act_infer(const struct am_graph *g, struct am_gnode *n, struct
     return AM_OK;
 }
 
+static void act_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    r->kern->act(s->attr.act, s->attr.f[0], am_arg_ptr(r, &s->in[0]) + begin,
+                 am_arg_ptr(r, &s->out) + begin, end - begin);
+}
+
 static void act_run(const struct am_run *r, const struct am_step *s)
 {
-    r->kern->act(s->attr.act, s->attr.f[0], am_arg_ptr(r, &s->in[0]), am_arg_ptr(r, &s->out),
-                 am_arg_count(r, &s->out));
+    am_run_elements(r, s, act_part);
 }
 
 static double act_flops(const struct am_graph *g, const struct am_gnode *n)

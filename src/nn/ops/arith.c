@@ -10,16 +10,26 @@ static enum am_rc pair_infer(const struct am_graph *g, struct am_gnode *n, struc
     return AM_OK;
 }
 
+static void add_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    r->kern->add(am_arg_ptr(r, &s->in[0]) + begin, am_arg_ptr(r, &s->in[1]) + begin,
+                 am_arg_ptr(r, &s->out) + begin, end - begin);
+}
+
 static void add_run(const struct am_run *r, const struct am_step *s)
 {
-    r->kern->add(am_arg_ptr(r, &s->in[0]), am_arg_ptr(r, &s->in[1]), am_arg_ptr(r, &s->out),
-                 am_arg_count(r, &s->out));
+    am_run_elements(r, s, add_part);
+}
+
+static void mul_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    r->kern->mul(am_arg_ptr(r, &s->in[0]) + begin, am_arg_ptr(r, &s->in[1]) + begin,
+                 am_arg_ptr(r, &s->out) + begin, end - begin);
 }
 
 static void mul_run(const struct am_run *r, const struct am_step *s)
 {
-    r->kern->mul(am_arg_ptr(r, &s->in[0]), am_arg_ptr(r, &s->in[1]), am_arg_ptr(r, &s->out),
-                 am_arg_count(r, &s->out));
+    am_run_elements(r, s, mul_part);
 }
 
 static enum am_rc scale_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
@@ -30,10 +40,15 @@ static enum am_rc scale_infer(const struct am_graph *g, struct am_gnode *n, stru
     return AM_OK;
 }
 
+static void scale_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    r->kern->scale(am_arg_ptr(r, &s->in[0]) + begin, s->attr.f[0], s->attr.f[1],
+                   am_arg_ptr(r, &s->out) + begin, end - begin);
+}
+
 static void scale_run(const struct am_run *r, const struct am_step *s)
 {
-    r->kern->scale(am_arg_ptr(r, &s->in[0]), s->attr.f[0], s->attr.f[1], am_arg_ptr(r, &s->out),
-                   am_arg_count(r, &s->out));
+    am_run_elements(r, s, scale_part);
 }
 
 const struct am_op am_op_add = {.name = "add",

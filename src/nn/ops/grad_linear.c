@@ -89,11 +89,15 @@ static enum am_rc col_sum_infer(const struct am_graph *g, struct am_gnode *n, st
     return AM_OK;
 }
 
+static void col_sum_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    r->tkern->col_sum(am_arg_ptr(r, &s->in[0]), am_arg_rows(r, &s->in[0]), s->in[0].cols, begin,
+                      end, am_arg_ptr(r, &s->out));
+}
+
 static void col_sum_run(const struct am_run *r, const struct am_step *s)
 {
-    const size_t n = s->in[0].cols;
-    r->tkern->col_sum(am_arg_ptr(r, &s->in[0]), am_arg_rows(r, &s->in[0]), n, 0, n,
-                      am_arg_ptr(r, &s->out));
+    am_run_columns(r, s, &s->in[0], col_sum_part);
 }
 
 static enum am_rc same_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
@@ -104,10 +108,16 @@ static enum am_rc same_infer(const struct am_graph *g, struct am_gnode *n, struc
     return AM_OK;
 }
 
+static void act_grad_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    r->tkern->act_grad(s->attr.act, s->attr.f[0], am_arg_ptr(r, &s->in[0]) + begin,
+                       am_arg_ptr(r, &s->in[1]) + begin, am_arg_ptr(r, &s->out) + begin,
+                       end - begin);
+}
+
 static void act_grad_run(const struct am_run *r, const struct am_step *s)
 {
-    r->tkern->act_grad(s->attr.act, s->attr.f[0], am_arg_ptr(r, &s->in[0]),
-                       am_arg_ptr(r, &s->in[1]), am_arg_ptr(r, &s->out), am_arg_count(r, &s->out));
+    am_run_elements(r, s, act_grad_part);
 }
 
 static void softmax_grad_run(const struct am_run *r, const struct am_step *s)

@@ -18,12 +18,16 @@ static enum am_rc like_input(const struct am_graph *g, struct am_gnode *n, struc
     return AM_OK;
 }
 
-static void dropout_run(const struct am_run *r, const struct am_step *s)
+static void dropout_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
 {
     const uint64_t stream = AM_RNG_DROPOUT | (uint64_t)s->attr.i[0] << 32;
-    const size_t n = am_arg_count(r, &s->out);
-    r->tkern->dropout(am_arg_ptr(r, &s->in[0]), am_arg_ptr(r, &s->out), 0, n, s->attr.f[0], r->seed,
-                      stream, r->step << 32);
+    r->tkern->dropout(am_arg_ptr(r, &s->in[0]), am_arg_ptr(r, &s->out), begin, end, s->attr.f[0],
+                      r->seed, stream, r->step << 32);
+}
+
+static void dropout_run(const struct am_run *r, const struct am_step *s)
+{
+    am_run_elements(r, s, dropout_part);
 }
 
 /* The same for whole channels: element b * C + c of the mask is for channel c of row b. */
@@ -63,11 +67,25 @@ static enum am_rc two_lines(const struct am_graph *g, struct am_gnode *n, struct
     return AM_OK;
 }
 
-static void stats_run(const struct am_run *r, const struct am_step *s)
+static void stats_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
 {
     const size_t n = s->out.cols;
     float *out = am_arg_ptr(r, &s->out);
-    r->tkern->col_stats(am_arg_ptr(r, &s->in[0]), am_arg_rows(r, &s->in[0]), n, 0, n, out, out + n);
+    r->tkern->col_stats(am_arg_ptr(r, &s->in[0]), am_arg_rows(r, &s->in[0]), n, begin, end, out,
+                        out + n);
+}
+
+static void stats_run(const struct am_run *r, const struct am_step *s)
+{
+    am_run_columns(r, s, &s->in[0], stats_part);
+}
+
+static void bn_train_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    const size_t n = s->out.cols;
+    const float *f = am_scratch(r, s);
+    r->kern->affine(am_arg_ptr(r, &s->in[0]) + begin * n, f, f + n,
+                    am_arg_ptr(r, &s->out) + begin * n, end - begin, n);
 }
 
 /* inputs x, stats, weight, bias */
@@ -82,8 +100,7 @@ static void bn_train_run(const struct am_run *r, const struct am_step *s)
         f[j] = (float)k;
         f[n + j] = (float)((double)bias[j] - (double)stats[j] * k);
     }
-    r->kern->affine(am_arg_ptr(r, &s->in[0]), f, f + n, am_arg_ptr(r, &s->out),
-                    am_arg_rows(r, &s->out), n);
+    am_run_rows(r, s, bn_train_part);
 }
 
 static size_t two_rows(const struct am_graph *g, const struct am_gnode *n, size_t rows)
@@ -119,13 +136,18 @@ static enum am_rc one_float(const struct am_graph *g, struct am_gnode *n, struct
 }
 
 /* inputs dy, x, stats -> [dbias, dweight] */
-static void bn_sums_run(const struct am_run *r, const struct am_step *s)
+static void bn_sums_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
 {
     const size_t n = s->out.cols;
     const float *stats = am_arg_ptr(r, &s->in[2]);
     float *out = am_arg_ptr(r, &s->out);
     r->tkern->norm_sums(am_arg_ptr(r, &s->in[0]), am_arg_ptr(r, &s->in[1]), stats, stats + n,
-                        s->attr.f[0], am_arg_rows(r, &s->in[0]), n, 0, n, out, out + n);
+                        s->attr.f[0], am_arg_rows(r, &s->in[0]), n, begin, end, out, out + n);
+}
+
+static void bn_sums_run(const struct am_run *r, const struct am_step *s)
+{
+    am_run_columns(r, s, &s->in[0], bn_sums_part);
 }
 
 /* inputs dy, x, stats, weight, sums */

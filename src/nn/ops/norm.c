@@ -58,25 +58,35 @@ static void batch_norm_prepare(const struct am_kernels *k, const struct am_step 
          params + s->in[4].offset, s->attr.f[0], s->out.cols, out);
 }
 
-static void batch_norm_run(const struct am_run *r, const struct am_step *s)
+static void batch_norm_part(const struct am_run *r, const struct am_step *s, size_t begin,
+                            size_t end)
 {
     const size_t n = s->out.cols;
-    const float *f = s->prepared;
-    if (!f) {
-        float *scratch = am_scratch(r, s);
+    const float *f = s->prepared ? s->prepared : am_scratch(r, s);
+    r->kern->affine(am_arg_ptr(r, &s->in[0]) + begin * n, f, f + n,
+                    am_arg_ptr(r, &s->out) + begin * n, end - begin, n);
+}
+
+static void batch_norm_run(const struct am_run *r, const struct am_step *s)
+{
+    if (!s->prepared)
         fold(am_arg_ptr(r, &s->in[1]), am_arg_ptr(r, &s->in[2]), am_arg_ptr(r, &s->in[3]),
-             am_arg_ptr(r, &s->in[4]), s->attr.f[0], n, scratch);
-        f = scratch;
-    }
-    r->kern->affine(am_arg_ptr(r, &s->in[0]), f, f + n, am_arg_ptr(r, &s->out),
-                    am_arg_rows(r, &s->out), n);
+             am_arg_ptr(r, &s->in[4]), s->attr.f[0], s->out.cols, am_scratch(r, s));
+    am_run_rows(r, s, batch_norm_part);
+}
+
+static void layer_norm_part(const struct am_run *r, const struct am_step *s, size_t begin,
+                            size_t end)
+{
+    const size_t n = s->out.cols;
+    r->kern->layer_norm(am_arg_ptr(r, &s->in[0]) + begin * n, am_arg_ptr(r, &s->in[1]),
+                        am_arg_ptr(r, &s->in[2]), s->attr.f[0], am_arg_ptr(r, &s->out) + begin * n,
+                        end - begin, n);
 }
 
 static void layer_norm_run(const struct am_run *r, const struct am_step *s)
 {
-    r->kern->layer_norm(am_arg_ptr(r, &s->in[0]), am_arg_ptr(r, &s->in[1]),
-                        am_arg_ptr(r, &s->in[2]), s->attr.f[0], am_arg_ptr(r, &s->out),
-                        am_arg_rows(r, &s->out), s->out.cols);
+    am_run_rows(r, s, layer_norm_part);
 }
 
 static const struct am_attr_desc batch_attrs[] = {

@@ -125,6 +125,13 @@ typedef void am_run_part(const struct am_run *r, const struct am_step *s, size_t
 void am_run_split(const struct am_run *r, const struct am_step *s, size_t n, size_t floats_each,
                   am_run_part *part);
 
+/* The same over the elements of the step's output, or over its rows, or over columns of x in groups
+ * of 16: part gets element, row or column numbers. */
+void am_run_elements(const struct am_run *r, const struct am_step *s, am_run_part *part);
+void am_run_rows(const struct am_run *r, const struct am_step *s, am_run_part *part);
+void am_run_columns(const struct am_run *r, const struct am_step *s, const struct am_arg *x,
+                    am_run_part *part);
+
 /* The applying library's ops. */
 extern const struct am_op am_op_input, am_op_param, am_op_linear, am_op_act, am_op_softmax,
     am_op_dropout, am_op_batch_norm, am_op_layer_norm, am_op_embedding, am_op_add, am_op_mul,
