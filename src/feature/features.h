@@ -2,8 +2,8 @@
  * into the float matrix that a model reads. Fitting lives in fit.h; libaimass links only this side.
  *
  * struct am_features is immutable and may be shared by any number of threads; apply keeps no state
- * and allocates nothing. Every output is finite whatever the input: infinities count as missing,
- * results beyond the range of float are clipped.
+ * and allocates nothing but to decode pictures and sounds. Every output is finite whatever the
+ * input: infinities count as missing, results beyond the range of float are clipped.
  *
  * What a column becomes (outputs of one input are contiguous):
  *
@@ -16,6 +16,9 @@
  * counts, then unit length (missing: zeros) date              its parts; month, day, weekday and
  * hour as sin and cos unless `cyclic: false` any, `indicator`  one more output, NAME=(missing): 1
  * where the value is missing, else 0
+ *
+ *   image             height x width x channels pixels, or a histogram of the colours and the
+ * light; decoding allocates
  *
  * Unseen category at prediction: NAME=(other) when it exists, else zeros (onehot); -1 (ordinal);
  * the mean of all training rows (target); its bucket (hash); or AM_EINVAL when the recipe says
