@@ -386,6 +386,26 @@ enum am_rc am_sound_features(const struct am_sound_plan *p, const double *sample
     return AM_OK;
 }
 
+/* x: [n_frames, channels], the first n_own from the sound itself. */
+static void normalise_own(float *x, size_t n_frames, size_t n_own, size_t channels)
+{
+    for (size_t c = 0; c < channels; c++) {
+        double sum = 0, square = 0;
+        for (size_t t = 0; t < n_own; t++)
+            sum += (double)x[t * channels + c];
+        double mean = sum / (double)n_own;
+        for (size_t t = 0; t < n_own; t++) {
+            double d = (double)x[t * channels + c] - mean;
+            square += d * d;
+        }
+        double mul = 1 / sqrt(square / (double)n_own + 1e-10);
+        for (size_t t = 0; t < n_frames; t++) {
+            double d = (double)x[t * channels + c] - mean;
+            x[t * channels + c] = t < n_own ? to_float(d * mul) : 0;
+        }
+    }
+}
+
 enum am_rc am_sound_encode(const struct am_sound_plan *p, struct am_str bytes, float *out,
                            struct am_err *err)
 {
@@ -394,6 +414,7 @@ enum am_rc am_sound_encode(const struct am_sound_plan *p, struct am_str bytes, f
     /* silence before the sound may be cut off: then more than n samples are looked at */
     AM_TRY(am_sound_load(p, bytes, p->config.trim_db > 0 ? 0 : n, &w, err));
     enum am_rc rc = AM_OK;
+    size_t n_own = am_sound_frames(p, w.n < n ? w.n : n);
     if (w.n < n) {
         double *longer = am_realloc_array(w.samples, (size_t)n, sizeof *longer);
         if (longer == NULL) {
@@ -405,6 +426,8 @@ enum am_rc am_sound_encode(const struct am_sound_plan *p, struct am_str bytes, f
     }
     if (rc == AM_OK)
         rc = am_sound_features(p, w.samples, n, out, err);
+    if (rc == AM_OK && p->config.own)
+        normalise_own(out, am_sound_frames(p, n), n_own, am_sound_channels(p));
     am_wave_clear(&w);
     return rc;
 }

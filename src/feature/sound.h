@@ -9,7 +9,7 @@
  *             the ends, power spectrum, Slaney mel bands of unit area, 10 log10(max(1e-10, p)), not
  *             below the sound's own maximum less 80
  *   mfcc      the first n_mfcc of the orthonormal DCT-II of the logmel rows
- * Then y = (x - shift[c]) * mul[c] by channel, fitted on the training rows.
+ * Then y = (x - shift[c]) * mul[c] by channel, fitted on the training rows or on the sound itself.
  *
  * A plan is immutable, any thread; encoding allocates its work memory (a decoded file has no bound
  * that could be reserved). A row's bits depend on nothing but its bytes. */
@@ -35,7 +35,9 @@ struct am_sound_config {
     double low_hz;        /* 0 = no lower edge; also the lowest mel edge */
     double high_hz;       /* 0 = half the rate */
     double gate_db;       /* 0 = off; else 10 ms pieces this far below the loudest become silence */
-    double trim_db;       /* 0 = off; else quieter ends are cut (25 ms frames every 10 ms) */
+    bool own;       /* am_sound_encode: each channel to mean 0 and deviation 1 over the sound's
+                       own frames, padding to 0: free of level and microphone */
+    double trim_db; /* 0 = off; else quieter ends are cut (25 ms frames every 10 ms) */
 };
 /* AM_EINVAL naming the setting. */
 enum am_rc am_sound_config_check(const struct am_sound_config *c, struct am_err *err) AM_MUST_CHECK;

@@ -72,10 +72,11 @@ static const struct am_feature_key keys[] = {
     {"resize", ENUM, "stretch|crop|pad", 0, 0, "stretch",
      "image: to the size whatever the ratio of the sides, or with the ratio kept the middle cut "
      "out or black at both ends."},
-    {"normalize", ENUM, "unit|standard|imagenet|none", 0, 0, NULL,
+    {"normalize", ENUM, "unit|standard|imagenet|own|none", 0, 0, NULL,
      "image: x/255; mean 0 and deviation 1 of each channel over the training pictures; the "
-     "constants of ImageNet; or 0 to 255. audio: standard (of each band, the default for logmel "
-     "and mfcc) or none."},
+     "constants of ImageNet; or 0 to 255. audio: standard (of each band over the training rows, "
+     "the default of logmel and mfcc), own (of each band over the sound itself, which takes away "
+     "level and microphone), none."},
     {"bins", INT, NULL, 2, 256, "16", "histogram: bins of each colour and of the light."},
     {"length", INT, NULL, 1, 65536, NULL,
      "chars, tokens: ids a row, the rest is cut off; the default is what 95 % of the training rows "
@@ -615,10 +616,11 @@ static enum am_rc read_sound_normalize(const struct reader *r)
     if (v == NULL || am_node_is_null(v))
         return AM_OK;
     bool text = am_node_as_str(v, &name);
-    if (text && (am_str_is(name, "standard") || am_str_is(name, "none")))
+    s->sound.own = text && am_str_is(name, "own");
+    if (text && (s->sound.own || am_str_is(name, "standard") || am_str_is(name, "none")))
         s->normalize = am_str_is(name, "standard");
     else if (is_own(r, "normalize"))
-        return refuse(r, v, "normalize", "sounds are normalised by standard or none");
+        return refuse(r, v, "normalize", "sounds are normalised by standard, own or none");
     return AM_OK;
 }
 
