@@ -690,6 +690,64 @@ static void test_memory(void **state)
     am_arena_free(a);
 }
 
+/* ---- docs/LAYERS.md ---- */
+
+static const char *layers_path;
+
+static void print_key(struct am_buf *out, const struct am_learner_key *k)
+{
+    am_buf_printf(out, "|  | `%s` | ", k->name);
+    for (const char *p = k->choices; p && *p;) {
+        size_t n = strcspn(p, "|");
+        am_buf_printf(out, "%s`%.*s`", p == k->choices ? "" : ", ", (int)n, p);
+        p += n + (p[n] == '|');
+    }
+    if (k->types & AM_LEARNER_KEY_INT)
+        am_buf_printf(out, "%sinteger", k->choices ? ", " : "");
+    if (k->types & AM_LEARNER_KEY_NUMBER)
+        am_buf_cstr(out, "number");
+    if (k->types & AM_LEARNER_KEY_BOOL)
+        am_buf_cstr(out, "boolean");
+    if (k->types & AM_LEARNER_KEY_INTS)
+        am_buf_printf(out, "%slist of integers", k->types & AM_LEARNER_KEY_INT ? ", " : "");
+    if (k->min < k->max)
+        am_buf_printf(out, " %g..%g", k->min, k->max);
+    am_buf_printf(out, " | %s%s%s | %s |\n", k->otherwise ? "`" : "",
+                  k->otherwise ? k->otherwise : "needed", k->otherwise ? "`" : "", k->doc);
+}
+
+static void print_layers(struct am_buf *out)
+{
+    size_t n;
+    const struct am_layer_type *types = am_layer_types(&n);
+    am_buf_cstr(out,
+                "| type | key | value | default | meaning |\n| --- | --- | --- | --- | --- |\n");
+    for (size_t i = 0; i < n; i++) {
+        am_buf_printf(out, "| `%s` |  |  |  | %s", types[i].name, types[i].doc);
+        if (types[i].max_in > 1)
+            am_buf_printf(out, " %u to %u inputs.", types[i].min_in, types[i].max_in);
+        am_buf_cstr(out, " |\n");
+        for (size_t k = 0; k < types[i].n_keys; k++)
+            print_key(out, &types[i].keys[k]);
+    }
+}
+
+/* The manual's table is the program's: `test_learn_networks --layers` prints it. */
+static void test_manual(void **state)
+{
+    struct am_buf want, have;
+    (void)state;
+    am_buf_init(&want, 1 << 20);
+    am_buf_init(&have, 1 << 20);
+    print_layers(&want);
+    assert_int_equal(am_fs_read_file(layers_path, &have, NULL), AM_OK);
+    am_buf_add(&have, "", 1);
+    am_buf_add(&want, "", 1);
+    assert_non_null(strstr(have.ptr, want.ptr));
+    am_buf_clear(&want);
+    am_buf_clear(&have);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -698,11 +756,21 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_learn_tokens), cmocka_unit_test(test_bits),
         cmocka_unit_test(test_autoencoder),  cmocka_unit_test(test_refused),
         cmocka_unit_test(test_graph_learns), cmocka_unit_test(test_layer_table),
-        cmocka_unit_test(test_find_rate),    cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_find_rate),    cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_memory),
     };
     (void)load_goldens, (void)load_table, (void)scale_table, (void)matrix_of, (void)task_of;
     (void)score, (void)golden_path, (void)examples_path;
     goldens_path = argc > 1 ? argv[1] : "network_goldens.json";
     weights_path = argc > 2 ? argv[2] : "weights_pytorch.npz";
+    layers_path = argc > 3 ? argv[3] : "LAYERS.md";
+    if (argc > 1 && strcmp(argv[1], "--layers") == 0) {
+        struct am_buf b;
+        am_buf_init(&b, 1 << 20);
+        print_layers(&b);
+        (void)fwrite(b.ptr, 1, b.len, stdout);
+        am_buf_clear(&b);
+        return 0;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
