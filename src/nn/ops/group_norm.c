@@ -31,18 +31,15 @@ static size_t factors(const struct am_graph *g, const struct am_gnode *n, size_t
 
 static void rows_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
 {
-    const size_t c = s->out.cols, positions = s->out.rows, each = c / (size_t)s->attr.i[0];
+    const size_t c = s->out.cols, positions = s->out.rows;
     const float *weight = am_arg_ptr(r, &s->in[1]), *bias = am_arg_ptr(r, &s->in[2]);
     for (size_t b = begin; b < end; b++) {
         const float *x = am_arg_ptr(r, &s->in[0]) + b * positions * c;
-        float *factor = am_scratch(r, s) + 2 * b * c, *shift = factor + c;
-        for (size_t c0 = 0; c0 < c; c0 += each) {
-            const struct am_group_stats k =
-                am_group_stats(x + c0, positions, c, each, s->attr.f[0]);
-            for (size_t j = c0; j < c0 + each; j++) {
-                factor[j] = weight[j] * k.inverse;
-                shift[j] = bias[j] - k.mean * factor[j];
-            }
+        float *shift = am_scratch(r, s) + 2 * b * c, *factor = shift + c;
+        am_group_stats(x, positions, c, (size_t)s->attr.i[0], s->attr.f[0], shift, factor);
+        for (size_t j = 0; j < c; j++) {
+            factor[j] *= weight[j];
+            shift[j] = bias[j] - shift[j] * factor[j];
         }
         r->kern->affine(x, factor, shift, am_arg_ptr(r, &s->out) + b * positions * c, positions, c);
     }
