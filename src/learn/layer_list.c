@@ -24,9 +24,9 @@ static const char *label(const struct am_node *spec, size_t i, char out[LABEL_CH
     struct am_str s = name_of(spec);
     am_key_where(spec, where);
     if (s.len)
-        (void)snprintf(out, LABEL_CHARS, "%slayer \"%.*s\"", where, AM_FMT(s));
+        (void)snprintf(out, LABEL_CHARS, am_tr("%slayer \"%.*s\""), where, AM_FMT(s));
     else
-        (void)snprintf(out, LABEL_CHARS, "%slayer %zu", where, i + 1);
+        (void)snprintf(out, LABEL_CHARS, am_tr("%slayer %zu"), where, i + 1);
     return out;
 }
 

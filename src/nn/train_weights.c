@@ -61,10 +61,10 @@ static enum am_rc read_member(struct am_str file, const unsigned char *entry, st
         return AM_EUNSUPPORTED;
     }
     if (local + LOCAL_BYTES > file.len || memcmp(b + local, "PK\3\4", 4) != 0)
-        return bad_zip("a member lies outside of it", err);
+        return bad_zip(AM_N("a member lies outside of it"), err);
     data = local + LOCAL_BYTES + u16(b + local + 26) + u16(b + local + 28);
     if (data > file.len || bytes > file.len - data)
-        return bad_zip("a member lies outside of it", err);
+        return bad_zip(AM_N("a member lies outside of it"), err);
     AM_TRY(am_npy_parse((struct am_str){file.ptr + data, (size_t)bytes}, &array, err));
     if (name.len > 4 && memcmp(name.ptr + name.len - 4, ".npy", 4) == 0)
         name.len -= 4;
@@ -84,7 +84,7 @@ static enum am_rc read_npz(struct am_str file, struct am_arena *a, struct tensor
     uint64_t at;
     size_t n;
     if (!end)
-        return bad_zip("it has no directory", err);
+        return bad_zip(AM_N("it has no directory"), err);
     n = u16(end + 10);
     at = u32(end + 16);
     if (n > MEMBERS_MAX)
@@ -94,10 +94,10 @@ static enum am_rc read_npz(struct am_str file, struct am_arena *a, struct tensor
     for (out->n = 0; out->n < n; out->n++) {
         struct am_str name;
         if (at + ENTRY_BYTES > file.len || memcmp(b + at, "PK\1\2", 4) != 0)
-            return bad_zip("its directory is cut off", err);
+            return bad_zip(AM_N("its directory is cut off"), err);
         name = (struct am_str){file.ptr + at + ENTRY_BYTES, u16(b + at + 28)};
         if (name.len > file.len - at - ENTRY_BYTES)
-            return bad_zip("its directory is cut off", err);
+            return bad_zip(AM_N("its directory is cut off"), err);
         AM_TRY(read_member(file, b + at, name, a, &out->t[out->n], err));
         at += ENTRY_BYTES + name.len + u16(b + at + 30) + u16(b + at + 32);
     }
