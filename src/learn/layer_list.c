@@ -22,11 +22,11 @@ static const char *label(const struct am_node *spec, size_t i, char out[LABEL_CH
 {
     char where[AM_WHERE_CHARS];
     struct am_str s = name_of(spec);
-    am_key_where(spec, where);
+    size_t n = (size_t)snprintf(out, LABEL_CHARS, "%s", am_key_where(spec, where));
     if (s.len)
-        (void)snprintf(out, LABEL_CHARS, am_tr("%slayer \"%.*s\""), where, AM_FMT(s));
+        (void)snprintf(out + n, LABEL_CHARS - n, am_tr("layer \"%.*s\""), AM_FMT(s));
     else
-        (void)snprintf(out, LABEL_CHARS, am_tr("%slayer %zu"), where, i + 1);
+        (void)snprintf(out + n, LABEL_CHARS - n, am_tr("layer %zu"), i + 1);
     return out;
 }
 

@@ -41,7 +41,7 @@ static const struct am_learner_key dense_keys[] = {
 static const struct am_learner_key conv_keys[] = {
     KEY_FILTERS(NULL),
     KEY_KERNEL("3"),
-    KEY_STRIDE("1", "Step of the window, or [height, width]."),
+    KEY_STRIDE("1", AM_N("Step of the window, or [height, width].")),
     KEY_PADDING("same"),
     KEY_DILATION,
     AM_KEY("groups", INT, NULL, 1, 65536, "1", "Groups of channels that do not see one another."),
@@ -51,7 +51,7 @@ static const struct am_learner_key conv_keys[] = {
     KEY_INIT};
 static const struct am_learner_key depthwise_keys[] = {
     KEY_KERNEL("3"),
-    KEY_STRIDE("1", "Step of the window, or [height, width]."),
+    KEY_STRIDE("1", AM_N("Step of the window, or [height, width].")),
     KEY_PADDING("same"),
     KEY_DILATION,
     AM_KEY("multiplier", INT, NULL, 1, 64, "1", "Outputs of each channel."),
@@ -62,7 +62,7 @@ static const struct am_learner_key depthwise_keys[] = {
 static const struct am_learner_key transposed_keys[] = {
     KEY_FILTERS(NULL),
     KEY_KERNEL("3"),
-    KEY_STRIDE("1", "Step of the window, or [height, width]."),
+    KEY_STRIDE("1", AM_N("Step of the window, or [height, width].")),
     KEY_PADDING("same"),
     AM_KEY("output_padding", INT | INTS, NULL, 0, 65536, "0", "Lengthens the output's end."),
     KEY_ACTIVATION("none"),
@@ -70,7 +70,7 @@ static const struct am_learner_key transposed_keys[] = {
     KEY_BIAS,
     KEY_INIT};
 static const struct am_learner_key pool_keys[] = {
-    KEY_KERNEL("2"), KEY_STRIDE("0", "Step of the window; 0 = its size."),
+    KEY_KERNEL("2"), KEY_STRIDE("0", AM_N("Step of the window; 0 = its size.")),
     AM_KEY("padding", INT | INTS, NULL, 0, 65536, "0", "Places added on both sides."),
     AM_KEY("count_padding", BOOL, NULL, 0, 0, "true", "An average counts the places added.")};
 static const struct am_learner_key batch_norm_keys[] = {
