@@ -210,6 +210,20 @@ static void upsample_grad(struct grads *c, am_value v, am_value dy)
     give(c, n.in[0], shaped_as(c, n.in[0], dx));
 }
 
+/* A tensor with the same column sums as dy and perhaps fewer rows: a maximum's gradient goes to one
+ * place of each window. */
+static am_value same_sums(const struct grads *c, am_value dy)
+{
+    for (;;) {
+        const struct am_gnode *n = am_graph_node(c->g, dy);
+        const bool view = n && n->op == &am_op_reshape &&
+                          am_dims_cols(am_in_dims(c->g, n, 0)) == am_dims_cols(&n->dims);
+        if (!view && !(n && n->op == &am_op_pool_grad && !n->attr.i[11]))
+            return dy;
+        dy = n->in[0];
+    }
+}
+
 static void conv_grad(struct grads *c, am_value v, am_value dy)
 {
     const struct am_gnode n = copy_of(c, v);
@@ -218,7 +232,7 @@ static void conv_grad(struct grads *c, am_value v, am_value dy)
     if (wanted(c, n.in[1]))
         give(c, n.in[1], EMIT(c, &am_op_conv_dw, &n.attr, n.in[0], dy));
     if (am_in_given(&n, 2) && wanted(c, n.in[2]))
-        give(c, n.in[2], EMIT(c, &am_op_col_sum, NULL, dy));
+        give(c, n.in[2], EMIT(c, &am_op_col_sum, NULL, same_sums(c, dy)));
 }
 
 static void conv_transposed_grad(struct grads *c, am_value v, am_value dy)

@@ -43,6 +43,31 @@ static am_value rewrite_recurrent(struct rewrite *w, const struct am_gnode *n, c
     return am_graph_add(w->g, &am_op_seq_part, &kept, 1, &attr, NULL);
 }
 
+/* max(relu(x)) is relu(max(x)), on fewer elements; also backwards, since relu lets nothing through
+ * where all of a window is negative. Only where nobody else reads relu(x). */
+static bool relu_can_wait(const struct rewrite *w, const struct am_gnode *n)
+{
+    if (n->op != &am_op_max_pool && n->op != &am_op_global_max_pool)
+        return false;
+    const struct am_graph *from = w->from;
+    const struct am_gnode *act = &from->nodes.ptr[n->in[0]];
+    size_t uses = 0;
+    for (size_t i = n->in[0]; i < from->nodes.len; i++)
+        for (unsigned k = 0; k < from->nodes.ptr[i].n_in; k++)
+            uses += from->nodes.ptr[i].in[k] == n->in[0];
+    for (size_t i = 0; i < from->n_outputs; i++)
+        uses += from->outputs[i].value == n->in[0];
+    return act->op == &am_op_act && act->attr.act == AM_ACT_RELU && uses == 1;
+}
+
+static am_value rewrite_relu_pool(struct rewrite *w, const struct am_gnode *n)
+{
+    const struct am_gnode *act = &w->from->nodes.ptr[n->in[0]];
+    const am_value x = w->to[act->in[0]];
+    const am_value y = am_graph_add(w->g, n->op, &x, 1, &n->attr, NULL);
+    return am_graph_add(w->g, &am_op_act, &y, 1, &act->attr, n->name.len ? n->name.ptr : NULL);
+}
+
 static am_value rewrite_node(struct rewrite *w, const struct am_gnode *n)
 {
     am_value in[AM_GRAPH_INPUTS_MAX];
@@ -65,6 +90,8 @@ static am_value rewrite_node(struct rewrite *w, const struct am_gnode *n)
     /* a frozen one keeps its statistics */
     if (n->op == &am_op_batch_norm && !(frozen(w, n->in[1]) && frozen(w, n->in[2])))
         return rewrite_batch_norm(w, n, in);
+    if (relu_can_wait(w, n))
+        return rewrite_relu_pool(w, n);
     if (n->op == &am_op_lstm || n->op == &am_op_gru)
         return rewrite_recurrent(w, n, in);
     return am_graph_add(w->g, n->op, in, n->n_in, &n->attr, n->name.len ? n->name.ptr : NULL);

@@ -72,9 +72,10 @@ struct dw {
 /* Patches of few floats are put together: the register tiles want more rows than a run has. */
 static size_t gathered(const struct am_conv_geo *q)
 {
-    const size_t run = q->groups == 1 && q->dw == 1 ? q->kw * q->c : q->c / q->groups;
     const size_t patch = q->kh * q->kw * q->c;
-    return q->groups == 1 && run < 12 && q->kh * q->kw > 1 && patch <= GATHER_MAX ? patch : 0;
+    return q->groups == 1 && q->dw == 1 && q->kw * q->c < 12 && q->kh > 1 && patch <= GATHER_MAX
+               ? patch
+               : 0;
 }
 
 static size_t n_parts_of(const struct am_conv_geo *q, size_t units)
@@ -94,15 +95,15 @@ static size_t slot_floats(const struct am_conv_geo *q, const struct am_conv_wind
 static void gather(const struct dw *d, const float *x, size_t x_row, size_t rows, float *to)
 {
     const struct am_conv_geo *q = &d->q;
+    const size_t run = q->kw * q->c; /* kernels with gaps are not gathered */
     for (size_t r = 0; r < rows; r++)
         for (size_t p = 0; p < q->ow; p++)
-            for (size_t ky = 0; ky < q->kh; ky++)
-                for (size_t kx = 0; kx < q->kw; kx++, to += q->c) {
-                    const float *from = x + r * x_row + ky * q->dh * d->v.cols * q->c +
-                                        (p * q->sw + kx * q->dw) * q->c;
-                    for (size_t c = 0; c < q->c; c++)
-                        to[c] = from[c];
-                }
+            for (size_t ky = 0; ky < q->kh; ky++) {
+                const float *from =
+                    x + r * x_row + ky * q->dh * d->v.cols * q->c + p * q->sw * q->c;
+                for (size_t i = 0; i < run; i++)
+                    *to++ = from[i];
+            }
 }
 
 static void dw_depthwise(const struct dw *d, const struct am_conv_dw *k)
