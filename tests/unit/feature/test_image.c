@@ -403,15 +403,19 @@ static void test_hostile(void **state)
 
 static enum am_rc whole_way(const struct am_str *cells, size_t n)
 {
+    struct am_arena *own = am_arena_new(0); /* a failure stays in an arena */
     struct am_features *f;
     struct am_column c;
     float out[3 * 48];
     struct am_batch b = batch_of(&c, cells, n, 0);
+    if (own == NULL)
+        return AM_ENOMEM;
     enum am_rc rc =
-        fit_cells("photo: {size: 4, normalize: standard}", cells, n, n, NULL, arena, &f, NULL);
+        fit_cells("photo: {size: 4, normalize: standard}", cells, n, n, NULL, own, &f, NULL);
     if (rc == AM_OK)
         rc = am_features_apply(f, &b, out, &err);
     am_features_free(f);
+    am_arena_free(own);
     return rc;
 }
 
