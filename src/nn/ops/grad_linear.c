@@ -48,6 +48,62 @@ static double dx_flops(const struct am_graph *g, const struct am_gnode *n)
     return 2.0 * (double)am_dims_count(&n->dims) * (double)am_in_dims(g, n, 1)->d[1];
 }
 
+/* Where B's rows lie far apart, every tile of C fetches it anew: a dense copy in panels costs less.
+ */
+#define PACK_FLOATS ((size_t)1 << 20) /* at most */
+#define PACK_ROWS 48                  /* of C, at least */
+#define PACK_K 64
+
+struct pack_job {
+    const struct am_gemm *g;
+    const struct am_kernels *kern;
+    float *out;
+};
+
+static void pack_panels(void *ctx, size_t begin, size_t end)
+{
+    const struct pack_job *j = ctx;
+    const size_t w = j->kern->panel;
+    for (size_t q = begin; q < end; q++) {
+        const size_t have = j->g->n - q * w < w ? j->g->n - q * w : w;
+        am_pack(j->kern, j->g->b + q * w, j->g->b_row, j->g->k, have, j->out + q * w * j->g->k);
+    }
+}
+
+size_t am_product_scratch(size_t m, size_t n, size_t k)
+{
+    const size_t floats = (n + 63) / 64 * 64 * k; /* any table's panel divides 64 */
+    if (m < PACK_ROWS)
+        return 0;
+    return floats < PACK_FLOATS ? floats : PACK_FLOATS;
+}
+
+void am_run_product(const struct am_run *r, const struct am_gemm *g, float *scratch)
+{
+    struct am_gemm packed = *g;
+    const size_t n_panels = (g->n + r->kern->panel - 1) / r->kern->panel;
+    if (g->m < PACK_ROWS || g->k < PACK_K || n_panels < 2 ||
+        (g->n + 63) / 64 * 64 * g->k > PACK_FLOATS) {
+        am_run_gemm(r, g);
+        return;
+    }
+    struct pack_job j = {.g = g, .kern = r->kern, .out = scratch};
+    if (r->pool && g->n * g->k > ((size_t)1 << 18))
+        am_pool_for(r->pool, n_panels, 4, pack_panels, &j);
+    else
+        pack_panels(&j, 0, n_panels);
+    packed.b = scratch;
+    packed.b_row = 0;
+    am_run_gemm(r, &packed);
+}
+
+static size_t dw_scratch(const struct am_graph *g, const struct am_gnode *n, size_t rows)
+{
+    const struct am_dims *x = am_in_dims(g, n, 0);
+    const size_t k = am_dims_rows(x) * (am_dims_batched(x) ? rows : 1);
+    return am_product_scratch((size_t)n->dims.d[0], (size_t)n->dims.d[1], k);
+}
+
 static enum am_rc dw_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
 {
     const struct am_dims *x = am_in_dims(g, n, 0), *dy = am_in_dims(g, n, 1);
@@ -74,7 +130,7 @@ static void dw_run(const struct am_run *r, const struct am_step *s)
                               .b_row = n,
                               .c = out,
                               .c_row = n};
-    am_run_gemm(r, &g);
+    am_run_product(r, &g, am_scratch(r, s));
 }
 
 static double dw_flops(const struct am_graph *g, const struct am_gnode *n)
@@ -138,7 +194,8 @@ const struct am_op am_op_linear_dw = {.name = "linear_dw",
                                       .max_in = 2,
                                       .infer = dw_infer,
                                       .run = dw_run,
-                                      .flops = dw_flops};
+                                      .flops = dw_flops,
+                                      .scratch = dw_scratch};
 const struct am_op am_op_col_sum = {
     .name = "col_sum", .min_in = 1, .max_in = 1, .infer = col_sum_infer, .run = col_sum_run};
 const struct am_op am_op_act_grad = {.name = "act_grad",

@@ -192,7 +192,8 @@ static enum am_rc seq_dw_infer(const struct am_graph *g, struct am_gnode *n, str
 
 static size_t seq_dw_scratch(const struct am_graph *g, const struct am_gnode *n, size_t rows)
 {
-    return rows * (size_t)am_in_dims(g, n, 0)->d[1] * (size_t)n->dims.d[0];
+    const size_t k = rows * (size_t)am_in_dims(g, n, 0)->d[1], h = (size_t)n->dims.d[0];
+    return k * h + 16 + am_product_scratch(h, (size_t)n->dims.d[1], k);
 }
 
 static double seq_dw_flops(const struct am_graph *g, const struct am_gnode *n)
@@ -221,7 +222,8 @@ static void seq_dw_run(const struct am_run *r, const struct am_step *s)
     const enum am_seq_cell cell = (enum am_seq_cell)s->attr.i[1];
     const size_t H = s->out.rows, G = s->out.cols, T = (size_t)s->in[0].dims.d[1];
     const float *d = am_arg_ptr(r, &s->in[1]);
-    float *out = am_arg_ptr(r, &s->out), *h = am_scratch(r, s);
+    float *out = am_arg_ptr(r, &s->out), *h = am_scratch(r, s),
+          *packed = h + (r->n_rows * T * H + 15) / 16 * 16;
     if (r->n_rows == 0) {
         memset(out, 0, H * G * sizeof(float));
         return;
@@ -237,13 +239,13 @@ static void seq_dw_run(const struct am_run *r, const struct am_step *s)
                         .b_row = s->in[1].cols,
                         .c = out,
                         .c_row = G};
-    am_run_gemm(r, &g);
+    am_run_product(r, &g, packed);
     if (cell != AM_CELL_GRU)
         return;
     g.n = H;
     g.b = d + 3 * H;
     g.c = out + 2 * H;
-    am_run_gemm(r, &g);
+    am_run_product(r, &g, packed);
 }
 
 const struct am_op am_op_seq_dw = {.name = "seq_dw",

@@ -23,4 +23,9 @@ extern const struct am_op am_op_conv_dx, am_op_conv_dw;
  * attr.i[0] = enum am_loss_kind, attr.i[1] = 1: the prediction is logits, attr.i[2] = classes
  * (CATEGORICAL), attr.f[0] = label smoothing, delta or margin. */
 
+/* am_run_gemm of a B that is packed into scratch first where that pays; same bits. Scratch floats
+ * for a C [m, n] of sums of k. */
+void am_run_product(const struct am_run *r, const struct am_gemm *g, float *scratch);
+size_t am_product_scratch(size_t m, size_t n, size_t k);
+
 #endif
