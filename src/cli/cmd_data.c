@@ -110,6 +110,24 @@ enum am_exit am_cmd_profile(struct am_cli *c)
     return am_cli_done(c, r, show_profile);
 }
 
+/* The layers of the model: what each makes, holds and costs. */
+static void show_network(const struct am_node *network)
+{
+    static const char *const headers[] = {AM_N("layer"), AM_N("type"), AM_N("output"),
+                                          AM_N("parameters"), AM_N("operations")};
+    static const char *const keys[] = {"name", "type", "output", "parameters", "flops"};
+    const struct am_node *list = am_node_get(network, "layers");
+    struct am_grid *g = am_grid_new(headers, 5);
+    for (size_t i = 0; list && i < list->list.n; i++)
+        for (size_t k = 0; k < 5; k++)
+            show_cell(g, list->list.items[i], keys[k]);
+    am_say("\n");
+    am_grid_print(g);
+    am_say(am_tr("a step takes %.1f MB, a prediction %.1f MB\n"),
+           (double)am_node_i64(network, "train_bytes", 0) / 1e6,
+           (double)am_node_i64(network, "predict_bytes", 0) / 1e6);
+}
+
 static void show_plan(struct am_cli *c, const struct am_node *r)
 {
     const struct am_node *split = am_node_get(r, "split"), *list = am_node_get(r, "columns"),
@@ -139,6 +157,7 @@ static void show_plan(struct am_cli *c, const struct am_node *r)
             am_say("%s%.*s", i ? " > " : "", AM_FMT(s));
     }
     am_say("\n");
+    show_network(am_node_get(r, "network"));
 }
 
 enum am_exit am_cmd_plan(struct am_cli *c)

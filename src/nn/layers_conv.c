@@ -148,3 +148,21 @@ am_value am_layer_conv1d(struct am_graph *g, am_value x, int64_t n_filters,
     flat.padding[0] = flat.output_padding[0] = flat.output_padding[1] = 0;
     return build(g, x, n_filters, &flat, name, 3, false);
 }
+
+bool am_layer_first_conv(const struct am_graph *g, struct am_conv_filters *out)
+{
+    for (size_t v = 0; v < am_graph_n_nodes(g); v++) {
+        const struct am_gnode *n = am_graph_node(g, (am_value)v);
+        if (n->op != &am_op_conv)
+            continue;
+        const struct am_gnode *w = am_graph_node(g, n->in[1]);
+        const size_t kh = (size_t)n->attr.i[0], kw = (size_t)n->attr.i[1];
+        *out = (struct am_conv_filters){.name = w->name,
+                                        .kernel_h = kh,
+                                        .kernel_w = kw,
+                                        .c_in = (size_t)w->dims.d[0] / (kh * kw),
+                                        .c_out = (size_t)w->dims.d[1]};
+        return true;
+    }
+    return false;
+}

@@ -41,4 +41,12 @@ am_value am_layer_conv1d(struct am_graph *g, am_value x, int64_t n_filters,
 am_value am_layer_conv2d_transposed(struct am_graph *g, am_value x, int64_t n_filters,
                                     const struct am_conv_options *o, const char *name);
 
+/* The weight of the graph's first convolution: its parameter's name (lives as long as the graph)
+ * and sizes (c_in of one group). false: there is none. */
+struct am_conv_filters {
+    struct am_str name;
+    size_t kernel_h, kernel_w, c_in, c_out;
+};
+bool am_layer_first_conv(const struct am_graph *g, struct am_conv_filters *out);
+
 #endif

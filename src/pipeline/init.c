@@ -198,6 +198,9 @@ static enum am_rc plan_model(struct am_training *t, struct am_node *out, struct 
         a, out, "memory_bytes",
         am_new_i64(a, (int64_t)(kept + am_plan_peak_bytes(plan) + 4 * am_params_bytes(params))));
     am_node_set(a, out, "flops_per_row", am_new_f64(a, am_plan_flops(plan, 1)));
+    struct am_node *network;
+    AM_GO(rc, am_learner_layers(&task, a, &network, err));
+    am_node_set(a, out, "network", network);
 out:
     am_plan_put(plan);
     am_params_free(params);

@@ -244,6 +244,9 @@ static enum am_rc build_report(struct am_training *t, const struct am_scored *he
         am_node_set(a, r, "folds", t->folds);
     if (rows)
         AM_TRY(importance(t, rows, r, err));
+    AM_TRY(am_training_pictures(t, held, rows, r, err));
+    if (t->p.import_report && am_node_get(t->p.import_report, "files"))
+        am_node_set(a, r, "import", am_node_get(t->p.import_report, "files"));
     AM_TRY(advise(t, r, err));
     am_buf_init(&yaml, 1 << 22);
     am_node_to_yaml(t->p.recipe.resolved, &yaml);

@@ -43,6 +43,16 @@ static enum am_rc runner_run(const struct runner *r, size_t n, size_t width, con
     return AM_OK;
 }
 
+enum am_rc am_score_rows(const struct am_learned *l, size_t n, size_t width, const float *x,
+                         float *y, size_t n_out, struct am_pool *pool, struct am_err *err)
+{
+    struct runner r;
+    AM_TRY(runner_new(&r, l, pool, err));
+    enum am_rc rc = runner_run(&r, n, width, x, y, n_out, err);
+    runner_clear(&r);
+    return rc;
+}
+
 void am_scored_clear(struct am_scored *s)
 {
     am_free(s->truth);

@@ -19,6 +19,10 @@ enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_clas
                     const struct am_train_data *data, struct am_pool *pool, struct am_scored *out,
                     struct am_err *err) AM_MUST_CHECK;
 void am_scored_clear(struct am_scored *s);
+/* x [n, width] -> y [n, n_out]. */
+enum am_rc am_score_rows(const struct am_learned *l, size_t n, size_t width, const float *x,
+                         float *y, size_t n_out, struct am_pool *pool,
+                         struct am_err *err) AM_MUST_CHECK;
 
 /* [{column, mean, deviation}], largest first: what the metric loses when a column is shuffled. At
  * most max_rows rows are used. */

@@ -57,6 +57,10 @@ void am_training_clear(struct am_training *t);
 
 /* measure.c */
 enum am_rc am_training_measure(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+/* pictures.c: "mistakes", "saliency" and "filters" of the report r, when rows are pictures. */
+enum am_rc am_training_pictures(struct am_training *t, const struct am_scored *s,
+                                const struct am_train_data *rows, struct am_node *r,
+                                struct am_err *err) AM_MUST_CHECK;
 /* {metric: value} of the rows that decide: test, else validation, else train. */
 const struct am_node *am_training_deciding(const struct am_training *t);
 enum am_rc am_training_folds(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
