@@ -1,7 +1,8 @@
 """Training step of a two-layer LSTM beside PyTorch; rounds alternate within one run, ratios are of medians.
 
-python3 bench/lstm_peers.py PROGRAM [--rounds N] [--threads N] python ...
+python3 bench/lstm_peers.py PROGRAM [--rounds N] [--threads N] [--cpu] python ...
   PROGRAM  bench/lstm, built
+  --cpu    CPU time of the process instead of elapsed time: for a busy machine, one thread only
   python   interpreters that have torch
 Each peer is this same file, started with `--serve THREADS` by that interpreter; protocol as in bench/lstm.c.
 LSTM 2 x 128 on [batch, 32, 128], dense 10 on the last state, cross-entropy, Adam.
@@ -55,19 +56,28 @@ class Peer:
         self.name = name
         self.version = self.process.stdout.readline().strip()
 
-    def time(self, batch, steps):
+    def time(self, batch, steps, cpu):
+        before = self.cpu_seconds()
         self.process.stdin.write("step %d %d\n" % (batch, steps))
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        elapsed = float(self.process.stdout.readline())
+        return (self.cpu_seconds() - before) / (steps + 5) if cpu else elapsed  # 5 warm it up
+
+    def cpu_seconds(self):
+        with open("/proc/%d/stat" % self.process.pid) as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main():
     args = sys.argv[1:]
-    program, rounds, threads, peers = args.pop(0), 9, "1", []
+    program, rounds, threads, cpu, peers = args.pop(0), 9, "1", False, []
     while args:
         a = args.pop(0)
         if a == "--rounds":
             rounds = int(args.pop(0))
+        elif a == "--cpu":
+            cpu = True
         elif a == "--threads":
             threads = args.pop(0)
         else:
@@ -76,9 +86,10 @@ def main():
     times = {}
     for _ in range(rounds):
         for p in peers:
-            times.setdefault((p.name, p.version), []).append(p.time(32, 40 if p.name == "aimass" else 20))
+            times.setdefault((p.name, p.version), []).append(p.time(32, 40, cpu))
     base = statistics.median(times[("aimass", peers[0].version)])
-    print("LSTM 2 x 128, 32 steps, batch 32, %s thread(s), %d alternating rounds" % (threads, rounds))
+    print("LSTM 2 x 128, 32 steps, batch 32, %s thread(s), %d alternating rounds%s"
+          % (threads, rounds, ", CPU time" if cpu else ""))
     for (name, version), t in times.items():
         m = statistics.median(t)
         print("  %-8s %-22s %9.2f ms a step  %6.2fx ours" % (name, version, m * 1e3, m / base))
