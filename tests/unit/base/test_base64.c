@@ -53,25 +53,10 @@ static void every_byte_in_place(void **state)
 static void refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"Z",
-                                      "Zg",
-                                      "Zg=",
-                                      "Zg===",
-                                      "=",
-                                      "====",
-                                      "Zh==",
-                                      "Zm9=",
-                                      "Zm9v\n",
-                                      "Zm 9",
-                                      "Zg==Zg==",
-                                      "Zm9v====",
-                                      "Zm9v=AAA",
-                                      "-_-_",
-                                      "Zm9v,,,,",
-                                      "\xC3\xA4"
-                                      "AA",
-                                      "Z===",
-                                      "AAAA=AAA"};
+    static const char *const bad[] = {"Z",          "Zg",       "Zg=",      "Zg===",  "=",
+                                      "====",       "Zh==",     "Zm9=",     "Zm9v\n", "Zm 9",
+                                      "Zg==Zg==",   "Zm9v====", "Zm9v=AAA", "-_-_",   "Zm9v,,,,",
+                                      "\303\244AA", "Z===",     "AAAA=AAA"};
     char to[16];
     size_t n;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
