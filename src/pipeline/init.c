@@ -257,8 +257,11 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     }
     am_node_set(a, *out, "columns", columns);
     am_node_set(a, *out, "features", am_new_i64(a, (int64_t)am_features_width(t->fitted.features)));
-    for (size_t j = 0; j < am_features_width(t->fitted.features); j++)
-        am_node_push(a, names, am_new_str(a, am_features_output_name(t->fitted.features, j)));
+    for (size_t j = 0; j < am_features_width(t->fitted.features); j++) {
+        struct am_str name = am_features_output_name(t->fitted.features, j);
+        if (j == 0 || !am_str_eq(name, am_features_output_name(t->fitted.features, j - 1)))
+            am_node_push(a, names, am_new_str(a, name)); /* pixels share one */
+    }
     am_node_set(a, *out, "feature_names", names);
     am_node_set(a, *out, "cleaning", am_clean_report(t->p.clean, a));
     AM_GO(rc, plan_model(t, *out, err));
