@@ -301,6 +301,27 @@ static void test_settings(void **state)
             assert_true(isfinite(out[k]));
         am_features_free(f);
     }
+    struct am_features *own =
+        fit("sound: {sample_rate: 8000, normalize: own, seconds: 0.4}\n", 9, 1);
+    float *y = apply(own, cells, SOUNDS);
+    size_t width = am_features_width(own);
+    assert_int_equal(width, 41 * 40);
+    for (size_t i = 0; i < SOUNDS; i++) { /* of its own frames: mean 0, deviation 1 or none */
+        size_t frames = i == 7 ? 0 : 1 + (i * 100 + 400) / 80;
+        frames = frames < 41 ? frames : 41;
+        for (size_t c = 0; c < 40; c++) {
+            double sum = 0, square = 0;
+            for (size_t t = 0; t < 41; t++) {
+                double v = (double)y[i * width + t * 40 + c];
+                sum += v;
+                square += v * v;
+                assert_true(t < frames || v == 0);
+            }
+            assert_true(fabs(sum) < 1e-3);
+            assert_true(frames == 0 || fabs(square / (double)frames - 1) < 1e-3 || square < 1e-3);
+        }
+    }
+    am_features_free(own);
     static const char *const bad[] = {
         "sound: {encode: onehot}\n",  "sound: {seconds: 0}\n",
         "sound: {n_mfcc: 50}\n",      "sound: {hop: 1000}\n",
