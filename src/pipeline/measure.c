@@ -198,10 +198,10 @@ static enum am_rc advise(struct am_training *t, struct am_node *r, struct am_err
         f.n_leaks = t->p.counts.n_leaks;
     if (band)
         f.deviation = (am_node_f64(band, "high", NAN) - am_node_f64(band, "low", NAN)) / 3.92;
-    if (imp && imp->list.n) {
+    if (imp && imp->list.n > 1) { /* of a single column it says nothing that it decides all */
         f.top_column = am_arena_str(a, am_node_str(imp->list.items[0], "column", "")).ptr;
         f.top_drop = am_node_f64(imp->list.items[0], "mean", 0);
-        f.second_drop = imp->list.n > 1 ? am_node_f64(imp->list.items[1], "mean", 0) : 0;
+        f.second_drop = am_node_f64(imp->list.items[1], "mean", 0);
     }
     t->advice = am_advice(&f, a);
     am_node_set(a, r, "advice", t->advice);
