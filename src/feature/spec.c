@@ -79,13 +79,13 @@ static const struct am_feature_key keys[] = {
      "level and microphone), none."},
     {"bins", INT, NULL, 2, 256, "16", "histogram: bins of each colour and of the light."},
     {"length", INT, NULL, 1, 65536, NULL,
-     "chars, tokens: ids a row, the rest is cut off; the default is what 95 % of the training rows "
+     "chars, tokens: ids a row, the rest is cut off; the default is what 95 in 100 training rows "
      "fit in, at most 512."},
     {"vocabulary", INT, NULL, 1, 1e6, "20000", "chars, tokens: the most frequent ones kept."},
     {"lower", BOOLEAN, NULL, 0, 0, NULL, "tokens (true), chars (false): to lower case first."},
     {"sample_rate", INT, NULL, 1000, 192000, "16000", "audio: samples a second after resampling."},
     {"seconds", NUM, NULL, 0.01, 3600, NULL,
-     "audio: length that sounds are cut or filled to; the default is what 95 % of the training "
+     "audio: length that sounds are cut or filled to; the default is what 95 in 100 training "
      "rows fit in, at most 30."},
     {"n_mels", INT, NULL, 1, 512, "40", "logmel, mfcc: bands of the mel scale."},
     {"n_fft", INT, NULL, 16, 16384, NULL,
