@@ -73,6 +73,10 @@ enum am_exit am_cmd_predict(struct am_cli *c)
         am_hint(&c->err, "Leave it out to answer in the format of the input.");
         return am_cli_fail(c);
     }
+    if (strcmp(c->args[1], "-") == 0 && c->n_args > 2) {
+        am_fail(&c->err, AM_EUSAGE, "%s: too many arguments", c->command->name);
+        return am_cli_fail(c);
+    }
     if (format)
         q.format = strcmp(format, "csv") == 0 ? AM_FORMAT_CSV : AM_FORMAT_JSON;
     if (c->json) {
