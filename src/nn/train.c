@@ -284,11 +284,14 @@ static void average(struct loop *l)
 {
     struct am_train_state *s = &l->state;
     const struct am_train_config *c = l->config;
-    struct blocks k = {s->average, l->params->data, (float)(1 - c->average_decay)};
+    /* the first averages are short, so that they leave the start behind */
+    const double n = (double)s->n_averaged, ramp = (1 + n) / (10 + n);
+    const double decay = ramp < c->average_decay ? ramp : c->average_decay;
+    struct blocks k = {s->average, l->params->data, (float)(1 - decay)};
     if (s->epoch < c->average_start)
         return;
     if (c->average == AM_TRAIN_AVERAGE_SWA)
-        k.share = (float)(1 / ((double)s->n_averaged + 1));
+        k.share = (float)(1 / (n + 1));
     if (s->n_averaged == 0)
         memcpy(s->average, l->params->data, am_params_bytes(l->params));
     else

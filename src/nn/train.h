@@ -22,7 +22,8 @@ enum am_train_order { AM_TRAIN_SHUFFLED, AM_TRAIN_IN_ORDER };
  * average on, the validation loss, the best epoch and the result are the average's. */
 enum am_train_average {
     AM_TRAIN_AVERAGE_NONE,
-    AM_TRAIN_AVERAGE_EMA, /* after each step: a += (1 - decay) (w - a) */
+    AM_TRAIN_AVERAGE_EMA, /* after each step: a += (1 - d) (w - a), d = min(decay,
+                              (1 + n) / (10 + n)) after n averages */
     AM_TRAIN_AVERAGE_SWA, /* after each epoch: the mean of all so far (Izmailov et al. 2018) */
 };
 

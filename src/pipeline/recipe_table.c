@@ -138,7 +138,7 @@ static const struct am_recipe_key general[] = {
      "Keep an average of the weights as the model: after each step (ema) or each epoch (swa)."},
     {"train.average.type", ENUM, "none|ema|swa", 0, 0, "ema", "Its kind."},
     {"train.average.decay", NUM, NULL, 1e-6, 0.9999999, "0.999",
-     "Share of the old average that stays at each step (ema)."},
+     "Share of the old average that stays at each step (ema); less in the first steps."},
     {"train.average.start", INT, NULL, 0, 1000000, NULL,
      "Epochs before averaging begins; ema: 0, swa: three quarters of all epochs."},
     {"train.freeze", TEXT | TEXTS, NULL, 0, 0, NULL,

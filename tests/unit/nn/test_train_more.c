@@ -176,7 +176,9 @@ static enum am_rc follow(void *ctx, uint64_t step, struct am_params *p, struct a
         return AM_OK;
     f->n++;
     for (size_t i = 0; i < p->n_floats; i++) {
-        double share = f->decay > 0 ? 1 - f->decay : 1 / (double)f->n;
+        double before = (double)f->n - 1;
+        double share =
+            f->decay > 0 ? 1 - fmin(f->decay, (1 + before) / (10 + before)) : 1 / (double)f->n;
         if (f->n == 1)
             share = 1;
         f->mean[i] += share * ((double)p->data[i] - f->mean[i]);
