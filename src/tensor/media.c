@@ -45,7 +45,8 @@ static enum am_rc images(const struct am_images_ops **out, struct am_err *err)
         rc = loader.images(loader.ctx, out, err);
     } else {
         rc = am_fail(err, AM_EMISSING, "there is no decoder of pictures");
-        am_hint(err, "Install libvips (Debian: libvips42) and build the module images-vips.");
+        am_hint(err,
+                "Run scripts/setup and build again: it installs libvips, which reads pictures.");
     }
     if (rc == AM_OK && ((*out)->abi != AM_IMAGES_ABI || (*out)->size != sizeof **out))
         rc = fail_other_build("images", err);
@@ -66,8 +67,8 @@ static enum am_rc sounds(const struct am_sounds_ops **out, struct am_err *err)
         rc = loader.sounds(loader.ctx, out, err);
     } else {
         rc = am_fail(err, AM_EMISSING, "there is no decoder of sounds");
-        am_hint(err, "Install libsndfile (Debian: libsndfile1) and build the module "
-                     "sounds-sndfile.");
+        am_hint(err,
+                "Run scripts/setup and build again: it installs libsndfile, which reads sounds.");
     }
     if (rc == AM_OK && ((*out)->abi != AM_SOUNDS_ABI || (*out)->size != sizeof **out))
         rc = fail_other_build("sounds", err);
