@@ -198,13 +198,18 @@ static void iter_close(struct am_table_iter *it)
     d->host->free(it);
 }
 
-/* Chunks to fetch ahead: few where a cell may be a picture (a row group is 8 MB then). */
-static unsigned chunks_ahead(const struct am_table_iter *it)
+static bool any_media(const struct am_table_iter *it)
 {
     for (size_t i = 0; i < it->n; i++)
         if (am_col_is_media(it->columns[i].type))
-            return 1;
-    return (unsigned)(it->t->d->ahead_bytes / (CHUNK_ROWS * 8 * (it->n + 1)));
+            return true;
+    return false;
+}
+
+/* Chunks to fetch ahead: one where a cell may be a picture (a row group is 8 MB then). */
+static unsigned chunks_ahead(const struct am_table_iter *it)
+{
+    return any_media(it) ? 1 : (unsigned)(it->t->d->ahead_bytes / (CHUNK_ROWS * 8 * (it->n + 1)));
 }
 
 static enum am_rc start(struct am_table_iter *it, const char *sql, struct am_err *err)
@@ -295,8 +300,12 @@ static enum am_rc table_open(void *impl, const size_t *columns, size_t n_columns
         rc = DUCK_FAIL(d, err, AM_EINTERNAL, "the table engine opens no further connection");
         goto out;
     }
-    /* the engine's threads run this far ahead of the reader */
-    AM_GO(rc, run_setting(it, "SET streaming_buffer_size='4MB'", err));
+    /* the engine's threads run this far ahead of the reader; it does not count the bytes of strings
+     */
+    AM_GO(rc, run_setting(it,
+                          any_media(it) ? "SET streaming_buffer_size='256KB'"
+                                        : "SET streaming_buffer_size='4MB'",
+                          err));
     AM_GO(rc, duck_prepare_source(d, it->connection, &t->source, err));
     sql_text(&s, "SELECT ");
     for (size_t i = 0; i < it->n; i++) {
