@@ -60,8 +60,8 @@ enum am_source_bad { AM_SOURCE_BAD_LEFT_OUT, AM_SOURCE_BAD_REFUSED };
 enum am_rc am_source_scan(struct am_source *s, const struct am_tables_read *read,
                           enum am_source_bad bad, struct am_table *out,
                           struct am_err *err) AM_MUST_CHECK;
-/* {files, n_bad, bad: [{file, reason}], notes: [{kind, text}]} of the last pass; NULL = no media. At
- * most 1000 files are listed. kinds of notes: animated, sizes, rates, one_file. */
+/* {files, n_bad, bad: [{file, reason}], notes: [{kind, text}]} of the last pass; NULL = no media.
+ * At most 1000 files are listed. kinds of notes: animated, sizes, rates, one_file. */
 struct am_node *am_source_media_to_node(const struct am_source *s, struct am_arena *a);
 /* Where a row (from 0) stands, for messages: "FILE line N" for CSV, else "row N"; NULL ptr when
  * memory is out. Reads the files again. */
