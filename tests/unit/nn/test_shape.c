@@ -238,6 +238,7 @@ static void graph_json(void **state)
     am_node_to_json(n, AM_JSON_COMPACT, &one);
     am_node_to_json(m, AM_JSON_COMPACT, &two);
     assert_true(am_str_eq(am_buf_view(&one), am_buf_view(&two)));
+    am_graph_free(h);
     const struct am_node *nodes = am_node_get(n, "nodes");
     size_t n_tried = 0;
     for (size_t i = 0; i < nodes->list.n; i++)
