@@ -18,6 +18,7 @@ static void runner_clear(struct runner *r)
 {
     am_session_free(r->session);
     am_plan_put(r->plan);
+    *r = (struct runner){NULL, NULL};
 }
 
 static enum am_rc runner_new(struct runner *r, const struct am_learned *l, struct am_pool *pool,

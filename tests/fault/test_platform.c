@@ -3,9 +3,8 @@
  * Each try works on a fresh copy of a prepared workspace, opens the platform, runs one command with
  * one fault and closes. Afterwards: the error is set and sane, the workspace opens, no row lacks
  * its bytes, and datasets, models and (for all but the commands that train) runs are what they were
- * before or what the whole command makes of them. jansson, SQLite and ICU allocate
- * through am_alloc here; not libcrypto: OpenSSL 3.0 corrupts the heap when its set-up runs out of
- * memory in a process that goes on (base-sha256 has its loop). Files: every n. Memory: every n up
+ * before or what the whole command makes of them. jansson, SQLite, libcrypto and ICU allocate
+ * through am_alloc here. Files: every n. Memory: every n up
  * to FIRST, then a fixed number of tries spread by a prime stride; AM_TEST_EVERY=1 in the
  * environment takes every n. */
 #include "fault/fixture.h"
@@ -17,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "platform/platform.h"
+#include "support/hook_crypto.h"
 #include "support/hook_icu.h"
 #include "unit/store/failing_vfs.h"
 
@@ -519,7 +519,7 @@ int main(int argc, char **argv)
 {
     struct CMUnitTest tests[sizeof ops / sizeof *ops] = {{0}};
     size_t n = 0;
-    if (!hook_icu())
+    if (!hook_crypto() || !hook_icu())
         return 1;
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (argc < 2 || strcmp(argv[1], ops[i].name) == 0) {
