@@ -14,7 +14,7 @@
 #include "tensor/media.h"
 
 #define CIFAR_SIDE 32
-#define CIFAR_PIXELS (3 * CIFAR_SIDE * CIFAR_SIDE)
+#define CIFAR_PIXELS ((size_t)3 * CIFAR_SIDE * CIFAR_SIDE)
 
 struct raw_file {
     struct am_str path, base, labels; /* labels: path of an IDX label file, NULL ptr = none */

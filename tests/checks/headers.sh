@@ -10,7 +10,7 @@ while read -r h; do
     extra=()
     case "$h" in
     *_body.h) continue ;;
-    src/tensor/vec.h) extra=(-mavx2 -mfma) ;; # of the kernels built with these flags
+    src/tensor/vec.h | src/tensor/seq_vec.h | src/tensor/kern_pool.h) extra=(-mavx2 -mfma) ;; # of the kernels built with these flags
     include/*) extra=(-Wpedantic) ;;
     esac
     printf '#include "%s"\n#include "%s"\n' "$PWD/$h" "$PWD/$h" | "${CC:-gcc}" "${extra[@]}" "${flags[@]}" ||
