@@ -14,6 +14,7 @@
 #include <ftw.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "platform/platform.h"
 #include "support/hook_crypto.h"
@@ -466,6 +467,8 @@ static int prepare(void **state)
     enum am_rc rc;
     (void)state;
     fixture_make("platform");
+    assert_int_equal(chdir(base),
+                     0); /* in no git folder: a commit that cannot be read is no error */
     (void)snprintf(workspace, sizeof workspace, "%s/ws", base);
     (void)snprintf(full, sizeof full, "%s/full", base);
     (void)snprintf(package, sizeof package, "%s/tiny.aim", base);
