@@ -19,6 +19,16 @@
 #include "platform/modules.h"
 #include "tensor/media.h"
 
+#ifdef __SANITIZE_THREAD__
+/* The decoding libraries are built without the sanitizer: it does not see how their threads wait
+ * for one another. What our own code and the driver do stays watched. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "ignore_noninstrumented_modules=1";
+}
+#endif
+
 static const char *driver;
 static const struct am_images_ops *ops;
 static struct am_err err;
