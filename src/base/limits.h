@@ -57,6 +57,13 @@
 #define AM_LIMIT_SOUND_SAMPLES ((size_t)1 << 28) /* of one sound, all channels */
 #define AM_LIMIT_SOUND_CHANNELS 8u
 #define AM_LIMIT_SOUND_RATE 768000u
+#define AM_LIMIT_VIDEO_PIXELS ((size_t)1 << 24)  /* of one frame */
+#define AM_LIMIT_VIDEO_FRAMES 262144u            /* of one video */
+#define AM_LIMIT_VIDEO_DECODED ((size_t)1 << 36) /* pixels of all frames of one video */
+#define AM_LIMIT_VIDEO_STREAMS 16u
+#define AM_LIMIT_VIDEO_MS 120000                 /* to decode one video */
+#define AM_LIMIT_WEIGHTS_BYTES ((size_t)8 << 30) /* a file that train.weights names */
+#define AM_LIMIT_WEIGHTS_ARRAYS 65536            /* groups and arrays of it */
 #define AM_LIMIT_ARCHIVE_FILES 10000000
 #define AM_LIMIT_ARCHIVE_BYTES ((size_t)1 << 38)       /* unpacked, of one archive */
 #define AM_LIMIT_ARCHIVE_RATIO 200                     /* unpacked to packed, above the next */
