@@ -6,7 +6,7 @@
 static const char *const type_names[] = {
     [AM_COL_NUMBER] = "number", [AM_COL_BOOLEAN] = "boolean", [AM_COL_CATEGORY] = "category",
     [AM_COL_TEXT] = "text",     [AM_COL_DATE] = "date",       [AM_COL_IMAGE] = "image",
-    [AM_COL_AUDIO] = "audio",
+    [AM_COL_AUDIO] = "audio",   [AM_COL_VIDEO] = "video",
 };
 #define N_TYPES (sizeof type_names / sizeof type_names[0])
 

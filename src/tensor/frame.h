@@ -21,22 +21,24 @@ enum am_col_type {
     AM_COL_DATE,     /* int64 microseconds since 1970-01-01 UTC; INT64_MIN = missing */
     AM_COL_IMAGE,    /* am_str: the bytes of one picture as tensor/media.h says; NULL = missing */
     AM_COL_AUDIO,    /* am_str: the bytes of one sound; NULL = missing */
+    AM_COL_VIDEO,    /* am_str: the bytes of one video; NULL = missing */
 };
 #define AM_DATE_MISSING INT64_MIN
 
-/* "number" "boolean" "category" "text" "date" "image" "audio" */
+/* "number" "boolean" "category" "text" "date" "image" "audio" "video" */
 const char *am_col_type_name(enum am_col_type t);
 bool am_col_type_parse(struct am_str s, enum am_col_type *out);
 
 /* Cells are am_str. */
 static inline bool am_col_is_string(enum am_col_type t)
 {
-    return t == AM_COL_CATEGORY || t == AM_COL_TEXT || t == AM_COL_IMAGE || t == AM_COL_AUDIO;
+    return t == AM_COL_CATEGORY || t == AM_COL_TEXT || t == AM_COL_IMAGE || t == AM_COL_AUDIO ||
+           t == AM_COL_VIDEO;
 }
 /* Cells are bytes that only the media drivers understand. */
 static inline bool am_col_is_media(enum am_col_type t)
 {
-    return t == AM_COL_IMAGE || t == AM_COL_AUDIO;
+    return t == AM_COL_IMAGE || t == AM_COL_AUDIO || t == AM_COL_VIDEO;
 }
 
 struct am_column_desc {
@@ -55,7 +57,7 @@ struct am_column {
     enum am_col_type type;
     union {
         const double *number;      /* NUMBER, BOOLEAN: [n_rows] */
-        const struct am_str *text; /* CATEGORY, TEXT, IMAGE, AUDIO: [n_rows] */
+        const struct am_str *text; /* CATEGORY, TEXT, IMAGE, AUDIO, VIDEO: [n_rows] */
         const int64_t *date;       /* DATE: [n_rows] */
     };
 };
@@ -74,6 +76,7 @@ static inline bool am_cell_missing(const struct am_column *c, size_t row)
     case AM_COL_TEXT:
     case AM_COL_IMAGE:
     case AM_COL_AUDIO:
+    case AM_COL_VIDEO:
         return c->text[row].ptr == NULL;
     case AM_COL_DATE:
         return c->date[row] == AM_DATE_MISSING;
