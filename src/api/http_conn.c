@@ -717,6 +717,8 @@ static void refuse_message(struct am_conn *c)
     int status = c->bad_status ? c->bad_status : 400;
     c->bad_status = status;
     const char *text = c->bad_text ? c->bad_text : "malformed HTTP request";
+    let_go(c); /* before the answer: who reads it may count on the room */
+    am_buf_clear(&c->body);
     am_buf_init(&body, 4096);
     am_buf_str(&body, AM_STR("{\"error\":"));
     am_json_quote(&body, am_str(am_tr(text)));

@@ -7,7 +7,7 @@
 #include "data/rowhash.h"
 #include "data/split_int.h"
 
-#define AM_DUPLICATES_BYTES ((uint64_t)96 << 20)
+#define AM_DUPLICATES_BYTES ((uint64_t)48 << 20)
 #define HASH_ROWS 1024 /* hashed by one thread at a time */
 #define AHEAD 8        /* slots fetched before they are looked at */
 

@@ -138,9 +138,8 @@ enum am_rc am_ffit_sound_update(struct am_features_fit *fit, struct am_ffit_col 
             continue;
         if (err != NULL)
             *err = h.err;
-        am_context(
-            err, "column \"%.*s\", row %llu", AM_FMT(c->name),
-            (unsigned long long)(first_row + row + (h.failed == SIZE_MAX ? 0 : h.failed) + 1));
+        am_context(err, "column \"%.*s\", row %llu", AM_FMT(c->name),
+                   (unsigned long long)first_row + row + (h.failed == SIZE_MAX ? 0 : h.failed) + 1);
         return h.rc;
     }
     return AM_OK;

@@ -138,7 +138,7 @@ enum am_rc am_ffit_image_update(struct am_features_fit *fit, struct am_ffit_col 
     if (err != NULL)
         *err = m.err;
     am_context(err, "column \"%.*s\", row %llu", AM_FMT(c->name),
-               (unsigned long long)(first_row + m.failed + 1));
+               (unsigned long long)first_row + m.failed + 1);
     return m.rc;
 }
 

@@ -10,11 +10,12 @@
 
 #define ZEROS 32  /* zero crossings of the sinc on each side */
 #define STEPS 512 /* table entries between two crossings; linear between: error below 2e-6 */
+#define ENTRIES ((size_t)ZEROS * STEPS)
 #define BETA 12.0 /* of the Kaiser window */
 #define ROLLOFF 0.945
 
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
-static double table[ZEROS * STEPS + 1]; /* written once, then only read */
+static double table[ENTRIES + 1]; /* written once, then only read */
 
 static double bessel_i0(double x)
 {
@@ -28,7 +29,7 @@ static double bessel_i0(double x)
 
 static void make_table(void)
 {
-    for (size_t i = 0; i < ZEROS * STEPS; i++) {
+    for (size_t i = 0; i < ENTRIES; i++) {
         double t = (double)i / STEPS, u = t / ZEROS;
         double sinc = t == 0 ? 1 : sin(M_PI * t * ROLLOFF) / (M_PI * t * ROLLOFF);
         table[i] = ROLLOFF * sinc * bessel_i0(BETA * sqrt(1 - u * u)) / bessel_i0(BETA);
@@ -62,7 +63,7 @@ enum am_rc am_resample(const double *x, uint64_t n, uint32_t from, uint32_t to, 
             double d = i > whole ? (double)(i - whole) - rest : (double)(whole - i) + rest;
             double at = fabs(d) * step;
             size_t k = (size_t)at;
-            if (k >= ZEROS * STEPS)
+            if (k >= ENTRIES)
                 continue;
             double f = at - (double)k;
             sum += x[i] * (table[k] + f * (table[k + 1] - table[k]));

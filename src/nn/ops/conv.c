@@ -212,8 +212,7 @@ static size_t make_pieces(const struct pass *p, const struct tap *taps, size_t n
              t++)
             len += run;
         for (size_t done = 0; done < len;) {
-            const size_t left = len - done,
-                         cuts = (left + AM_CONV_PIECE_MAX - 1) / AM_CONV_PIECE_MAX;
+            const size_t left = len - done, cuts = 1 + (left - 1) / AM_CONV_PIECE_MAX;
             const size_t one = (left + cuts - 1) / cuts;
             out[n_out++] = (struct am_conv_piece){at + done, one};
             done += one;

@@ -70,7 +70,7 @@ static void permute_part(const struct am_run *r, const struct am_step *s, size_t
     const struct am_dims *x = &s->in[0].dims, *y = &s->out.dims;
     const unsigned rank = y->rank - 1; /* of a row */
     const size_t count = am_dims_count(y), n = s->out.cols;
-    size_t stride[ROW_RANK_MAX], at[ROW_RANK_MAX] = {0}, step = 1;
+    size_t stride[ROW_RANK_MAX] = {0}, at[ROW_RANK_MAX] = {0}, step = 1;
     for (unsigned k = rank; k-- > 0; step *= (size_t)x->d[k + 1])
         for (unsigned i = 0; i < rank; i++)
             if (s->attr.i[i] == (int64_t)k)
