@@ -52,6 +52,15 @@ static void check_sounds(struct am_platform *p, struct am_arena *a, struct am_no
           e.hint[0] ? e.hint : "Run scripts/setup.", all);
 }
 
+static void check_videos(struct am_platform *p, struct am_arena *a, struct am_node *list, bool *all)
+{
+    const struct am_videos_ops *ops;
+    struct am_err e = {0};
+    bool ok = am_videos_open(p->options.program, &ops, &e) == AM_OK;
+    check(a, list, "FFmpeg (videos)", ok, ok ? ops->version() : e.message,
+          e.hint[0] ? e.hint : "Run scripts/setup.", all);
+}
+
 static void check_images(struct am_platform *p, struct am_arena *a, struct am_node *list, bool *all)
 {
     const struct am_images_ops *ops;
@@ -83,6 +92,7 @@ enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct 
     check_blas(a, list, &all);
     check_images(p, a, list, &all);
     check_sounds(p, a, list, &all);
+    check_videos(p, a, list, &all);
     *out = am_new_map(a);
     am_node_set(a, *out, "ok", am_new_bool(a, all));
     am_node_set(a, *out, "checks", list);

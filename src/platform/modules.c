@@ -163,7 +163,7 @@ void am_tables_close(struct am_tables *t)
     *t = (struct am_tables){0};
 }
 
-/* ---- pictures and sounds ---- */
+/* ---- pictures, sounds, videos ---- */
 
 enum am_rc am_images_open(const char *program, const struct am_images_ops **out, struct am_err *err)
 {
@@ -201,6 +201,24 @@ enum am_rc am_sounds_open(const char *program, const struct am_sounds_ops **out,
     return AM_OK;
 }
 
+enum am_rc am_videos_open(const char *program, const struct am_videos_ops **out, struct am_err *err)
+{
+    const struct am_module_spec spec = {
+        .name = "video-ffmpeg",
+        .abi = AM_VIDEOS_ABI,
+        .size = sizeof(struct am_videos_ops),
+        .remedy = AM_N("Run scripts/setup and build again: it installs FFmpeg's libraries, which "
+                       "read videos."),
+    };
+    const void *ops = NULL;
+    *out = NULL;
+    AM_TRY(am_module_open(program, &spec, &ops, err));
+    const struct am_videos_ops *videos = ops;
+    AM_TRY(videos->start(am_host_table(), err));
+    *out = videos;
+    return AM_OK;
+}
+
 static enum am_rc load_images(void *ctx, const struct am_images_ops **out, struct am_err *err)
 {
     return am_images_open(ctx, out, err);
@@ -211,9 +229,15 @@ static enum am_rc load_sounds(void *ctx, const struct am_sounds_ops **out, struc
     return am_sounds_open(ctx, out, err);
 }
 
+static enum am_rc load_videos(void *ctx, const struct am_videos_ops **out, struct am_err *err)
+{
+    return am_videos_open(ctx, out, err);
+}
+
 void am_modules_set_media(const char *program)
 {
-    struct am_media_loader l = {.images = load_images, .sounds = load_sounds};
+    struct am_media_loader l = {
+        .images = load_images, .sounds = load_sounds, .videos = load_videos};
     memcpy(&l.ctx, &program, sizeof program); /* const: the loader only hands it back */
     am_media_set_loader(&l);
 }

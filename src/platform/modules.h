@@ -32,14 +32,16 @@ enum am_rc am_tables_open(const char *program, const struct am_tables_config *co
                           struct am_tables *out, struct am_err *err) AM_MUST_CHECK;
 void am_tables_close(struct am_tables *t); /* empty handle is fine */
 
-/* Pictures and sounds (tensor/media.h) come from "images-vips" and "sounds-sndfile", each opened at
- * the first file that needs it. program: as of am_module_open, borrowed for ever; before threads
- * start. */
+/* Pictures, sounds and videos (tensor/media.h) come from "images-vips", "sounds-sndfile" and
+ * "video-ffmpeg", each opened at the first file that needs it. program: as of am_module_open,
+ * borrowed for ever; before threads start. */
 void am_modules_set_media(const char *program);
 /* Opens and starts it now (the doctor). */
 enum am_rc am_images_open(const char *program, const struct am_images_ops **out,
                           struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_sounds_open(const char *program, const struct am_sounds_ops **out,
+                          struct am_err *err) AM_MUST_CHECK;
+enum am_rc am_videos_open(const char *program, const struct am_videos_ops **out,
                           struct am_err *err) AM_MUST_CHECK;
 
 #endif

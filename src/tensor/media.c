@@ -1,4 +1,4 @@
-/* Pictures and sounds: our raw form, and the dispatch of everything else to the decoders.
+/* Pictures, sounds and videos: our raw form, and the dispatch of everything else to the decoders.
  *
  * Decoders are asked for at the first file that is not raw and kept for ever; what they return is
  * checked against base/limits.h before anybody uses it. Decoded memory is the caller's. Any thread
@@ -10,12 +10,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/limits.h"
 
 static struct am_media_loader loader;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one thread asks the loader */
 static _Atomic(const struct am_images_ops *) images_ops;
 static _Atomic(const struct am_sounds_ops *) sounds_ops;
+static _Atomic(const struct am_videos_ops *) videos_ops;
 
 void am_media_set_loader(const struct am_media_loader *l)
 {
@@ -23,6 +25,7 @@ void am_media_set_loader(const struct am_media_loader *l)
     loader = l ? *l : (struct am_media_loader){0};
     atomic_store(&images_ops, NULL);
     atomic_store(&sounds_ops, NULL);
+    atomic_store(&videos_ops, NULL);
     pthread_mutex_unlock(&lock);
 }
 
@@ -78,6 +81,28 @@ static enum am_rc sounds(const struct am_sounds_ops **out, struct am_err *err)
     return rc;
 }
 
+static enum am_rc videos(const struct am_videos_ops **out, struct am_err *err)
+{
+    *out = atomic_load(&videos_ops);
+    if (*out)
+        return AM_OK;
+    enum am_rc rc;
+    pthread_mutex_lock(&lock);
+    if (loader.videos) {
+        rc = loader.videos(loader.ctx, out, err);
+    } else {
+        rc = am_fail(err, AM_EMISSING, "there is no decoder of videos");
+        am_hint(err, "Run scripts/setup and build again: it installs FFmpeg's libraries, which "
+                     "read videos.");
+    }
+    if (rc == AM_OK && ((*out)->abi != AM_VIDEOS_ABI || (*out)->size != sizeof **out))
+        rc = fail_other_build("videos", err);
+    if (rc == AM_OK)
+        atomic_store(&videos_ops, *out);
+    pthread_mutex_unlock(&lock);
+    return rc;
+}
+
 /* ---- the raw form ---- */
 
 static uint32_t get_u32(const char *p)
@@ -113,6 +138,14 @@ void am_sound_raw_header(uint32_t sample_rate, uint32_t channels, uint32_t n_fra
                          unsigned char out[AM_MEDIA_RAW_BYTES])
 {
     raw_header("AMAU", channels, sample_rate, n_frames, out);
+}
+
+void am_video_raw_header(uint32_t n_frames, uint32_t width, uint32_t height, uint32_t channels,
+                         unsigned char out[AM_MEDIA_RAW_BYTES])
+{
+    raw_header("AMVI", channels, width, height, out);
+    out[6] = (unsigned char)n_frames;
+    out[7] = (unsigned char)(n_frames >> 8);
 }
 
 static bool is_raw(struct am_str bytes, const char *magic)
@@ -200,6 +233,48 @@ static enum am_rc sound_raw_info(struct am_str b, struct am_sound_info *out, str
         return am_fail(err, AM_EINVAL, "%zu bytes of samples, %llu were expected",
                        b.len - AM_MEDIA_RAW_BYTES, (unsigned long long)n);
     *out = s;
+    return AM_OK;
+}
+
+static enum am_rc check_video(const struct am_video_info *v, struct am_err *err)
+{
+    if (v->width == 0 || v->height == 0 || v->n_frames == 0)
+        return am_fail(err, AM_EINVAL, "the video has %u frames of %u x %u pixels", v->n_frames,
+                       v->width, v->height);
+    if (v->width > AM_LIMIT_IMAGE_SIDE || v->height > AM_LIMIT_IMAGE_SIDE ||
+        (uint64_t)v->width * v->height > AM_LIMIT_VIDEO_PIXELS)
+        return am_fail(err, AM_ELIMIT,
+                       "the video has frames of %u x %u pixels, at most %zu (%u on a side) are "
+                       "allowed",
+                       v->width, v->height, AM_LIMIT_VIDEO_PIXELS, AM_LIMIT_IMAGE_SIDE);
+    if (v->n_frames > AM_LIMIT_VIDEO_FRAMES ||
+        (uint64_t)v->width * v->height > AM_LIMIT_VIDEO_DECODED / v->n_frames)
+        return am_fail(err, AM_ELIMIT,
+                       "the video has %u frames of %u x %u pixels, at most %u of together %zu "
+                       "pixels are allowed",
+                       v->n_frames, v->width, v->height, AM_LIMIT_VIDEO_FRAMES,
+                       AM_LIMIT_VIDEO_DECODED);
+    return AM_OK;
+}
+
+static enum am_rc video_raw_info(struct am_str b, struct am_video_info *out, uint32_t *channels,
+                                 struct am_err *err)
+{
+    *out = (struct am_video_info){0};
+    if (b.len < AM_MEDIA_RAW_BYTES || b.ptr[4] != 1 || (b.ptr[5] != 1 && b.ptr[5] != 3))
+        return fail_raw(err);
+    struct am_video_info v = {.width = get_u32(b.ptr + 8),
+                              .height = get_u32(b.ptr + 12),
+                              .n_frames = get_u32(b.ptr + 4) >> 16,
+                              .format = "raw",
+                              .codec = "raw"};
+    AM_TRY(check_video(&v, err));
+    *channels = (unsigned char)b.ptr[5];
+    uint64_t n = (uint64_t)v.width * v.height * *channels * v.n_frames;
+    if (b.len - AM_MEDIA_RAW_BYTES != n)
+        return am_fail(err, AM_EINVAL, "%zu bytes of pixels, %llu were expected",
+                       b.len - AM_MEDIA_RAW_BYTES, (unsigned long long)n);
+    *out = v;
     return AM_OK;
 }
 
@@ -304,4 +379,85 @@ void am_sound_clear(struct am_sound *s)
 {
     am_free(s->samples);
     *s = (struct am_sound){0};
+}
+
+enum am_rc am_video_probe(struct am_str bytes, struct am_video_info *out, struct am_err *err)
+{
+    const struct am_videos_ops *ops;
+    uint32_t channels;
+    *out = (struct am_video_info){0};
+    AM_TRY(check_size(bytes, err));
+    if (is_raw(bytes, "AMVI"))
+        return video_raw_info(bytes, out, &channels, err);
+    AM_TRY(videos(&ops, err));
+    enum am_rc rc = ops->probe(bytes, out, err);
+    if (rc == AM_OK)
+        rc = check_video(out, err);
+    if (rc != AM_OK)
+        *out = (struct am_video_info){0};
+    return rc;
+}
+
+#define RAW_FPS 25
+
+static enum am_rc raw_frames(struct am_str bytes, const struct am_video_take *take,
+                             am_video_frame *frame, void *ctx, struct am_err *err)
+{
+    struct am_video_info v;
+    uint32_t channels = 0;
+    AM_TRY(video_raw_info(bytes, &v, &channels, err));
+    size_t n = (size_t)v.width * v.height * channels;
+    struct am_image i = {v.width, v.height, channels, NULL};
+    uint8_t *pixels = am_alloc(n);
+    enum am_rc rc = pixels ? AM_OK : am_fail_nomem(err, n);
+    for (uint32_t k = 0; k < take->n_frames && rc == AM_OK; k++) {
+        double at = take->fps > 0 ? (double)k / take->fps * RAW_FPS
+                                  : ((double)k + 0.5) * v.n_frames / take->n_frames;
+        size_t which = at < v.n_frames ? (size_t)at : v.n_frames - 1;
+        memcpy(pixels, bytes.ptr + AM_MEDIA_RAW_BYTES + which * n, n);
+        i.pixels = pixels;
+        struct am_image lent = i;
+        rc = frame(ctx, k, &lent, err);
+    }
+    am_free(pixels);
+    return rc;
+}
+
+/* What a driver gives is checked before anybody uses it. */
+struct checked {
+    am_video_frame *frame;
+    void *ctx;
+    const char *name; /* of the driver */
+    uint32_t next;
+};
+
+static enum am_rc checked_frame(void *ctx, uint32_t i, struct am_image *frame, struct am_err *err)
+{
+    struct checked *c = ctx;
+    if (i != c->next || !c->frame || !frame->pixels || frame->channels != 3 || frame->width == 0 ||
+        frame->height == 0)
+        return am_fail(err, AM_EINTERNAL, "decoder \"%s\" gave a frame that was not asked for",
+                       c->name);
+    c->next++;
+    return c->frame(c->ctx, i, frame, err);
+}
+
+enum am_rc am_video_frames(struct am_str bytes, const struct am_video_take *take,
+                           am_video_frame *frame, void *ctx, struct am_err *err)
+{
+    const struct am_videos_ops *ops;
+    struct am_video_info v;
+    AM_TRY(am_video_probe(bytes, &v, err)); /* nothing large is decoded */
+    if (is_raw(bytes, "AMVI"))
+        return raw_frames(bytes, take, frame, ctx, err);
+    AM_TRY(videos(&ops, err));
+    struct am_video_take t = *take;
+    struct checked c = {.frame = frame, .ctx = ctx, .name = ops->name};
+    if (t.deadline_ns == 0)
+        t.deadline_ns = am_mono_ns() + (uint64_t)AM_LIMIT_VIDEO_MS * 1000000;
+    AM_TRY(ops->frames(bytes, &t, checked_frame, &c, err));
+    if (c.next != t.n_frames)
+        return am_fail(err, AM_EINTERNAL, "decoder \"%s\" gave %u of %u frames", ops->name, c.next,
+                       t.n_frames);
+    return AM_OK;
 }
