@@ -501,9 +501,14 @@ static enum am_rc write_points(struct am_run *run, struct am_arena *a, const str
  */
 static void put_back(struct am_run *run, struct point *p, size_t n, struct am_str log)
 {
+    struct am_buf joined;
+    am_buf_init(&joined, run->log.max);
+    am_buf_str(&joined, log);
     pthread_mutex_lock(&run->lock);
-    am_buf_str(&run->log, log);
-    if (am_vec_reserve(&run->points, run->points.len + n)) {
+    am_buf_str(&joined, am_buf_view(&run->log));
+    am_buf_clear(&run->log);
+    run->log = joined;
+    if (n > 0 && am_vec_reserve(&run->points, run->points.len + n)) {
         memmove(run->points.ptr + n, run->points.ptr, run->points.len * sizeof *p);
         memcpy(run->points.ptr, p, n * sizeof *p);
         run->points.len += n;
