@@ -93,9 +93,10 @@ typedef enum aimass_type {
 AIMASS_API size_t aimass_n_inputs(const aimass_model *m);
 AIMASS_API const char *aimass_input_name(const aimass_model *m, size_t i); /* NULL past the end */
 AIMASS_API aimass_type aimass_input_type(const aimass_model *m, size_t i); /* i < n_inputs */
-AIMASS_API size_t aimass_n_classes(const aimass_model *m);                 /* 0 = regression */
+AIMASS_API size_t aimass_n_classes(const aimass_model *m); /* 0 = regression, anomaly, embedding */
 AIMASS_API const char *aimass_class_name(const aimass_model *m, size_t i); /* NULL past the end */
-AIMASS_API double aimass_threshold(const aimass_model *m); /* two classes: p >= it is class 1 */
+/* Two classes: p >= it is class 1. Anomaly: a score >= it is one. */
+AIMASS_API double aimass_threshold(const aimass_model *m);
 
 /* ---- predicting ---- */
 
@@ -106,9 +107,11 @@ AIMASS_API void aimass_predictor_free(aimass_predictor *p); /* NULL is fine */
 
 typedef struct aimass_answer { /* arrays belong to the predictor and live until its next call */
     size_t n_rows, n_classes;
-    const float *probability; /* [n_rows, n_classes]; NULL for regression */
-    const int32_t *label;     /* [n_rows] index of the class; NULL for regression */
-    const double *value; /* [n_rows] regression: the number; classes: probability of the label */
+    const float *probability; /* [n_rows, n_classes]; NULL without classes */
+    const int32_t *label;     /* [n_rows] index of the class; anomaly: 1 = it is one, 0 = it is not;
+                                 NULL for regression and embedding */
+    const double *value;      /* [n_rows] regression: the number; classes: probability of the label;
+                                 anomaly and embedding: the anomaly score */
 } aimass_answer;
 
 /* One row of all inputs in order, when every input is a number or boolean; NaN = missing. About a

@@ -27,9 +27,20 @@ struct am_server;
 
 /* ---- protocols: how rows come and how answers go ---- */
 
+enum am_output {
+    AM_OUTPUT_VALUE,
+    AM_OUTPUT_PROBABILITIES,
+    AM_OUTPUT_LABEL,
+    AM_OUTPUT_SCORE,     /* "anomaly_score" */
+    AM_OUTPUT_FLAG,      /* "is_anomaly" */
+    AM_OUTPUT_EMBEDDING, /* "embedding" */
+    AM_OUTPUT_RESTORED,  /* "reconstruction" */
+    AM_N_OUTPUTS
+};
+
 /* A V2 output that was asked for. */
 struct am_wanted {
-    int output; /* index into the model's outputs */
+    enum am_output output;
     bool binary, binary_set;
     unsigned classification; /* k of "classification": k, 0 = none */
 };
@@ -72,8 +83,9 @@ struct am_call {
     struct am_err err;
     /* what a protocol keeps between parse and print */
     struct am_str id; /* V2; in the body */
-    struct am_wanted wanted[8];
+    struct am_wanted wanted[AM_N_OUTPUTS];
     size_t n_wanted;
+    unsigned outputs; /* bits 1 << enum am_output: what the answer holds */
     bool binary_default, column_form;
     bool printed; /* a worker made the answer */
     /* the answer */
@@ -183,6 +195,27 @@ enum am_rc am_media_body(struct am_call *call, struct am_err *err) AM_MUST_CHECK
 /* Looks at every cell's header: AM_EINVAL with row, column and verdict; AM_ELIMIT over what one
  * request may decode. Decoders run here: never on an event loop. */
 enum am_rc am_media_check(const struct am_columns *c, struct am_err *err) AM_MUST_CHECK;
+
+/* ---- outputs (outputs.c): masks are bits 1 << enum am_output ---- */
+
+unsigned am_outputs_of(const struct am_serve_info *info);      /* that the model has */
+unsigned am_outputs_default(const struct am_serve_info *info); /* when a request names none */
+const char *am_output_name(enum am_output o);                  /* V2's and TF Serving's */
+const char *am_output_datatype(enum am_output o);              /* "FP32" */
+/* What of one row it is, without the rows; rank 0: one value, written [rows]. */
+struct am_dims am_output_dims(const struct am_serve_info *info, enum am_output o);
+bool am_output_find(const struct am_serve_info *info, struct am_str name, enum am_output *out);
+/* Adds the output of a native name to the mask. AM_EINVAL: the model has none of that name. */
+enum am_rc am_output_native(const struct am_serve_info *info, struct am_str name, unsigned *mask,
+                            struct am_err *err) AM_MUST_CHECK;
+/* The call answers with these; set before predicting. */
+void am_outputs_want(struct am_call *call, unsigned mask);
+/* ?outputs=a,b of the request, when it is there. */
+enum am_rc am_outputs_query(struct am_call *call, struct am_err *err) AM_MUST_CHECK;
+/* One row's value of an output as JSON; {"label": ..} of all that the call wants. */
+void am_output_print(struct am_buf *b, const struct am_serve_info *info,
+                     const struct am_serve_result *r, enum am_output o, size_t row);
+void am_outputs_print_row(struct am_buf *b, const struct am_call *call, size_t row);
 
 void am_print_number(struct am_buf *b, double v);
 void am_print_f32(struct am_buf *b, float v);

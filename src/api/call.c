@@ -443,6 +443,11 @@ static void predict_ready(struct am_call *call)
     call->id = (struct am_str){NULL, 0};
     call->n_wanted = 0;
     call->binary_default = call->column_form = call->printed = false;
+    am_outputs_want(call, am_outputs_default(am_served_info(call->served)));
+    if (call->route->protocol == &am_protocol_native && am_outputs_query(call, &err) != AM_OK) {
+        predict_fail(call, &err);
+        return;
+    }
     if (call->rq->body_len > INLINE_BODY_BYTES || am_served_info(call->served)->has_media) {
         predict_whole(call);
         return;

@@ -78,12 +78,32 @@ static const char *v2_dtype(enum am_col_type t)
     }
 }
 
+/* Every output the model has, with its shape. */
+static void print_outputs(struct am_buf *b, const struct am_serve_info *info)
+{
+    unsigned mask = am_outputs_of(info);
+    bool first = true;
+    for (unsigned o = 0; mask >> o; o++) {
+        struct am_dims d = am_output_dims(info, (enum am_output)o);
+        char shape[32 * AM_LIMIT_TENSOR_RANK];
+        size_t at = (size_t)snprintf(shape, sizeof shape, "-1");
+        if (!(mask >> o & 1u))
+            continue;
+        for (unsigned i = 0; i < d.rank; i++)
+            at += (size_t)snprintf(shape + at, sizeof shape - at, ",%lld", (long long)d.d[i]);
+        if (!first)
+            am_buf_char(b, ',');
+        first = false;
+        print_io(b, am_str(am_output_name((enum am_output)o)),
+                 am_output_datatype((enum am_output)o), shape);
+    }
+}
+
 void am_handle_v2_model(struct am_call *call)
 {
     struct am_served *served = am_call_served(call);
     struct am_buf *b = &call->body;
     struct am_err err;
-    char shape[32];
     if (!served)
         return;
     const struct am_serve_info *info = am_served_info(served);
@@ -100,14 +120,7 @@ void am_handle_v2_model(struct am_call *call)
         print_io(b, info->inputs.columns[i].name, v2_dtype(info->inputs.columns[i].type), "-1,1");
     }
     am_buf_str(b, AM_STR("],\"outputs\":["));
-    if (info->n_classes) {
-        (void)snprintf(shape, sizeof shape, "-1,%zu", info->n_classes);
-        print_io(b, AM_STR("probabilities"), "FP32", shape);
-        am_buf_char(b, ',');
-        print_io(b, AM_STR("label"), "BYTES", "-1");
-    } else {
-        print_io(b, AM_STR("value"), "FP64", "-1,1");
-    }
+    print_outputs(b, info);
     am_buf_str(b, AM_STR("]}"));
     am_call_reply(call, 200);
 }
@@ -266,9 +279,11 @@ static void print_members(struct am_buf *b, const struct am_node *n, const char 
 
 static void print_columns(struct am_buf *b, const struct am_serve_info *info)
 {
-    static const char *const tasks[] = {"regression", "binary", "multiclass"};
-    am_buf_printf(b, "\"task\":\"%s\",\"target\":", tasks[info->task]);
-    am_json_quote(b, info->target);
+    am_buf_printf(b, "\"task\":\"%s\",\"target\":", am_task_name(info->task));
+    if (info->target.len)
+        am_json_quote(b, info->target);
+    else
+        am_buf_str(b, AM_STR("null"));
     am_buf_str(b, AM_STR(",\"classes\":["));
     for (size_t i = 0; i < info->n_classes; i++) {
         if (i)
@@ -276,10 +291,22 @@ static void print_columns(struct am_buf *b, const struct am_serve_info *info)
         am_json_quote(b, info->classes[i]);
     }
     am_buf_str(b, AM_STR("],\"threshold\":"));
-    if (info->task == AM_TASK_BINARY)
+    if (info->task == AM_TASK_BINARY || info->task == AM_TASK_ANOMALY)
         am_print_number(b, info->threshold);
     else
         am_buf_str(b, AM_STR("null"));
+    am_buf_str(b, AM_STR(",\"outputs\":["));
+    print_outputs(b, info);
+    am_buf_char(b, ']');
+    if (info->restored) {
+        am_buf_str(b, AM_STR(",\"reconstructed\":["));
+        for (size_t i = 0; i < info->n_restored; i++) {
+            if (i)
+                am_buf_char(b, ',');
+            am_json_quote(b, info->restored[i]);
+        }
+        am_buf_char(b, ']');
+    }
     am_buf_str(b, AM_STR(",\"columns\":["));
     for (size_t i = 0; i < info->inputs.n; i++) {
         am_buf_str(b, i ? AM_STR(",{\"name\":") : AM_STR("{\"name\":"));

@@ -1,6 +1,8 @@
 /* POST /api/v1/models/MODEL/predict: {"rows": [{column: value, …}, …]} or {"rows": [[value, …], …]}
  * in, and
- * {"model", "version", "predictions": [{"label", "probability": {class: p}} or {"value"}]} out. */
+ * {"model", "version", "predictions": [{"label", "probability": {class: p}} or {"value"} or
+ * {"anomaly_score", "is_anomaly"} or {"embedding"}]} out; "outputs": [names] in the request (or
+ * ?outputs=a,b beside any body) chooses others that the model has. */
 #include "api/api_int.h"
 
 static bool parse_rows(struct am_js *js, struct am_call *call)
@@ -21,18 +23,46 @@ static bool parse_rows(struct am_js *js, struct am_call *call)
     return js->failed == AM_OK;
 }
 
+/* "outputs": ["embedding", ..] */
+static bool parse_outputs(struct am_js *js, struct am_call *call)
+{
+    const struct am_serve_info *info = am_served_info(call->served);
+    struct am_str name;
+    unsigned mask = 0;
+    bool first = true;
+    if (!am_js_enter(js, '['))
+        return false;
+    while (am_js_element(js, &first)) {
+        if (!am_js_string(js, &name))
+            return false;
+        enum am_rc rc = am_output_native(info, name, &mask, js->err);
+        if (rc != AM_OK)
+            return js->failed = rc, false;
+    }
+    if (js->failed == AM_OK && mask == 0)
+        return am_js_fail(js, AM_EINVAL, "\"outputs\" is empty");
+    am_outputs_want(call, mask);
+    return js->failed == AM_OK;
+}
+
 static enum am_rc native_parse(struct am_call *call, struct am_err *err)
 {
     const struct am_serve_info *info = am_served_info(call->served);
     struct am_js js;
     struct am_str key;
-    bool first = true, seen = false;
+    bool first = true, seen = false, chosen = false;
     AM_TRY(am_columns_begin(&call->columns, &info->inputs, info->uid, err));
     if (am_media_is_body(call->rq, info))
         return am_media_body(call, err);
     am_js_init(&js, call->rq->body, call->rq->body_len, AM_JS_STRICT, err);
     if (am_js_enter(&js, '{'))
         while (am_js_member(&js, &first, &key)) {
+            if (!chosen && am_str_is(key, "outputs")) {
+                chosen = true;
+                if (!parse_outputs(&js, call))
+                    break;
+                continue;
+            }
             if (seen || !am_str_is(key, "rows")) {
                 (void)am_js_fail(&js, AM_EINVAL,
                                  am_str_is(key, "rows") ? "a second key \"%.*s\""
@@ -58,28 +88,6 @@ static enum am_rc native_parse(struct am_call *call, struct am_err *err)
     return js.failed;
 }
 
-static void print_prediction(struct am_buf *b, const struct am_serve_info *info,
-                             const struct am_serve_result *r, size_t row)
-{
-    if (info->n_classes == 0) {
-        am_buf_str(b, AM_STR("{\"value\":"));
-        am_print_number(b, r->value[row]);
-        am_buf_char(b, '}');
-        return;
-    }
-    am_buf_str(b, AM_STR("{\"label\":"));
-    am_print_label(b, info, r->label[row]);
-    am_buf_str(b, AM_STR(",\"probability\":{"));
-    for (size_t i = 0; i < info->n_classes; i++) {
-        if (i)
-            am_buf_char(b, ',');
-        am_buf_str(b, info->quoted[i]);
-        am_buf_char(b, ':');
-        am_print_f32(b, r->probability[row * info->n_classes + i]);
-    }
-    am_buf_str(b, AM_STR("}}"));
-}
-
 static enum am_rc native_print(struct am_call *call, struct am_err *err)
 {
     const struct am_serve_info *info = am_served_info(call->served);
@@ -93,7 +101,7 @@ static enum am_rc native_print(struct am_call *call, struct am_err *err)
     for (size_t row = 0; row < call->columns.n_rows; row++) {
         if (row)
             am_buf_char(b, ',');
-        print_prediction(b, info, &call->result, row);
+        am_outputs_print_row(b, call, row);
     }
     am_buf_str(b, AM_STR("]}"));
     return am_buf_check(b, err);

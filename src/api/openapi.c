@@ -24,6 +24,8 @@ static const struct schema schemas[] = {
                "\"type\":\"boolean\"}}}"},
     {"Rows",
      "{" OBJECT ",\"required\":[\"rows\"],\"additionalProperties\":false,\"properties\":{"
+     "\"outputs\":{\"description\":\"names of outputs that the model has; left out: its usual "
+     "ones\",\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
      "\"rows\":{\"type\":\"array\",\"items\":{\"oneOf\":[{" OBJECT
      ",\"description\":\"column name to value; null is missing; pictures and sounds are base64 "
      "text or {b64: text}\","
@@ -35,7 +37,10 @@ static const struct schema schemas[] = {
      ",\"properties\":{\"model\":{\"type\":\"string\"},\"version\":{\"type\":\"integer\"},"
      "\"predictions\":{\"type\":\"array\",\"items\":{" OBJECT
      ",\"properties\":{\"label\":{\"type\":\"string\"},\"probability\":{" OBJECT
-     ",\"additionalProperties\":{\"type\":\"number\"}},\"value\":{\"type\":\"number\"}}}}}}"},
+     ",\"additionalProperties\":{\"type\":\"number\"}},\"value\":{\"type\":\"number\"},"
+     "\"anomaly_score\":{\"type\":\"number\"},\"is_anomaly\":{\"type\":\"boolean\"},"
+     "\"embedding\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}},"
+     "\"reconstruction\":{\"description\":\"column name to number, or lists of pixels\"}}}}}}"},
     {"Models", "{" OBJECT ",\"properties\":{\"models\":{\"type\":\"array\",\"items\":{" OBJECT
                "}},\"total\":{\"type\":\"integer\"}}}"},
     {"Model",

@@ -259,6 +259,37 @@ static void print_probabilities(struct am_buf *b, const struct am_serve_result *
     am_buf_char(b, ']');
 }
 
+/* A model that learns rows: named outputs, or the one output's value alone. */
+static void print_own_row(const struct am_call *call, struct am_buf *b, size_t row)
+{
+    if (call->outputs & (call->outputs - 1))
+        am_outputs_print_row(b, call, row);
+    else
+        am_output_print(b, am_served_info(call->served), &call->result, AM_OUTPUT_EMBEDDING, row);
+}
+
+static void print_own_columns(const struct am_call *call, struct am_buf *b)
+{
+    const struct am_serve_info *info = am_served_info(call->served);
+    bool several = (call->outputs & (call->outputs - 1)) != 0, first = true;
+    am_buf_str(b, several ? AM_STR("{\"outputs\":{") : AM_STR("{\"outputs\":"));
+    for (unsigned o = 0; o < AM_N_OUTPUTS; o++) {
+        if (!(call->outputs >> o & 1u))
+            continue;
+        if (several)
+            am_buf_printf(b, "%s\"%s\":", first ? "" : ",", am_output_name((enum am_output)o));
+        first = false;
+        am_buf_char(b, '[');
+        for (size_t row = 0; row < call->columns.n_rows; row++) {
+            if (row)
+                am_buf_char(b, ',');
+            am_output_print(b, info, &call->result, (enum am_output)o, row);
+        }
+        am_buf_char(b, ']');
+    }
+    am_buf_str(b, several ? AM_STR("}}") : AM_STR("}"));
+}
+
 static void print_row_form(struct am_call *call, struct am_buf *b)
 {
     const struct am_serve_info *info = am_served_info(call->served);
@@ -267,6 +298,10 @@ static void print_row_form(struct am_call *call, struct am_buf *b)
     for (size_t row = 0; row < call->columns.n_rows; row++) {
         if (row)
             am_buf_char(b, ',');
+        if (am_task_is_own(info->task)) {
+            print_own_row(call, b, row);
+            continue;
+        }
         if (info->n_classes == 0) {
             print_float(b, r->value[row]);
             continue;
@@ -285,6 +320,10 @@ static void print_column_form(struct am_call *call, struct am_buf *b)
     const struct am_serve_info *info = am_served_info(call->served);
     const struct am_serve_result *r = &call->result;
     size_t n = call->columns.n_rows;
+    if (am_task_is_own(info->task)) {
+        print_own_columns(call, b);
+        return;
+    }
     am_buf_str(b, info->n_classes ? AM_STR("{\"outputs\":{\"probabilities\":[")
                                   : AM_STR("{\"outputs\":["));
     for (size_t row = 0; row < n; row++) {
@@ -426,10 +465,31 @@ static const char *dtype_name(enum am_col_type t)
     }
 }
 
+static void print_output_tensors(struct am_buf *b, const struct am_serve_info *info)
+{
+    static const char *const types[AM_N_OUTPUTS] = {
+        "DT_DOUBLE", "DT_FLOAT", "DT_STRING", "DT_DOUBLE", "DT_BOOL", "DT_FLOAT", "DT_DOUBLE"};
+    unsigned mask = am_task_is_own(info->task) ? am_outputs_default(info) : am_outputs_of(info);
+    bool first = true;
+    for (unsigned o = 0; mask >> o; o++) {
+        struct am_dims d = am_output_dims(info, (enum am_output)o);
+        char dims[96];
+        if (!(mask >> o & 1u))
+            continue;
+        size_t at = (size_t)snprintf(dims, sizeof dims, "{\"size\":\"-1\",\"name\":\"\"}");
+        if (o == AM_OUTPUT_PROBABILITIES || o == AM_OUTPUT_EMBEDDING)
+            (void)snprintf(dims + at, sizeof dims - at, ",{\"size\":\"%lld\",\"name\":\"\"}",
+                           (long long)d.d[0]);
+        if (!first)
+            am_buf_char(b, ',');
+        first = false;
+        print_tensor(b, am_str(am_output_name((enum am_output)o)), types[o], dims);
+    }
+}
+
 void am_handle_tfs_metadata(struct am_call *call)
 {
     static const char batch[] = "{\"size\":\"-1\",\"name\":\"\"}";
-    char both[96];
     struct am_buf *b = &call->body;
     struct am_served *served = am_call_served(call);
     if (!served)
@@ -447,15 +507,7 @@ void am_handle_tfs_metadata(struct am_call *call)
                      batch);
     }
     am_buf_str(b, AM_STR("},\"outputs\":{"));
-    if (info->n_classes) {
-        (void)snprintf(both, sizeof both, "%s,{\"size\":\"%zu\",\"name\":\"\"}", batch,
-                       info->n_classes);
-        print_tensor(b, AM_STR("probabilities"), "DT_FLOAT", both);
-        am_buf_char(b, ',');
-        print_tensor(b, AM_STR("label"), "DT_STRING", batch);
-    } else {
-        print_tensor(b, AM_STR("value"), "DT_DOUBLE", batch);
-    }
+    print_output_tensors(b, info);
     am_buf_str(b, AM_STR("},\"method_name\":\"tensorflow/serving/predict\"}}}}}"));
     am_call_reply(call, 200);
 }

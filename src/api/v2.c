@@ -2,10 +2,12 @@
  *
  * Every input column is a tensor [n] or [n,1]; a model whose inputs are all numbers also takes one
  * matrix `input` [n, n_inputs]. Outputs: `probabilities` FP32 [n, classes] and `label` BYTES [n],
- * or `value` FP64 [n,1]. Missing: null in JSON, NaN in binary numbers, an empty text in BYTES.
- * Pictures and sounds: BYTES [n], base64 in JSON and the bytes themselves in binary; when the only
- * input is a picture also its pixels, UINT8 or FP32 [n,height,width,channels].
- * Binary layout: little endian, no padding, BYTES with a 32-bit length each. */
+ * or `value` FP64 [n,1]; of a model that learns rows `anomaly_score` FP64 [n,1], `is_anomaly` BOOL
+ * [n], `embedding` FP32 [n,k] and `reconstruction` FP64 [n,..], of which "outputs" chooses.
+ * Missing: null in JSON, NaN in binary numbers, an empty text in BYTES. Pictures and sounds: BYTES
+ * [n], base64 in JSON and the bytes themselves in binary; when the only input is a picture also its
+ * pixels, UINT8 or FP32 [n,height,width,channels]. Binary layout: little endian, no padding, BYTES
+ * with a 32-bit length each. */
 #include <math.h>
 #include <stdio.h>
 
@@ -577,25 +579,18 @@ static bool parse_tensor(struct v2_parser *v)
 
 /* ---- wanted outputs ---- */
 
-static int output_index(const struct am_serve_info *info, struct am_str name)
-{
-    if (info->n_classes == 0)
-        return am_str_is(name, "value") ? 0 : -1;
-    return am_str_is(name, "probabilities") ? 0 : am_str_is(name, "label") ? 1 : -1;
-}
-
 static bool want_output(struct v2_parser *v, struct am_str name, const struct v2_parameters *p)
 {
     struct am_call *call = v->call;
-    struct am_wanted w = {.output = output_index(v->info, name), .binary = call->binary_default};
-    if (w.output < 0)
+    struct am_wanted w = {.binary = call->binary_default};
+    if (!am_output_find(v->info, name, &w.output))
         return am_js_fail(&v->js, AM_EINVAL,
                           "unexpected inference output \"%.*s\" for model \"%.*s\"", V2_NAME(name),
                           AM_FMT(v->info->model));
     for (size_t i = 0; i < call->n_wanted; i++)
         if (call->wanted[i].output == w.output)
             return am_js_fail(&v->js, AM_EINVAL, "output \"%.*s\" is wanted twice", V2_NAME(name));
-    if (p->classification && (w.output != 0 || v->info->n_classes == 0))
+    if (p->classification && w.output != AM_OUTPUT_PROBABILITIES)
         return am_js_fail(&v->js, AM_EINVAL, "output \"%.*s\" has no classes to rank",
                           V2_NAME(name));
     if (p->classification && v->info->n_classes > V2_MAX_RANKED)
@@ -720,11 +715,13 @@ static enum am_rc raw_request(struct v2_parser *v, struct am_err *err)
 
 static void default_outputs(struct am_call *call, const struct am_serve_info *info)
 {
-    if (call->n_wanted == 0) {
-        call->n_wanted = info->n_classes ? 2 : 1;
-        for (size_t i = 0; i < call->n_wanted; i++)
-            call->wanted[i] = (struct am_wanted){.output = (int)i};
-    }
+    unsigned mask = call->n_wanted ? 0 : am_outputs_default(info);
+    for (unsigned o = 0; mask >> o; o++)
+        if (mask >> o & 1u)
+            call->wanted[call->n_wanted++] = (struct am_wanted){.output = (enum am_output)o};
+    for (size_t i = 0; i < call->n_wanted; i++)
+        mask |= 1u << call->wanted[i].output;
+    am_outputs_want(call, mask);
     for (size_t i = 0; i < call->n_wanted; i++)
         if (!call->wanted[i].binary_set)
             call->wanted[i].binary = call->binary_default;
@@ -821,6 +818,41 @@ static void put_ranked(struct v2_texts *x, struct am_call *call, const struct am
     }
 }
 
+static void put_f32(struct am_buf *b, bool binary, const float *v, size_t n)
+{
+    if (binary)
+        am_buf_add(b, v, n * sizeof *v);
+    for (size_t k = 0; !binary && k < n; k++) {
+        if (k)
+            am_buf_char(b, ',');
+        am_print_f32(b, v[k]);
+    }
+}
+
+static void put_f64(struct am_buf *b, bool binary, const double *v, size_t n)
+{
+    if (binary)
+        am_buf_add(b, v, n * sizeof *v);
+    for (size_t k = 0; !binary && k < n; k++) {
+        if (k)
+            am_buf_char(b, ',');
+        am_print_number(b, v[k]);
+    }
+}
+
+static void put_flags(struct am_buf *b, bool binary, const int32_t *v, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        if (binary) {
+            am_buf_char(b, v[k] ? 1 : 0);
+            continue;
+        }
+        if (k)
+            am_buf_char(b, ',');
+        am_buf_str(b, v[k] ? AM_STR("true") : AM_STR("false"));
+    }
+}
+
 /* The data of one wanted output: JSON elements or binary bytes. */
 static void put_data(struct am_call *call, const struct am_wanted *w, struct am_buf *b)
 {
@@ -830,48 +862,43 @@ static void put_data(struct am_call *call, const struct am_wanted *w, struct am_
     struct v2_texts x = {.b = b, .binary = w->binary};
     if (w->classification) {
         put_ranked(&x, call, w);
-    } else if (w->output == 1) {
+        return;
+    }
+    switch (w->output) {
+    case AM_OUTPUT_LABEL:
         for (size_t row = 0; row < n; row++)
             put_text(&x, r->label[row] < 0 ? AM_STR("") : info->classes[r->label[row]]);
-    } else if (info->n_classes) {
-        if (w->binary)
-            am_buf_add(b, r->probability, n * info->n_classes * sizeof(float));
-        for (size_t k = 0; !w->binary && k < n * info->n_classes; k++) {
-            if (k)
-                am_buf_char(b, ',');
-            am_print_f32(b, r->probability[k]);
-        }
-    } else {
-        if (w->binary)
-            am_buf_add(b, r->value, n * sizeof(double));
-        for (size_t k = 0; !w->binary && k < n; k++) {
-            if (k)
-                am_buf_char(b, ',');
-            am_print_number(b, r->value[k]);
-        }
+        break;
+    case AM_OUTPUT_PROBABILITIES:
+        put_f32(b, w->binary, r->probability, n * info->n_classes);
+        break;
+    case AM_OUTPUT_FLAG:
+        put_flags(b, w->binary, r->label, n);
+        break;
+    case AM_OUTPUT_EMBEDDING:
+        put_f32(b, w->binary, r->embedding, n * info->n_embedding);
+        break;
+    case AM_OUTPUT_RESTORED:
+        put_f64(b, w->binary, r->restored, n * info->n_restored);
+        break;
+    default:
+        put_f64(b, w->binary, r->value, n);
     }
 }
 
 static void print_output(struct am_call *call, const struct am_wanted *w, struct am_buf *b,
                          struct am_buf *binary)
 {
-    const struct am_serve_info *info = am_served_info(call->served);
-    static const char *const names[] = {"probabilities", "label"};
-    const char *name = info->n_classes ? names[w->output] : "value";
-    const char *dtype = w->classification || w->output == 1 ? "BYTES"
-                        : info->n_classes                   ? "FP32"
-                                                            : "FP64";
+    struct am_dims d = am_output_dims(am_served_info(call->served), w->output);
     am_buf_str(b, AM_STR("{\"name\":\""));
-    am_buf_cstr(b, name);
+    am_buf_cstr(b, am_output_name(w->output));
     am_buf_str(b, AM_STR("\",\"datatype\":\""));
-    am_buf_cstr(b, dtype);
+    am_buf_cstr(b, w->classification ? "BYTES" : am_output_datatype(w->output));
     am_buf_str(b, AM_STR("\",\"shape\":["));
     am_print_u64(b, call->columns.n_rows);
-    if (w->output != 1) {
+    for (unsigned i = 0; i < d.rank; i++) {
         am_buf_char(b, ',');
-        am_print_u64(b, w->classification ? w->classification
-                        : info->n_classes ? info->n_classes
-                                          : 1);
+        am_print_u64(b, w->classification ? w->classification : (uint64_t)d.d[i]);
     }
     if (w->binary) {
         size_t before = binary->len;

@@ -117,7 +117,7 @@ struct am_node *am_advice(const struct am_advice_facts *f, struct am_arena *a)
     enum am_metric_better better = m ? m->better : AM_METRIC_NEITHER;
     if (better != AM_METRIC_NEITHER)
         rule_fit(f, better, a, list);
-    if (f->task != AM_TASK_REGRESSION)
+    if (am_task_has_classes(f->task))
         rule_imbalance(f, a, list);
     rule_leak(f, better, a, list);
     rule_few_rows(f, a, list);

@@ -82,7 +82,7 @@ static struct am_node *per_class(const struct am_eval_input *in, size_t max_poin
 {
     struct am_node *list = am_new_list(a);
     size_t from = in->task == AM_TASK_BINARY ? 1 : 0;
-    if (in->task == AM_TASK_REGRESSION || !am_eval_finite(in))
+    if (!am_task_has_classes(in->task) || !am_eval_finite(in))
         return list;
     for (size_t k = from; k < in->n_classes && k < CLASSES_SHOWN; k++) {
         struct am_ranked r;
@@ -150,7 +150,7 @@ struct am_node *am_curve_calibration(const struct am_eval_input *in, size_t n_bi
     struct am_node *list = am_new_list(a);
     size_t from = in->task == AM_TASK_BINARY ? 1 : 0;
     n_bins = n_bins < 1 ? 1 : n_bins > BINS_MAX ? BINS_MAX : n_bins;
-    if (in->task == AM_TASK_REGRESSION || in->n_rows == 0 || !am_eval_finite(in))
+    if (!am_task_has_classes(in->task) || in->n_rows == 0 || !am_eval_finite(in))
         return list;
     for (size_t k = from; k < in->n_classes && k < CLASSES_SHOWN; k++)
         am_node_push(a, list, calibration_of(in, k, n_bins, a));

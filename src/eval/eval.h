@@ -13,12 +13,13 @@
 struct am_eval_input {
     enum am_task task;
     size_t n_rows;
-    size_t n_classes;     /* 2 for BINARY, 0 for REGRESSION */
-    const double *truth;  /* [n_rows] class index, or value */
+    size_t n_classes;     /* 2 for BINARY, 0 without classes */
+    const double *truth;  /* [n_rows] class index, or value; ANOMALY, EMBEDDING: 0 = normal, 1 =
+                             anomalous, NaN = not labelled */
     const float *pred;    /* BINARY [n_rows] of the positive class; MULTICLASS [n_rows, n_classes];
-                             REGRESSION [n_rows] */
+                             REGRESSION [n_rows]; ANOMALY, EMBEDDING [n_rows] the anomaly score */
     const double *weight; /* [n_rows] or NULL */
-    double threshold;     /* BINARY: positive when pred >= threshold */
+    double threshold;     /* BINARY, ANOMALY: positive when pred >= threshold */
     bool scores; /* pred are scores, not probabilities: log_loss, brier, ece are undefined */
 };
 
@@ -36,6 +37,32 @@ const struct am_metric_info *am_metrics(size_t *n);
 const struct am_metric_info *am_metric_find(struct am_str name); /* NULL = unknown */
 /* What a report shows when the recipe names none: a NULL-terminated list of names. */
 const char *const *am_metrics_default(enum am_task task);
+/* The same for anomalies whose rows are labelled. */
+const char *const *am_metrics_default_labelled(void);
+/* Does the metric compare anomaly scores with labels? Without labelled rows it is NaN. */
+bool am_metric_needs_labels(struct am_str name);
+
+/* The labelled rows of anomaly scores as a two-class input (scores, no probabilities), so that
+ * curves and the confusion can be drawn of them. The arrays are the caller's: am_labelled_clear. */
+struct am_labelled {
+    struct am_eval_input in;
+    double *truth, *weight; /* owned; weight NULL = none */
+    float *pred;            /* owned */
+};
+enum am_rc am_labelled_of(const struct am_eval_input *in, struct am_labelled *out,
+                          struct am_err *err) AM_MUST_CHECK;
+void am_labelled_clear(struct am_labelled *l);
+
+/* The quantile q in [0, 1] of n values, linear between neighbours (numpy's default); NaN without
+ * values or when one is not a number. */
+enum am_rc am_quantile(const float *v, size_t n, double q, double *out,
+                       struct am_err *err) AM_MUST_CHECK;
+/* Histogram of anomaly scores: {low, width, n: [..], anomalous: [..] of the labelled ones (absent
+ * when no row is labelled), above}. The range ends half as far again as the threshold or the 99th
+ * percentile, so that one far row does not hide the others; the last bin holds the `above` rows
+ * beyond it, too. */
+struct am_node *am_score_histogram(const struct am_eval_input *in, size_t n_bins,
+                                   struct am_arena *a);
 
 /* One metric. NaN when it is undefined on these rows (one class only, for example), when a
  * prediction or a true value is not finite, or when a class index is outside 0..n_classes-1.

@@ -446,7 +446,7 @@ static double m_median_ae(struct work *w)
 /* Classes: of the predicted class's index; numbers: of the value. */
 static double row_prediction(const struct am_eval_input *in, size_t i)
 {
-    return in->task == AM_TASK_REGRESSION ? (double)in->pred[i] : (double)am_eval_label(in, i);
+    return am_task_has_classes(in->task) ? (double)am_eval_label(in, i) : (double)in->pred[i];
 }
 static double m_prediction_mean(struct work *w)
 {
@@ -466,6 +466,15 @@ static double m_prediction_variance(struct work *w)
         am_sum_add(&n, am_eval_weight(w->in, i));
     }
     return am_sum_value(&n) > 0 ? am_sum_value(&s) / am_sum_value(&n) : NAN;
+}
+/* Anomaly scores and what they are measured by where nobody labelled rows. */
+static double row_flagged(const struct am_eval_input *in, size_t i)
+{
+    return (double)in->pred[i] >= in->threshold;
+}
+static double m_flagged_share(struct work *w)
+{
+    return mean_of(w->in, row_flagged);
 }
 static double m_prediction_mode(struct work *w)
 {
@@ -490,17 +499,20 @@ static double m_prediction_mode(struct work *w)
 #define REG (1u << AM_TASK_REGRESSION)
 #define BIN (1u << AM_TASK_BINARY)
 #define CLS (BIN | 1u << AM_TASK_MULTICLASS)
+#define ANO (1u << AM_TASK_ANOMALY)
+#define OWN (ANO | 1u << AM_TASK_EMBEDDING)
 #define UP AM_METRIC_HIGHER
 #define DOWN AM_METRIC_LOWER
 
 static const struct am_metric_info infos[] = {
-    {"accuracy", CLS, UP, false, "Share of rows with the right class."},
-    {"balanced_accuracy", CLS, UP, false, "Mean recall of the classes."},
-    {"precision", CLS, UP, false,
+    {"accuracy", CLS | ANO, UP, false, "Share of rows with the right class."},
+    {"balanced_accuracy", CLS | ANO, UP, false, "Mean recall of the classes."},
+    {"precision", CLS | ANO, UP, false,
      "Share of the predicted positives that are right; macro mean for more classes."},
-    {"recall", CLS, UP, false,
+    {"recall", CLS | ANO, UP, false,
      "Share of the true positives that are found; macro mean for more classes."},
-    {"f1", CLS, UP, false, "Harmonic mean of precision and recall; macro mean for more classes."},
+    {"f1", CLS | ANO, UP, false,
+     "Harmonic mean of precision and recall; macro mean for more classes."},
     {"precision_macro", CLS, UP, false, "Mean precision of the classes."},
     {"recall_macro", CLS, UP, false, "Mean recall of the classes."},
     {"f1_macro", CLS, UP, false, "Mean F1 of the classes."},
@@ -510,13 +522,13 @@ static const struct am_metric_info infos[] = {
     {"precision_weighted", CLS, UP, false, "Precision of the classes weighted by their rows."},
     {"recall_weighted", CLS, UP, false, "Recall of the classes weighted by their rows."},
     {"f1_weighted", CLS, UP, false, "F1 of the classes weighted by their rows."},
-    {"mcc", CLS, UP, false, "Matthews correlation between truth and prediction."},
+    {"mcc", CLS | ANO, UP, false, "Matthews correlation between truth and prediction."},
     {"log_loss", CLS, DOWN, true, "Mean negative log of the true class's probability."},
     {"brier", CLS, DOWN, true, "Mean squared distance of probability and truth."},
     {"ece", CLS, DOWN, true, "Expected calibration error over 15 bins of confidence."},
-    {"roc_auc", CLS, UP, false,
+    {"roc_auc", CLS | ANO, UP, false,
      "Area under the ROC curve; macro mean of one against the rest for more classes."},
-    {"average_precision", CLS, UP, false,
+    {"average_precision", CLS | ANO, UP, false,
      "Area under the precision-recall steps; macro mean for more classes."},
     {"mse", REG, DOWN, false, "Mean squared error."},
     {"rmse", REG, DOWN, false, "Root of the mean squared error."},
@@ -524,10 +536,16 @@ static const struct am_metric_info infos[] = {
     {"median_ae", REG, DOWN, false, "Median absolute error."},
     {"r2", REG, UP, false, "Share of the variance explained."},
     {"mape", REG, DOWN, false, "Mean absolute error as a fraction of the truth."},
-    {"prediction_mean", REG | CLS, AM_METRIC_NEITHER, false, "Mean of the predictions."},
-    {"prediction_median", REG | CLS, AM_METRIC_NEITHER, false, "Median of the predictions."},
-    {"prediction_mode", REG | CLS, AM_METRIC_NEITHER, false, "Most frequent prediction."},
-    {"prediction_variance", REG | CLS, AM_METRIC_NEITHER, false, "Variance of the predictions."},
+    {"reconstruction_error", OWN, DOWN, false,
+     "Mean squared distance of a row to what came back, in scaled features: the mean anomaly "
+     "score."},
+    {"flagged_share", ANO, AM_METRIC_NEITHER, false,
+     "Share of the rows whose anomaly score reaches the threshold."},
+    {"prediction_mean", REG | CLS | OWN, AM_METRIC_NEITHER, false, "Mean of the predictions."},
+    {"prediction_median", REG | CLS | OWN, AM_METRIC_NEITHER, false, "Median of the predictions."},
+    {"prediction_mode", REG | CLS | OWN, AM_METRIC_NEITHER, false, "Most frequent prediction."},
+    {"prediction_variance", REG | CLS | OWN, AM_METRIC_NEITHER, false,
+     "Variance of the predictions."},
 };
 static metric_fn *const functions[] = {m_accuracy,
                                        m_balanced_accuracy,
@@ -556,6 +574,8 @@ static metric_fn *const functions[] = {m_accuracy,
                                        m_r2,
                                        m_mape,
                                        m_prediction_mean,
+                                       m_flagged_share,
+                                       m_prediction_mean,
                                        m_prediction_median,
                                        m_prediction_mode,
                                        m_prediction_variance};
@@ -582,7 +602,25 @@ const char *const *am_metrics_default(enum am_task task)
                                          "roc_auc",  "log_loss",  NULL};
     static const char *const multi[] = {"accuracy", "f1", "roc_auc", "log_loss", NULL};
     static const char *const regression[] = {"r2", "rmse", "mae", NULL};
-    return task == AM_TASK_BINARY ? binary : task == AM_TASK_MULTICLASS ? multi : regression;
+    static const char *const anomaly[] = {"reconstruction_error", "flagged_share", NULL};
+    static const char *const embedding[] = {"reconstruction_error", NULL};
+    static const char *const *const all[AM_N_TASKS] = {regression, binary, multi, anomaly,
+                                                       embedding};
+    return all[task];
+}
+
+const char *const *am_metrics_default_labelled(void)
+{
+    static const char *const names[] = {
+        "roc_auc", "average_precision",    "precision",     "recall",
+        "f1",      "reconstruction_error", "flagged_share", NULL};
+    return names;
+}
+
+bool am_metric_needs_labels(struct am_str name)
+{
+    const struct am_metric_info *m = am_metric_find(name);
+    return m && (m->tasks & ANO) && (m->tasks & BIN);
 }
 
 bool am_eval_finite(const struct am_eval_input *in)
@@ -591,7 +629,7 @@ bool am_eval_finite(const struct am_eval_input *in)
     bool ok = true;
     for (size_t i = 0; i < n; i++)
         ok = ok && isfinite(in->pred[i]);
-    for (size_t i = 0; i < in->n_rows; i++)
+    for (size_t i = 0; !am_task_is_own(in->task) && i < in->n_rows; i++)
         ok = ok && (in->task == AM_TASK_REGRESSION
                         ? isfinite(in->truth[i])
                         : in->truth[i] >= 0 && in->truth[i] < (double)in->n_classes);
@@ -612,6 +650,16 @@ static enum am_rc unknown_metric(struct am_str name, struct am_err *err)
     return AM_EUSAGE;
 }
 
+static enum am_rc labelled_metric(const struct am_eval_input *in, struct am_str name, double *out,
+                                  struct am_err *err)
+{
+    struct am_labelled l;
+    AM_TRY(am_labelled_of(in, &l, err));
+    enum am_rc rc = am_metric(&l.in, name, out, err);
+    am_labelled_clear(&l);
+    return rc;
+}
+
 enum am_rc am_metric(const struct am_eval_input *in, struct am_str name, double *out,
                      struct am_err *err)
 {
@@ -621,13 +669,21 @@ enum am_rc am_metric(const struct am_eval_input *in, struct am_str name, double 
         return unknown_metric(name, err);
     if (!(m->tasks & (1u << in->task))) {
         am_fail(err, AM_EUSAGE, "metric \"%s\" does not fit this task", m->name);
-        if (m->tasks == REG)
+        if (am_task_is_own(in->task))
+            am_hint(err,
+                    "Such a model has reconstruction_error and flagged_share; with labels also "
+                    "roc_auc, average_precision, precision, recall and others.");
+        else if (m->tasks == REG)
             am_hint(err, "It is for regression; classes have accuracy, f1, roc_auc and others.");
+        else if (!(m->tasks & (REG | CLS)))
+            am_hint(err, "It is for data.task: anomaly.");
         else
             am_hint(err, "It is for classes; regression has r2, rmse, mae and others.");
         return AM_EUSAGE;
     }
     *out = NAN;
+    if (in->task == AM_TASK_ANOMALY && am_metric_needs_labels(name))
+        return labelled_metric(in, name, out, err);
     if (in->n_rows == 0 || (m->needs_probabilities && in->scores) || !am_eval_finite(in))
         return AM_OK;
     *out = functions[m - infos](&w);

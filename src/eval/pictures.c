@@ -146,7 +146,7 @@ static bool has_truth(const struct am_eval_input *in, size_t row)
 size_t am_worst_mistakes(const struct am_eval_input *in, size_t n, size_t *rows)
 {
     size_t found = 0;
-    if (in->task == AM_TASK_REGRESSION)
+    if (!am_task_has_classes(in->task))
         return 0;
     for (size_t i = 0; i < in->n_rows; i++) {
         if (!has_truth(in, i) || am_eval_label(in, i) == (size_t)in->truth[i])

@@ -73,6 +73,17 @@ bool am_features_all_numbers(const struct am_features *f);
 void am_features_apply_rows(const struct am_features *f, const double *x, size_t n_rows,
                             float *out);
 
+/* The way back, for models that give rows back: every number and boolean column in its own units;
+ * of a model with one picture or sound its pixels (0..255) or its channels before normalisation. */
+/* How many numbers a row; 0 = nothing comes back. shape: [n], [H,W,C] or [T,C]. */
+size_t am_features_n_restored(const struct am_features *f, struct am_dims *shape);
+/* Does each restored number belong to a column of its own? Else they are one picture or sound. */
+bool am_features_restored_columns(const struct am_features *f);
+/* The input that restored number i belongs to; SIZE_MAX past the end. */
+size_t am_features_restored_input(const struct am_features *f, size_t i);
+/* x: [width] in the model's scale; out: [n_restored]. Finite for finite x. */
+void am_features_restore(const struct am_features *f, const float *x, double *out);
+
 /* features.json. The doubles read back to the same bits. NULL nodes stick in the arena: check it
  * once. */
 struct am_node *am_features_to_node(const struct am_features *f, struct am_arena *a);

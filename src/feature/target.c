@@ -11,12 +11,6 @@
 #include "base/limits.h"
 #include "base/num.h"
 
-static const char *const task_names[] = {
-    [AM_TASK_REGRESSION] = "regression",
-    [AM_TASK_BINARY] = "binary",
-    [AM_TASK_MULTICLASS] = "multiclass",
-};
-
 struct am_str am_target_label(enum am_col_type type, double v, char *buf)
 {
     if (type == AM_COL_BOOLEAN)
@@ -135,6 +129,19 @@ double am_target_deviation(const struct am_target *t)
     return t->deviation;
 }
 
+size_t am_target_n_normal(const struct am_target *t)
+{
+    return t->n_normal;
+}
+struct am_str am_target_normal(const struct am_target *t, size_t i)
+{
+    return t->normal[i];
+}
+uint64_t am_target_label_rows(const struct am_target *t, unsigned anomalous)
+{
+    return t->label_rows[anomalous];
+}
+
 size_t am_target_find(const struct am_target *t, struct am_str label)
 {
     const uint64_t *at = am_map_get(&t->map, label);
@@ -166,6 +173,25 @@ static enum am_rc unseen(const struct am_target *t, struct am_str label, uint64_
     return rc;
 }
 
+/* Any label counts, also one that training did not see. */
+static void encode_labels(const struct am_target *t, const struct am_column *c, size_t n_rows,
+                          double *out)
+{
+    bool numbers = t->type == AM_COL_NUMBER || t->type == AM_COL_BOOLEAN;
+    char buf[AM_DOUBLE_CHARS];
+    for (size_t i = 0; i < n_rows; i++) {
+        bool missing = numbers ? !isfinite(c->number[i]) : c->text[i].ptr == NULL;
+        out[i] = (double)NAN;
+        if (missing)
+            continue;
+        struct am_str label = numbers ? am_target_label(t->type, c->number[i], buf) : c->text[i];
+        out[i] = 1;
+        for (size_t k = 0; k < t->n_normal; k++)
+            if (am_str_eq(label, t->normal[k]))
+                out[i] = 0;
+    }
+}
+
 enum am_rc am_target_encode(const struct am_target *t, const struct am_column *c, size_t n_rows,
                             uint64_t first_row, double *out, struct am_err *err)
 {
@@ -174,6 +200,10 @@ enum am_rc am_target_encode(const struct am_target *t, const struct am_column *c
                        AM_FMT(t->name), am_col_type_name(c->type), am_col_type_name(t->type));
     bool numbers = t->type == AM_COL_NUMBER || t->type == AM_COL_BOOLEAN;
     char buf[AM_DOUBLE_CHARS];
+    if (am_task_is_own(t->task)) {
+        encode_labels(t, c, n_rows, out);
+        return AM_OK;
+    }
     for (size_t i = 0; i < n_rows; i++) {
         bool missing = numbers ? !isfinite(c->number[i]) : c->text[i].ptr == NULL;
         out[i] = (double)NAN;
@@ -212,13 +242,24 @@ struct am_node *am_target_to_node(const struct am_target *t, struct am_arena *a)
     struct am_node *m = am_new_map(a);
     am_node_set(a, m, "name", am_new_str(a, t->name));
     am_node_set(a, m, "type", am_new_cstr(a, am_col_type_name(t->type)));
-    am_node_set(a, m, "task", am_new_cstr(a, task_names[t->task]));
+    am_node_set(a, m, "task", am_new_cstr(a, am_task_name(t->task)));
     if (t->task == AM_TASK_REGRESSION) {
         am_node_set(a, m, "mean", am_new_f64(a, t->mean));
         am_node_set(a, m, "deviation", am_new_f64(a, t->deviation));
         return m;
     }
     struct am_node *classes = am_new_list(a), *rows = am_new_list(a);
+    if (am_task_is_own(t->task)) {
+        if (t->name.len == 0)
+            am_node_set(a, m, "name", am_new_null(a));
+        for (size_t i = 0; i < t->n_normal; i++)
+            am_node_push(a, classes, am_new_str(a, t->normal[i]));
+        for (unsigned i = 0; i < 2; i++)
+            am_node_push(a, rows, am_new_i64(a, (int64_t)t->label_rows[i]));
+        am_node_set(a, m, "normal", classes);
+        am_node_set(a, m, "rows", rows);
+        return m;
+    }
     for (size_t i = 0; i < t->n_classes; i++) {
         am_node_push(a, classes, am_new_str(a, t->classes[i]));
         am_node_push(a, rows, am_new_i64(a, (int64_t)t->rows[i]));
@@ -253,19 +294,41 @@ static enum am_rc read_classes(struct am_target *t, const struct am_node *classe
 static enum am_rc read_header(const struct am_node *n, struct am_str *name, enum am_col_type *type,
                               enum am_task *task, struct am_err *err)
 {
-    struct am_str text = am_node_str(n, "task", "");
-    unsigned i = 0;
-    while (i < 3 && !am_str_is(text, task_names[i]))
-        i++;
-    if (i == 3)
+    if (!am_task_parse(am_node_str(n, "task", ""), task))
         return bad("no known task", err);
-    *task = (enum am_task)i;
-    if (!am_node_as_str(am_node_get(n, "name"), name))
+    *name = (struct am_str){"", 0};
+    if (!am_node_as_str(am_node_get(n, "name"), name) &&
+        !(am_task_is_own(*task) && am_node_is_null(am_node_get(n, "name"))))
         return bad("no name", err);
     if (!am_col_type_parse(am_node_str(n, "type", ""), type) || *type == AM_COL_DATE ||
         (*task == AM_TASK_REGRESSION && *type != AM_COL_NUMBER && *type != AM_COL_BOOLEAN))
         return bad("no type that suits the task", err);
     return AM_OK;
+}
+
+static enum am_rc read_labels(struct am_target *t, const struct am_node *normal,
+                              const struct am_node *rows, struct am_err *err)
+{
+    size_t n = normal && normal->kind == AM_NODE_LIST ? normal->list.n : SIZE_MAX;
+    if (n > AM_LIMIT_CLASSES || (n == 0) != (t->name.len == 0))
+        return bad("the normal labels are no list that suits the name", err);
+    struct am_str *labels = am_arena_array(t->arena, n + 1, sizeof *labels), label;
+    AM_TRY(am_arena_check(t->arena, err));
+    for (size_t i = 0; i < n; i++) {
+        if (!am_node_as_str(normal->list.items[i], &label))
+            return bad("a normal label is not a text", err);
+        labels[i] = am_arena_str(t->arena, label);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        int64_t k;
+        if (!rows || rows->kind != AM_NODE_LIST || rows->list.n != 2 ||
+            !am_node_as_i64(rows->list.items[i], &k) || k < 0)
+            return bad("the rows of the labels are not two counts", err);
+        t->label_rows[i] = (uint64_t)k;
+    }
+    t->normal = labels;
+    t->n_normal = n;
+    return am_arena_check(t->arena, err);
 }
 
 enum am_rc am_target_from_node(const struct am_node *n, struct am_target **out, struct am_err *err)
@@ -276,7 +339,7 @@ enum am_rc am_target_from_node(const struct am_node *n, struct am_target **out, 
     AM_TRY(read_header(n, &name, &type, &task, err));
     const struct am_node *classes = am_node_get(n, "classes"), *rows = am_node_get(n, "rows");
     size_t n_classes = 0;
-    if (task != AM_TASK_REGRESSION) {
+    if (am_task_has_classes(task)) {
         if (classes == NULL || classes->kind != AM_NODE_LIST ||
             classes->list.n > AM_LIMIT_CLASSES ||
             (task == AM_TASK_BINARY ? classes->list.n != 2 : classes->list.n < 3))
@@ -294,7 +357,8 @@ enum am_rc am_target_from_node(const struct am_node *n, struct am_target **out, 
         (task == AM_TASK_REGRESSION && !(t->deviation > 0)))
         rc = bad("mean or deviation is not usable", err);
     if (rc == AM_OK)
-        rc = read_classes(t, classes, rows, err);
+        rc = am_task_is_own(task) ? read_labels(t, am_node_get(n, "normal"), rows, err)
+                                  : read_classes(t, classes, rows, err);
     if (rc != AM_OK) {
         am_target_free(t);
         return rc;

@@ -13,12 +13,20 @@
 
 struct am_target;
 
+/* A model that learns rows instead of a target (anomaly, embedding) has one all the same: n_classes
+ * is 0, and the name is that of the label column that its answers are measured with, or empty. */
+
 void am_target_free(struct am_target *t); /* NULL is fine */
 
 enum am_task am_target_task(const struct am_target *t);
-struct am_str am_target_name(const struct am_target *t); /* of the column */
+struct am_str am_target_name(const struct am_target *t); /* of the column; may be empty (above) */
 enum am_col_type am_target_type(const struct am_target *t);
-size_t am_target_n_classes(const struct am_target *t); /* 0 for regression */
+size_t am_target_n_classes(const struct am_target *t); /* 0 without classes */
+/* anomaly, embedding: labels that are normal, any other is an anomaly; 0 = there are no labels. */
+size_t am_target_n_normal(const struct am_target *t);
+struct am_str am_target_normal(const struct am_target *t, size_t i); /* lives as long as t */
+/* Rows labelled normal (0) and anomalous (1), when it was made. */
+uint64_t am_target_label_rows(const struct am_target *t, unsigned anomalous);
 /* Label of class i as text ("M", "1", "true"); lives as long as t. */
 struct am_str am_target_class(const struct am_target *t, size_t i);
 /* Training rows of class i. */
@@ -29,20 +37,28 @@ size_t am_target_find(const struct am_target *t, struct am_str label);
 double am_target_mean(const struct am_target *t);
 double am_target_deviation(const struct am_target *t);
 
-/* out: [n_rows] class index or value; NaN = missing (infinite values too). AM_EINVAL: the type
- * differs from the fitted one, or a label that training did not see. first_row is used in messages.
- */
+/* out: [n_rows] class index, value, or 0 for a normal and 1 for another label; NaN = missing
+ * (infinite values too). AM_EINVAL: the type differs from the fitted one, or a class that training
+ * did not see. first_row is used in messages. */
 enum am_rc am_target_encode(const struct am_target *t, const struct am_column *c, size_t n_rows,
                             uint64_t first_row, double *out, struct am_err *err) AM_MUST_CHECK;
 /* The label as it goes into an answer: number, boolean or text node (of class i). */
 struct am_node *am_target_label_node(const struct am_target *t, size_t i, struct am_arena *a);
 
-/* {"name","type","task","classes":[..],"rows":[..]} or {"name","type","task","mean","deviation"} */
+/* {"name","type","task","classes":[..],"rows":[..]} or {"name","type","task","mean","deviation"} or
+ * {"name" (null: no labels),"type","task","normal":[..],"rows":[normal, anomalous]} */
 struct am_node *am_target_to_node(const struct am_target *t, struct am_arena *a);
 enum am_rc am_target_from_node(const struct am_node *n, struct am_target **out,
                                struct am_err *err) AM_MUST_CHECK;
 
 /* ---- fitting (target_fit.c, in am_feature_fit) ---- */
+
+/* The target of a model that learns rows. classes: the fitted labels (am_target_fit_finish), NULL =
+ * no label column; borrowed. normal: [n_normal] labels; none = the one of most rows, the first of
+ * equals. AM_EUSAGE: a normal label that no row has, or that all labels are normal. */
+enum am_rc am_target_own(enum am_task task, const struct am_target *classes,
+                         const struct am_str *normal, size_t n_normal, struct am_target **out,
+                         struct am_err *err) AM_MUST_CHECK;
 
 enum am_target_want { AM_TARGET_AUTO, AM_TARGET_CLASSIFICATION, AM_TARGET_REGRESSION };
 

@@ -334,3 +334,76 @@ enum am_rc am_target_fit_finish(struct am_target_fit *f, struct am_target **out,
     am_free(labels);
     return rc;
 }
+
+/* ---- models that learn rows ---- */
+
+static size_t most_rows(const struct am_target *t)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < t->n_classes; i++)
+        if (t->rows[i] > t->rows[best])
+            best = i;
+    return best;
+}
+
+/* Index of the class that a label of the recipe names ("0" of a boolean column too). */
+static size_t named(const struct am_target *t, struct am_str label)
+{
+    char buf[AM_DOUBLE_CHARS];
+    double v;
+    size_t k = am_target_find(t, label);
+    if (k == SIZE_MAX && is_number(t->type) && am_parse_double(label, AM_NUM_FINITE, &v))
+        k = am_target_find(t, am_target_label(t->type, v, buf));
+    return k;
+}
+
+static enum am_rc fill_normal(struct am_target *t, const struct am_target *classes,
+                              const struct am_str *normal, size_t n_normal, struct am_err *err)
+{
+    struct am_str *labels = am_arena_array(t->arena, classes->n_classes + 1, sizeof *labels);
+    bool *is_normal = am_arena_zalloc(t->arena, classes->n_classes + 1);
+    AM_TRY(am_arena_check(t->arena, err));
+    for (size_t i = 0; i < n_normal; i++) {
+        size_t k = named(classes, normal[i]);
+        if (k == SIZE_MAX) {
+            am_fail(err, AM_EUSAGE, "data.normal names \"%.*s\", which no row of \"%.*s\" has",
+                    AM_FMT(normal[i]), AM_FMT(classes->name));
+            am_hint(err, "Its most frequent label is \"%.*s\".",
+                    AM_FMT(classes->classes[most_rows(classes)]));
+            return AM_EUSAGE;
+        }
+        is_normal[k] = true;
+    }
+    if (n_normal == 0)
+        is_normal[most_rows(classes)] = true;
+    for (size_t k = 0; k < classes->n_classes; k++) {
+        t->label_rows[is_normal[k] ? 0 : 1] += classes->rows[k];
+        if (is_normal[k])
+            labels[t->n_normal++] = am_arena_str(t->arena, classes->classes[k]);
+    }
+    t->normal = labels;
+    if (t->label_rows[1] == 0) {
+        am_fail(err, AM_EUSAGE, "data.normal calls every row of \"%.*s\" normal",
+                AM_FMT(classes->name));
+        am_hint(err, "Name the normal labels only, or leave data.target out: nothing could be "
+                     "measured with it.");
+        return AM_EUSAGE;
+    }
+    return am_arena_check(t->arena, err);
+}
+
+enum am_rc am_target_own(enum am_task task, const struct am_target *classes,
+                         const struct am_str *normal, size_t n_normal, struct am_target **out,
+                         struct am_err *err)
+{
+    struct am_target *t;
+    AM_TRY(am_target_new(classes ? classes->name : AM_STR(""),
+                         classes ? classes->type : AM_COL_NUMBER, task, 0, &t, err));
+    enum am_rc rc = classes ? fill_normal(t, classes, normal, n_normal, err) : AM_OK;
+    if (rc != AM_OK) {
+        am_target_free(t);
+        return rc;
+    }
+    *out = t;
+    return AM_OK;
+}

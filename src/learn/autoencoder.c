@@ -1,4 +1,4 @@
-/* `autoencoder`: a network that gives a row back through a narrow code. The target is not used.
+/* `autoencoder`: a network that gives a row back through a narrow code. There is no target.
  *
  * The learned graph's output "y" [B,1] is the anomaly score: the mean squared distance between a
  * row and what came back. "reconstruction" [B,n] and "code" [B,k] are outputs beside it:
@@ -19,6 +19,10 @@ static const struct am_learner_key keys[] = {
     AM_KEY("code", AM_LEARNER_KEY_INT, NULL, 1, 65536, "8", "Numbers that a row is reduced to."),
     AM_KEY("activation", AM_LEARNER_KEY_ENUM, AM_ACTIVATIONS, 0, 0, "relu",
            "Activation of the hidden layers."),
+    AM_KEY(
+        "contamination", AM_LEARNER_KEY_NUMBER, NULL, 0, 0.5, "0.01",
+        "Expected share of anomalies (task anomaly): the threshold is the score that this share of "
+        "the validation rows reaches, of the training rows where there are none."),
 };
 
 static bool is_conv(const struct am_learn_task *t)
@@ -36,8 +40,14 @@ static enum am_rc check_autoencoder(const struct am_learn_task *t, struct am_err
         am_hint(err, "Use text features that are numbers.");
         return AM_EUSAGE;
     }
-    if (is_conv(t) && t->shape.rank != 3 && t->shape.rank != 0) {
-        am_fail(err, AM_EUSAGE, "%smodel.kind is conv, but rows are no pictures",
+    if (t->task == AM_TASK_EMBEDDING && am_key_given(t, "contamination")) {
+        am_fail(err, AM_EUSAGE, "%smodel.contamination is set, but data.task is embedding",
+                am_key_where(am_node_get(t->model, "contamination"), where));
+        am_hint(err, "Leave it out, or set data.task to anomaly.");
+        return AM_EUSAGE;
+    }
+    if (is_conv(t) && t->shape.rank != 2 && t->shape.rank != 3 && t->n_features > 1) {
+        am_fail(err, AM_EUSAGE, "%smodel.kind is conv, but rows are no pictures or sounds",
                 am_key_where(am_node_get(t->model, "kind"), where));
         am_hint(err, "Use kind: dense.");
         return AM_EUSAGE;
@@ -88,14 +98,18 @@ static void set_list(struct am_layer_list *l, struct am_node *n, const char *key
     am_node_set(l->arena, n, key, list);
 }
 
-/* Halves rounded up on the way in; doubled and cut on the way back. */
+/* Halves rounded up on the way in; doubled and cut on the way back. A sound [T,C] is a picture of
+ * one channel. */
 static void write_conv(const struct am_learn_task *t, struct am_layer_list *l)
 {
     const struct am_learner_ops *ops = &am_learner_autoencoder;
     struct am_str act = am_key_text(t, ops, "activation");
-    const int64_t h = t->shape.d[0], w = t->shape.d[1], c = t->shape.d[2], zeros[3] = {0, 0, 0};
+    const int64_t h = t->shape.d[0], w = t->shape.d[1], c = t->shape.rank == 3 ? t->shape.d[2] : 1,
+                  zeros[3] = {0, 0, 0};
     int64_t filters[64], size[3] = {h, w, c};
     size_t n = am_key_ints(t, ops, "filters", filters, 16);
+    if (t->shape.rank == 2)
+        set_list(l, am_layer_append(l, "reshape", "picture", NULL), "shape", size, 3);
     for (size_t i = 0; i < n; i++) {
         am_layer_set_text(l, conv_layer(l, "conv2d", "encoder", i + 1, filters[i], t), "activation",
                           act);
@@ -130,7 +144,7 @@ static enum am_rc write_autoencoder(const struct am_learn_task *t, const struct 
 {
     (void)ops;
     (void)err;
-    if (is_conv(t) && t->shape.rank == 3)
+    if (is_conv(t) && (t->shape.rank == 2 || t->shape.rank == 3))
         write_conv(t, l);
     else
         write_dense(t, l);
@@ -148,8 +162,8 @@ AM_PRESET(autoencoder, write_autoencoder)
 
 const struct am_learner_ops am_learner_autoencoder = {
     .name = "autoencoder",
-    .doc = "Gives rows back through a narrow code: anomaly scores and codes; needs no target.",
-    .tasks = AM_ALL_TASKS,
+    .doc = "Gives rows back through a narrow code: anomaly scores and embeddings; has no target.",
+    .tasks = AM_OWN_TASKS,
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],
     .check = check_autoencoder,

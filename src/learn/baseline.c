@@ -1,9 +1,10 @@
 /* The baseline that every report compares with: the mean of a number, the shares of the classes (so
- * its label is the majority). One streaming pass; features are not looked at. */
+ * its label is the majority), the mean row where rows are learned. One streaming pass; features are
+ * not looked at but for that mean row. */
 #include <math.h>
 
 #include "base/alloc.h"
-#include "learn/learn_int.h"
+#include "learn/presets.h"
 #include "learn/stream.h"
 
 static void sum_targets(void *ctx, const struct am_rows *r, double *sums, double *scratch)
@@ -29,6 +30,59 @@ static enum am_rc fit_mean(const struct am_learn_task *t, double *bias, struct a
     return rc;
 }
 
+static void sum_features(void *ctx, const struct am_rows *r, double *sums, double *scratch)
+{
+    (void)ctx;
+    (void)scratch;
+    for (size_t i = 0; i < r->n; i++) {
+        double w = r->w ? (double)r->w[i] : 1;
+        sums[r->f] += w;
+        for (size_t k = 0; k < r->f; k++)
+            sums[k] += w * (double)r->x[i * r->f + k];
+    }
+}
+
+/* Whatever comes in, the mean row comes out: a dense layer of one column with a zero weight. */
+static enum am_rc mean_row_graph(const struct am_learn_task *t, struct am_graph **out,
+                                 struct am_err *err)
+{
+    const struct am_dense_options o = {.act = AM_ACT_NONE, .init = AM_INIT_ZEROS};
+    AM_TRY(am_graph_new(out, err));
+    am_value x = am_graph_input(*out, "x", am_dims2(AM_DIM_BATCH, (int64_t)t->n_features));
+    am_value one = am_layer_columns(*out, x, 0, 1);
+    am_value mean = am_layer_dense(*out, one, (int64_t)t->n_features, &o, "mean");
+    AM_TRY(am_graph_check(*out, err));
+    am_learn_give_back(*out, x, mean, AM_VALUE_NONE);
+    return am_graph_check(*out, err);
+}
+
+static enum am_rc fit_mean_row(const struct am_learn_task *t, struct am_learned *out,
+                               struct am_arena *a, struct am_err *err)
+{
+    size_t f = t->n_features;
+    struct am_stream s;
+    double *sums = am_calloc(f + 1, sizeof *sums);
+    enum am_rc rc;
+    if (!sums)
+        return am_fail_nomem(err, (f + 1) * sizeof *sums);
+    AM_GO(rc, mean_row_graph(t, &out->graph, err));
+    AM_GO(rc, am_params_new(out->graph, &out->params, err));
+    AM_GO(rc, am_stream_init(&s, t->train, f + 1, 0, t->pool, t->hooks.progress, err));
+    rc = am_stream_sum(&s, sum_features, NULL, sums, err);
+    am_stream_clear(&s);
+    if (rc != AM_OK)
+        goto out;
+    am_params_init(out->params, t->seed);
+    const struct am_param *bias = am_params_find(out->params, AM_STR("mean.bias"));
+    for (size_t k = 0; bias && k < f; k++)
+        out->params->data[bias->offset + k] = (float)(sums[f] > 0 ? sums[k] / sums[f] : 0);
+    out->kind = AM_LEARNED_VALUE;
+    am_learn_info(t, out, a, "baseline", "exact");
+out:
+    am_free(sums);
+    return rc;
+}
+
 static enum am_rc fit(const struct am_learn_task *t, struct am_learned *out, struct am_arena *a,
                       struct am_err *err)
 {
@@ -37,6 +91,10 @@ static enum am_rc fit(const struct am_learn_task *t, struct am_learned *out, str
     enum am_rc rc;
     if (!coef)
         return am_fail_nomem(err, k * (f + 1) * sizeof *coef);
+    if (am_task_is_own(t->task)) {
+        am_free(coef);
+        return fit_mean_row(t, out, a, err);
+    }
     out->kind = AM_LEARNED_PROBABILITY;
     if (t->task == AM_TASK_REGRESSION) {
         out->kind = AM_LEARNED_VALUE;
@@ -64,6 +122,6 @@ out:
 const struct am_learner_ops am_learner_baseline = {
     .name = "baseline",
     .doc = "The mean of the target, or the shares of its classes; looks at no feature.",
-    .tasks = 1u << AM_TASK_REGRESSION | 1u << AM_TASK_BINARY | 1u << AM_TASK_MULTICLASS,
+    .tasks = AM_ALL_TASKS | AM_OWN_TASKS,
     .fit = fit,
 };

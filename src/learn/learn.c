@@ -51,6 +51,8 @@ enum am_rc am_learner_of(const struct am_learn_task *task, const struct am_learn
     struct am_str name = AM_STR("logistic"), given = AM_STR("");
     if (task->task == AM_TASK_REGRESSION)
         name = AM_STR("linear");
+    if (am_task_is_own(task->task))
+        name = AM_STR("autoencoder");
     if (type && !am_node_as_str(type, &given))
         return am_fail(err, AM_EUSAGE, "%smodel.type is not a name", am_key_where(type, where));
     if (given.len && !am_str_is(given, "auto"))
@@ -170,7 +172,8 @@ enum am_rc am_spec_wrong(const struct am_learner_key *k, const struct am_node *v
 
 enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err)
 {
-    static const char *const tasks[] = {"regression", "classification", "classification"};
+    static const char *const tasks[AM_N_TASKS] = {"regression", "classification", "classification",
+                                                  "anomaly", "embedding"};
     const struct am_learner_ops *ops;
     char where[AM_WHERE_CHARS], what[64];
     AM_TRY(am_learner_of(task, &ops, err));
@@ -178,9 +181,15 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
         am_fail(err, AM_EUSAGE, "%smodel type \"%s\" cannot do %s",
                 am_key_where(am_node_get(task->model, "type"), where), ops->name,
                 tasks[task->task]);
-        am_hint(err, task->task == AM_TASK_REGRESSION
-                         ? "Use model.type linear or mlp, or set data.task to classification."
-                         : AM_N("Use model.type logistic or mlp, or set data.task to regression."));
+        am_hint(err, "%s",
+                am_task_is_own(task->task)
+                    ? am_tr("Use model.type autoencoder, or predict a target: data.task "
+                            "classification or regression.")
+                : ops == &am_learner_autoencoder
+                    ? am_tr("It learns rows, not a target: set data.task to anomaly or embedding.")
+                : task->task == AM_TASK_REGRESSION
+                    ? am_tr("Use model.type linear or mlp, or set data.task to classification.")
+                    : am_tr("Use model.type logistic or mlp, or set data.task to regression."));
         return AM_EUSAGE;
     }
     for (size_t i = 0; task->model && task->model->kind == AM_NODE_MAP && i < task->model->map.n;
@@ -197,6 +206,17 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
             return am_spec_wrong(k, p->value, what, err);
     }
     return ops->check ? ops->check(task, err) : AM_OK;
+}
+
+bool am_learner_in_steps(const struct am_learn_task *task)
+{
+    const struct am_learner_ops *ops;
+    struct am_err ignored;
+    if (am_learner_of(task, &ops, &ignored) != AM_OK || ops == &am_learner_baseline)
+        return false;
+    if (ops == &am_learner_logistic || ops == &am_learner_linear)
+        return am_str_is(am_key_text(task, ops, "solver"), "stochastic");
+    return true;
 }
 
 enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *out,

@@ -33,14 +33,15 @@ struct am_learner_key {    /* a key under `model:` */
 
 struct am_learn_task {
     enum am_task task;
-    size_t n_classes; /* 0 for regression, 2 for binary, >= 3 else */
+    size_t n_classes; /* 0 without classes, 2 for binary, >= 3 else */
     size_t n_features;
     /* What the features of a row are, [.., last] without the batch: [H,W,C] a picture, [T,C] a
      * sequence of vectors, [T] a sequence of token ids (0 = padding), [n_features] a plain row. The
      * product is n_features; rank 0 counts as [n_features]. */
     struct am_dims shape;
     size_t n_tokens; /* of a token sequence: ids are 0..n_tokens-1; else 0 */
-    /* Targets: one column; a value, or a class index 0..n_classes-1. */
+    /* Targets: one column; a value, or a class index 0..n_classes-1; not read for anomaly and
+     * embedding. */
     const struct am_train_data *train;
     const struct am_train_data *validation; /* NULL = none */
     const struct am_node *model;      /* the recipe's `model:`; keys left out get their defaults */
@@ -59,7 +60,7 @@ struct am_learn_task {
 };
 
 enum am_learned_kind {
-    AM_LEARNED_VALUE,       /* y [B,1]: the predicted number */
+    AM_LEARNED_VALUE,       /* y [B,1]: the predicted number, or the anomaly score */
     AM_LEARNED_PROBABILITY, /* y [B,1]: p of class 1; or [B,C]: p of each class; calibrated by a
                                likelihood */
     AM_LEARNED_SCORE, /* y [B,1] or [B,C] in [0,1], rows sum to 1: ranks, but is no probability */
@@ -96,8 +97,8 @@ struct am_learner_ops {
 const struct am_learner_ops *am_learner_find(struct am_str name); /* NULL = unknown */
 /* All of them, in the order of the manual. Static. */
 const struct am_learner_ops *const *am_learners(size_t *n);
-/* The learner of `model.type`; a missing type or "auto" is "logistic" or "linear" by task.
- * AM_EUSAGE with line, column and the nearest name. */
+/* The learner of `model.type`; a missing type or "auto" is "logistic", "linear" or "autoencoder" by
+ * task. AM_EUSAGE with line, column and the nearest name. */
 enum am_rc am_learner_of(const struct am_learn_task *task, const struct am_learner_ops **out,
                          struct am_err *err) AM_MUST_CHECK;
 /* Keys, types, ranges, contradictions and the task of `model:`; train and validation may still be
@@ -106,6 +107,10 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
 /* Check, then train. On failure out is empty. AM_ECANCELED when the task's hooks said so. */
 enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *out,
                           struct am_arena *a, struct am_err *err) AM_MUST_CHECK;
+
+/* Is it trained in steps, epoch by epoch, so that `train.augment` and the like mean something? The
+ * exact solvers are not. task was checked. */
+bool am_learner_in_steps(const struct am_learn_task *task);
 
 /* The graph that would be trained: shapes and parameters before any row is read (`plan`).
  * task.train may be NULL. *out is the caller's. */

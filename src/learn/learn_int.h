@@ -50,6 +50,11 @@ enum am_network_head {
     AM_HEAD_NONE,  /* the last layer has them already: its activation only */
     AM_HEAD_AUTO,  /* none where the last layer is a row of that width, else dense */
 };
+/* Outputs of a model that gives rows back: "y" [B,1], the anomaly score, is the mean squared
+ * distance of x and back, both [B,n]; beside it lie "reconstruction" and "code" (AM_VALUE_NONE =
+ * none). */
+void am_learn_give_back(struct am_graph *g, am_value x, am_value back, am_value code);
+
 enum am_network_goal {
     AM_GOAL_PREDICT,     /* the target */
     AM_GOAL_RECONSTRUCT, /* the features: the last layer gives them back; layer "code" is what is

@@ -269,9 +269,7 @@ static am_value head(const struct network *n, enum graph_use use, struct am_grap
                                                    : "linear");
 }
 
-/* y is the mean squared distance of a row to what came back; "reconstruction" and "code" are
- * outputs beside it. */
-static void autoencoder_outputs(struct am_graph *g, am_value x, am_value back, am_value code)
+void am_learn_give_back(struct am_graph *g, am_value x, am_value back, am_value code)
 {
     const int64_t dims[2] = {(int64_t)am_dims_cols(&am_graph_node(g, x)->dims), 1};
     am_value d = am_layer_add(g, back, am_layer_scale(g, x, -1, 0));
@@ -300,7 +298,7 @@ static enum am_rc reconstruct(const struct network *n, enum graph_use use, struc
     if (use == FOR_TRAINING)
         am_graph_output(g, "y", back);
     else
-        autoencoder_outputs(g, x, back, code);
+        am_learn_give_back(g, x, back, code);
     return am_graph_check(g, err);
 }
 

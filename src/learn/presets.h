@@ -45,6 +45,7 @@ void am_preset_dense(struct am_layer_list *l, const int64_t *units, size_t n, co
                      struct am_str activation, double dropout);
 
 #define AM_ALL_TASKS (1u << AM_TASK_REGRESSION | 1u << AM_TASK_BINARY | 1u << AM_TASK_MULTICLASS)
+#define AM_OWN_TASKS (1u << AM_TASK_ANOMALY | 1u << AM_TASK_EMBEDDING)
 #define AM_ACTIVATIONS "relu|leaky_relu|elu|gelu|gelu_tanh|silu|sigmoid|tanh|none"
 
 #endif

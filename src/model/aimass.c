@@ -281,13 +281,19 @@ void aimass_predictor_free(aimass_predictor *p)
     am_free(p);
 }
 
+static bool has_labels(const struct aimass_predictor *p)
+{
+    const struct am_model_info *info = am_model_info(p->model->model);
+    return info->n_classes > 0 || info->task == AM_TASK_ANOMALY;
+}
+
 static void show(const struct aimass_predictor *p, aimass_answer *out)
 {
     const struct am_prediction *o = &p->out;
     *out = (aimass_answer){.n_rows = o->n_rows,
                            .n_classes = o->n_classes,
                            .probability = o->n_classes ? o->probability : NULL,
-                           .label = o->n_classes ? o->label : NULL,
+                           .label = has_labels(p) ? o->label : NULL,
                            .value = o->value};
 }
 
@@ -304,7 +310,9 @@ aimass_status aimass_predict_rows(aimass_predictor *p, const double *values, siz
         rc = am_prediction_reserve(&p->out, n_rows, aimass_n_classes(p->model), &e);
     if (rc == AM_OK)
         rc = am_predict_rows(p->p, values, n_rows,
-                             &(struct am_answer){p->out.probability, p->out.label, p->out.value},
+                             &(struct am_answer){.probability = p->out.probability,
+                                                 .label = has_labels(p) ? p->out.label : NULL,
+                                                 .value = p->out.value},
                              &e);
     if (rc == AM_OK)
         show(p, out);

@@ -39,9 +39,40 @@ static void put_short(struct am_buf *b, double v)
     am_buf_printf(b, "%.4g", v);
 }
 
+/* A model that learns rows. */
+static void put_own(const struct am_model_spec *s, struct am_buf *b)
+{
+    bool anomaly = am_target_task(s->target) == AM_TASK_ANOMALY;
+    am_buf_printf(b, "## What it answers\n\n%s",
+                  anomaly
+                      ? "How unlike the training rows a row is: its anomaly score, the mean "
+                        "squared distance of the row to what the model gives back, in scaled "
+                        "features."
+                      : "The few numbers that a row is reduced to (its embedding); on demand also "
+                        "its anomaly score and the row as it comes back.");
+    if (anomaly) {
+        am_buf_cstr(b, " A row is an anomaly from a score of ");
+        put_number(b, s->threshold);
+        am_buf_cstr(b, " on.");
+    }
+    am_buf_cstr(b, "\n\n");
+    if (am_target_name(s->target).len == 0)
+        return;
+    am_buf_cstr(b, "Column **");
+    put_text(b, am_target_name(s->target));
+    am_buf_printf(b,
+                  "** labels rows for measuring and is no input: %llu normal, %llu anomalous.\n\n",
+                  (unsigned long long)am_target_label_rows(s->target, 0),
+                  (unsigned long long)am_target_label_rows(s->target, 1));
+}
+
 static void put_prediction(const struct am_model_spec *s, struct am_buf *b)
 {
     size_t n = am_target_n_classes(s->target);
+    if (am_task_is_own(am_target_task(s->target))) {
+        put_own(s, b);
+        return;
+    }
     am_buf_cstr(b, "## What it predicts\n\n");
     am_buf_cstr(b, "Column **");
     put_text(b, am_target_name(s->target));

@@ -6,11 +6,6 @@
 
 #include "base/alloc.h"
 
-const char *am_task_name(enum am_task t)
-{
-    return t == AM_TASK_REGRESSION ? "regression" : t == AM_TASK_BINARY ? "binary" : "multiclass";
-}
-
 const char *am_model_output_name(enum am_model_output o)
 {
     return o == AM_MODEL_VALUE ? "value" : o == AM_MODEL_PROBABILITY ? "probability" : "score";
@@ -92,6 +87,23 @@ struct am_node *am_model_describe(const struct am_model *m, struct am_arena *a)
     return d;
 }
 
+static enum am_rc check_own_outputs(const struct am_graph *g, size_t width, struct am_err *err)
+{
+    static const char *const names[] = {"code", "reconstruction"};
+    for (size_t i = 0; i < 2; i++) {
+        am_value v = am_graph_find_output(g, names[i]);
+        const struct am_gnode *n = v == AM_VALUE_NONE ? NULL : am_graph_node(g, v);
+        char text[AM_DIMS_CHARS];
+        if (!n)
+            return am_fail(err, AM_EINVAL, "the graph has no output \"%s\"", names[i]);
+        if (n->dims.rank != 2 || !am_dims_batched(&n->dims) ||
+            (i == 1 && (uint64_t)n->dims.d[1] != width))
+            return am_fail(err, AM_EINVAL, "output \"%s\" is %s, a row has %zu numbers", names[i],
+                           am_dims_print(&n->dims, text), width);
+    }
+    return AM_OK;
+}
+
 enum am_rc am_model_check_shapes(const struct am_graph *g, const struct am_features *f,
                                  const struct am_target *t, enum am_model_output output,
                                  struct am_err *err)
@@ -110,8 +122,62 @@ enum am_rc am_model_check_shapes(const struct am_graph *g, const struct am_featu
         !((uint64_t)y->dims.d[1] == n_classes || (y->dims.d[1] == 1 && n_classes <= 2)))
         return am_fail(err, AM_EINVAL, "the graph makes %s, the target has %zu classes",
                        am_dims_print(&y->dims, text), n_classes);
-    if ((am_target_task(t) == AM_TASK_REGRESSION) != (output == AM_MODEL_VALUE))
+    if (am_task_has_classes(am_target_task(t)) == (output == AM_MODEL_VALUE))
         return am_fail(err, AM_EINVAL, "a %s model cannot answer with a %s",
                        am_task_name(am_target_task(t)), am_model_output_name(output));
-    return AM_OK;
+    return am_task_is_own(am_target_task(t)) ? check_own_outputs(g, width, err) : AM_OK;
+}
+
+/* ---- what it answers with ---- */
+
+static struct am_node *output_node(struct am_arena *a, struct am_node *list, const char *name,
+                                   const char *type)
+{
+    struct am_node *m = am_new_map(a);
+    am_node_set(a, m, "name", am_new_cstr(a, name));
+    am_node_set(a, m, "type", am_new_cstr(a, type));
+    am_node_set(a, m, "shape", am_new_list(a));
+    am_node_push(a, list, m);
+    return m;
+}
+
+static void put_shape(struct am_arena *a, struct am_node *m, const struct am_dims *d)
+{
+    for (unsigned i = 0; i < d->rank; i++)
+        am_node_push(a, am_node_get(m, "shape"), am_new_i64(a, d->d[i]));
+}
+
+struct am_node *am_model_outputs_node(const struct am_graph *g, const struct am_features *f,
+                                      const struct am_target *t, struct am_arena *a)
+{
+    struct am_node *list = am_new_list(a), *m;
+    enum am_task task = am_target_task(t);
+    struct am_dims d = am_dims1((int64_t)am_target_n_classes(t));
+    if (task == AM_TASK_REGRESSION)
+        output_node(a, list, "value", "number");
+    if (am_task_has_classes(task)) {
+        put_shape(a, output_node(a, list, "probabilities", "vector"), &d);
+        output_node(a, list, "label", "label");
+    }
+    if (!am_task_is_own(task))
+        return list;
+    output_node(a, list, "anomaly_score", "number");
+    if (task == AM_TASK_ANOMALY)
+        output_node(a, list, "is_anomaly", "boolean");
+    d = am_dims1((int64_t)am_dims_cols(&am_graph_node(g, am_graph_find_output(g, "code"))->dims));
+    put_shape(a, output_node(a, list, "embedding", "vector"), &d);
+    size_t n = am_features_n_restored(f, &d);
+    if (n == 0)
+        return list;
+    m = output_node(a, list, "reconstruction", "vector");
+    put_shape(a, m, &d);
+    if (am_features_restored_columns(f)) {
+        struct am_node *columns = am_new_list(a);
+        for (size_t i = 0; i < n; i++)
+            am_node_push(
+                a, columns,
+                am_new_str(a, am_features_input(f, am_features_restored_input(f, i))->name));
+        am_node_set(a, m, "columns", columns);
+    }
+    return list;
 }

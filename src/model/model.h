@@ -12,6 +12,7 @@
 #include "model/package.h"
 #include "tensor/frame.h"
 #include "tensor/task.h"
+#include "tensor/tensor.h"
 
 struct am_features;
 struct am_graph;
@@ -22,7 +23,7 @@ struct am_predictor;
 struct am_target;
 
 enum am_model_output { /* what the graph's "y" is; the order of enum am_learned_kind */
-                       AM_MODEL_VALUE,       /* [B,1]: the predicted number */
+                       AM_MODEL_VALUE,       /* [B,1]: the predicted number, or the anomaly score */
                        AM_MODEL_PROBABILITY, /* [B,1]: p of the second class, or [B,C] */
                        AM_MODEL_SCORE, /* the same shapes, in [0,1], rows sum to 1: ranks, but is no
                                           probability */
@@ -59,11 +60,18 @@ struct am_model_info {
     bool all_numbers;         /* every input is a number or a boolean: am_predict_rows works */
     const struct am_str *ids; /* [n_ids] columns that pass through predictions, no inputs */
     size_t n_ids;
-    struct am_str target; /* column */
+    struct am_str target; /* column; empty where rows are learned and nobody labelled them */
     const struct am_str
         *classes;     /* [n_classes] labels as text; binary: the second is the positive */
-    size_t n_classes; /* 0 for regression */
-    double threshold; /* binary: p >= threshold is the second class */
+    size_t n_classes; /* 0 without classes */
+    double threshold; /* binary: p >= threshold is the second class; anomaly: score >= threshold is
+                         one */
+    /* Anomaly and embedding, else 0: numbers of a row's embedding, and of what of the row comes
+     * back in its own units (features.h); their columns [n_restored], NULL where they are pixels or
+     * a sound's channels. */
+    size_t n_embedding, n_restored;
+    struct am_dims restored_shape;
+    const struct am_str *restored;
     const char *hash; /* of the package file (hex); "" when opened as trusted */
     uint64_t n_parameters;
     size_t bytes;      /* of memory: packed weights and plans */
@@ -81,8 +89,8 @@ struct am_str am_model_card(const struct am_model *m);   /* Markdown */
 /* The stored sample input (a few synthetic rows). */
 const struct am_batch *am_model_sample(const struct am_model *m);
 /* {"name", "version", "task", "output", "inputs": [{"name", "type"}], "ids", "target": {"name",
- * "type", "classes"}, "threshold", "parameters", "metrics", "lineage", "created", ...} in the
- * arena. */
+ * "type", "classes"}, "outputs": [{"name", "type", "shape", "columns"}], "threshold", "parameters",
+ * "metrics", "lineage", "created", ...} in the arena. */
 struct am_node *am_model_describe(const struct am_model *m, struct am_arena *a);
 
 /* ---- predicting ---- */
@@ -96,8 +104,11 @@ void am_predictor_free(struct am_predictor *p); /* NULL is fine */
 /* Where answers go; borrowed; any pointer may be NULL when not wanted. */
 struct am_answer {
     float *probability; /* [n_rows, n_classes] classification */
-    int32_t *label;     /* [n_rows] class index, classification */
-    double *value;      /* [n_rows] regression: the number; classification: p of the label */
+    int32_t *label;     /* [n_rows] class index, classification; 1 = an anomaly, 0 = none */
+    double *value;      /* [n_rows] regression: the number; classification: p of the label; anomaly
+                           and embedding: the anomaly score */
+    float *embedding;   /* [n_rows, n_embedding] */
+    double *restored;   /* [n_rows, n_restored] the row as the model gives it back */
 };
 /* batch: the inputs' columns in order and of their types. After one call of that size nothing is
  * allocated. AM_EINVAL: wrong columns; the model's output is not finite (naming the row). A row's
@@ -109,13 +120,17 @@ enum am_rc am_predict(struct am_predictor *p, const struct am_batch *batch,
 enum am_rc am_predict_rows(struct am_predictor *p, const double *x, size_t n_rows,
                            const struct am_answer *out, struct am_err *err) AM_MUST_CHECK;
 
+enum am_wanted_output { AM_WANT_EMBEDDING = 1, AM_WANT_RESTORED = 2 };
 /* The same with arrays that grow: `struct am_prediction out = {0};` */
 struct am_prediction {
+    unsigned wanted; /* the caller's: enum am_wanted_output, of what the model has */
     size_t n_rows, n_classes;
     float *probability; /* owned, [n_rows, n_classes] */
-    int32_t *label;     /* owned, [n_rows] */
+    int32_t *label;     /* owned, [n_rows]; also of anomalies */
     double *value;      /* owned, [n_rows] */
-    size_t cap_rows, cap_cells;
+    float *embedding;   /* owned, [n_rows, n_embedding] when wanted */
+    double *restored;   /* owned, [n_rows, n_restored] when wanted */
+    size_t cap_rows, cap_cells, cap_embedding, cap_restored;
 };
 void am_prediction_clear(struct am_prediction *p);
 enum am_rc am_prediction_reserve(struct am_prediction *p, size_t n_rows, size_t n_classes,
@@ -130,10 +145,11 @@ struct am_model_spec {  /* all borrowed for the call */
     int64_t version;    /* 0 = the registry gives the number */
     const struct am_features *features;
     const struct am_target *target;
-    const struct am_graph *graph;   /* of the applying ops only: input "x", output "y" */
+    const struct am_graph *graph;   /* of the applying ops only: input "x", output "y"; anomaly and
+                                       embedding: "code" and "reconstruction", too */
     const struct am_params *params; /* of that graph, all finite */
     enum am_model_output output;
-    double threshold;         /* binary, in [0, 1] */
+    double threshold;         /* binary: in [0, 1]; anomaly: a score, finite, >= 0 */
     const struct am_str *ids; /* [n_ids] */
     size_t n_ids;
     struct am_str recipe;          /* resolved, YAML */

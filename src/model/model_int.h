@@ -35,20 +35,27 @@ struct am_model {
     struct am_plan *one;      /* bucket of one row */
     struct am_plan *many;     /* bucket of bucket_rows; the same packed weights */
     size_t bucket_rows;
-    size_t width, n_outputs; /* of x and y */
+    size_t width, n_outputs; /* of x and what a run gives */
+    size_t n_y;              /* of y, which comes first in what a run gives */
     const struct am_node *manifest, *metrics;
     struct am_str recipe, card;
     struct am_batch sample;
-    const float *expected; /* [sample.n_rows, n_outputs] */
+    const float *expected; /* [sample.n_rows, n_y] */
 };
 
-const char *am_task_name(enum am_task t); /* "regression" "binary" "multiclass" */
 const char *am_model_output_name(enum am_model_output o);
 
-/* Graph, features and target fit each other: x is [B, width], y is [B, 1] or [B, n_classes]. */
+/* Graph, features and target fit each other: x is [B, width], y is [B, 1] or [B, n_classes]; of a
+ * model that learns rows there are also "code" [B, k] and "reconstruction" [B, width]. */
 enum am_rc am_model_check_shapes(const struct am_graph *g, const struct am_features *f,
                                  const struct am_target *t, enum am_model_output output,
                                  struct am_err *err) AM_MUST_CHECK;
+
+/* The output of the plans of a model that learns rows: y, code and reconstruction side by side. */
+#define AM_MODEL_ALL_OUTPUTS "all"
+/* What a model answers with: [{name, type: number|boolean|label|vector, shape: [..], columns?}]. */
+struct am_node *am_model_outputs_node(const struct am_graph *g, const struct am_features *f,
+                                      const struct am_target *t, struct am_arena *a);
 
 /* ---- model_sample.c ---- */
 struct am_node *am_model_sample_to_node(const struct am_batch *batch, const float *expected,

@@ -4,11 +4,13 @@
  * Shapes of weights are compared before the parameter block is allocated, and what a session needs
  * before it is made: a file cannot ask for more memory than its own size explains. The package is
  * closed at the end; nothing of its bytes is kept but texts and trees. Any thread. */
+#include <float.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
 #include "model/model_int.h"
 #include "model/package_int.h"
+#include "nn/layers.h"
 #include "tensor/kernels.h"
 #include "tensor/safetensors.h"
 
@@ -82,8 +84,8 @@ static enum am_rc read_manifest(struct am_model *m, struct am_err *err)
         if (i->output == AM_MODEL_SCORE)
             return am_fail(err, AM_ECORRUPT, "\"output\" is none of value, probability, score");
     i->threshold = am_node_f64(n, "threshold", 0.5);
-    if (!(i->threshold >= 0 && i->threshold <= 1))
-        return am_fail(err, AM_ECORRUPT, "\"threshold\" is not in 0..1");
+    if (!(i->threshold >= 0 && i->threshold <= (am_task_is_own(i->task) ? DBL_MAX : 1)))
+        return am_fail(err, AM_ECORRUPT, "\"threshold\" is out of range");
     return read_ids(m, am_node_get(n, "ids"), err);
 }
 
@@ -154,12 +156,30 @@ static enum am_rc read_weights(struct loader *l, struct am_err *err)
 
 /* ---- plans ---- */
 
+/* One run gives all that may be asked for: [y | code | reconstruction]. */
+static enum am_rc join_outputs(struct am_model *m, struct am_err *err)
+{
+    const am_value parts[3] = {am_graph_find_output(m->graph, "y"),
+                               am_graph_find_output(m->graph, "code"),
+                               am_graph_find_output(m->graph, "reconstruction")};
+    m->info.n_embedding = am_dims_cols(&am_graph_node(m->graph, parts[1])->dims);
+    if (am_graph_find_output(m->graph, AM_MODEL_ALL_OUTPUTS) != AM_VALUE_NONE)
+        return am_fail(err, AM_EINVAL, "output \"%s\" is not for files", AM_MODEL_ALL_OUTPUTS);
+    am_graph_output(m->graph, AM_MODEL_ALL_OUTPUTS, am_layer_concat(m->graph, parts, 3));
+    return am_graph_check(m->graph, err);
+}
+
 static enum am_rc build_plans(struct loader *l, struct am_err *err)
 {
     struct am_model *m = l->m;
     struct am_plan_options o = {
         .mode = AM_PLAN_INFER, .bucket_rows = 1, .kernels = l->options->kernels, .share = NULL};
     size_t row;
+    if (am_task_is_own(m->info.task)) {
+        AM_TRY(join_outputs(m, err));
+        o.output = AM_MODEL_ALL_OUTPUTS;
+    }
+    m->n_y = am_dims_cols(&am_graph_node(m->graph, am_graph_find_output(m->graph, "y"))->dims);
     AM_TRY(am_plan_build(m->graph, m->params, &o, &m->one, err));
     row = am_plan_session_bytes(m->one);
     if (row > AM_MODEL_SESSION_BYTES)
@@ -186,8 +206,8 @@ static enum am_rc load_sample(struct loader *l, struct am_err *err)
     struct am_node *n;
     struct am_str profile;
     AM_TRY(parse_part(l, AM_PART_SAMPLE, m->arena, &n, err));
-    AM_TRY(am_model_sample_from_node(n, m->features, m->n_outputs, m->arena, &m->sample,
-                                     &m->expected, err));
+    AM_TRY(
+        am_model_sample_from_node(n, m->features, m->n_y, m->arena, &m->sample, &m->expected, err));
     profile = am_node_str(n, "profile", ""); /* NUL-terminated: tree texts are */
     return am_sample_check(m, profile.ptr, err);
 }
@@ -207,6 +227,24 @@ static enum am_rc load_texts(struct loader *l, struct am_err *err)
         return am_fail(err, AM_ECORRUPT, "recipe.yaml or card.md is not UTF-8");
     m->info.hash = am_arena_str(m->arena, am_str(hash)).ptr;
     return am_arena_check(m->arena, err);
+}
+
+/* What of a row comes back, and its columns' names. */
+static enum am_rc fill_restored(struct am_model *m, struct am_err *err)
+{
+    struct am_model_info *i = &m->info;
+    struct am_str *names;
+    if (!am_task_is_own(i->task))
+        return AM_OK;
+    i->n_restored = am_features_n_restored(m->features, &i->restored_shape);
+    if (!am_features_restored_columns(m->features))
+        return AM_OK;
+    names = am_arena_array(m->arena, i->n_restored + 1, sizeof *names);
+    AM_TRY(am_arena_check(m->arena, err));
+    for (size_t k = 0; k < i->n_restored; k++)
+        names[k] = am_features_input(m->features, am_features_restored_input(m->features, k))->name;
+    i->restored = names;
+    return AM_OK;
 }
 
 static void fill_info(struct am_model *m, struct am_str *classes)
@@ -235,6 +273,7 @@ static enum am_rc load_parts(struct loader *l, struct am_err *err)
     classes = am_arena_array(m->arena, am_target_n_classes(m->target) + 1, sizeof *classes);
     AM_TRY(am_arena_check(m->arena, err));
     fill_info(m, classes);
+    AM_TRY(fill_restored(m, err));
     AM_TRY(parse_part(l, AM_PART_GRAPH, l->scratch, &n, err));
     AM_TRY(in_part(am_graph_from_node(n, &m->graph, err), AM_PART_GRAPH, err));
     AM_TRY(in_part(am_model_check_shapes(m->graph, m->features, m->target, m->info.output, err),

@@ -173,8 +173,8 @@ enum am_rc am_model_sample_from_node(const struct am_node *n, const struct am_fe
 enum am_rc am_sample_check(struct am_model *m, const char *profile, struct am_err *err)
 {
     struct am_predictor *p = NULL;
-    size_t n = m->sample.n_rows * m->n_outputs;
-    float *y = am_alloc_array(n ? n : 1, sizeof *y);
+    size_t n = m->sample.n_rows * m->n_y;
+    float *y = am_alloc_array(m->sample.n_rows + 1, m->n_outputs * sizeof *y);
     double unit = m->info.task == AM_TASK_REGRESSION ? am_target_deviation(m->target) : 1,
            tolerance;
     enum am_rc rc;
@@ -186,10 +186,11 @@ enum am_rc am_sample_check(struct am_model *m, const char *profile, struct am_er
     AM_GO(rc, am_predict_raw(p, &m->sample, y, err));
     for (size_t i = 0; i < n; i++) {
         double want = m->expected[i], bound = tolerance * fmax(fabs(want), unit);
-        if (!(fabs(y[i] - want) <= bound)) {
+        double got = (double)y[i / m->n_y * m->n_outputs + i % m->n_y];
+        if (!(fabs(got - want) <= bound)) {
             rc = am_fail(err, AM_ECORRUPT,
                          "the stored sample does not come out: row %zu gives %.9g, %.9g was stored",
-                         i / m->n_outputs, (double)y[i], want);
+                         i / m->n_y, got, want);
             am_hint(err,
                     "The package or this program's kernels are faulty (profile then: %s, now: %s).",
                     profile, am_numerics_profile());

@@ -87,7 +87,8 @@ static enum am_rc make_manifest(const struct am_model_spec *s, struct am_arena *
     am_node_set(a, m, "inputs", inputs_node(s->features, a));
     am_node_set(a, m, "ids", ids);
     am_node_set(a, m, "target", am_target_to_node(s->target, a));
-    if (am_target_task(s->target) == AM_TASK_BINARY)
+    am_node_set(a, m, "outputs", am_model_outputs_node(s->graph, s->features, s->target, a));
+    if (am_target_task(s->target) == AM_TASK_BINARY || am_target_task(s->target) == AM_TASK_ANOMALY)
         am_node_set(a, m, "threshold", am_new_f64(a, s->threshold));
     am_node_set(a, m, "parameters", am_new_i64(a, (int64_t)s->params->n_values));
     am_node_set(a, m, "numerics", numerics);
@@ -192,7 +193,9 @@ static enum am_rc check_spec(const struct am_model_spec *s, struct am_err *err)
     size_t n = am_graph_n_params(s->graph);
     if (!am_name_valid(s->name))
         return am_fail(err, AM_EINVAL, "\"%.*s\" is no name of a model", AM_FMT(s->name));
-    if (s->version < 0 || !(s->threshold >= 0 && s->threshold <= 1))
+    bool own = am_task_is_own(am_target_task(s->target));
+    if (s->version < 0 ||
+        !(s->threshold >= 0 && (own ? isfinite(s->threshold) : s->threshold <= 1)))
         return am_fail(err, AM_EINVAL, "version %lld or threshold %g is out of range",
                        (long long)s->version, s->threshold);
     if (s->n_rows > INT64_MAX)

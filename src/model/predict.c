@@ -226,9 +226,35 @@ static enum am_rc answer_classes(const struct am_model *m, const float *y, size_
     return AM_OK;
 }
 
+/* y is [n, 1 + n_embedding + width]: score, code, reconstruction */
+static enum am_rc answer_own(const struct am_model *m, const float *y, size_t n, uint64_t first,
+                             const struct am_answer *out, size_t at, struct am_err *err)
+{
+    size_t k = m->info.n_embedding, r = m->info.n_restored;
+    for (size_t i = 0; i < n; i++) {
+        const float *row = y + i * m->n_outputs;
+        bool finite = true;
+        for (size_t j = 0; j <= k; j++)
+            finite = finite && isfinite(row[j]);
+        if (!finite)
+            return not_finite(m, first + i, err);
+        if (out->value)
+            out->value[at + i] = row[0];
+        if (out->label)
+            out->label[at + i] = (double)row[0] >= m->info.threshold;
+        if (out->embedding)
+            memcpy(out->embedding + (at + i) * k, row + 1, k * sizeof *row);
+        if (out->restored)
+            am_features_restore(m->features, row + 1 + k, out->restored + (at + i) * r);
+    }
+    return AM_OK;
+}
+
 static enum am_rc answer(const struct am_model *m, const float *y, size_t n, uint64_t first,
                          const struct am_answer *out, size_t at, struct am_err *err)
 {
+    if (am_task_is_own(m->info.task))
+        return answer_own(m, y, n, first, out, at, err);
     if (m->info.task == AM_TASK_REGRESSION)
         return answer_values(m, y, n, first, out, at, err);
     if (m->info.task == AM_TASK_BINARY)
@@ -295,6 +321,8 @@ void am_prediction_clear(struct am_prediction *p)
     am_free(p->probability);
     am_free(p->label);
     am_free(p->value);
+    am_free(p->embedding);
+    am_free(p->restored);
     *p = (struct am_prediction){0};
 }
 
@@ -329,13 +357,55 @@ enum am_rc am_prediction_reserve(struct am_prediction *p, size_t n_rows, size_t 
     return AM_OK;
 }
 
+/* Room for n more numbers a row than there is, in *cells of *cap elements. */
+static enum am_rc reserve_wide(void **cells, size_t *cap, size_t n_rows, size_t n, size_t size,
+                               struct am_err *err)
+{
+    size_t count;
+    if (!am_mul_size(&count, n_rows, n))
+        return am_fail(err, AM_ELIMIT, "%zu rows of %zu numbers do not fit the address space",
+                       n_rows, n);
+    if (count <= *cap)
+        return AM_OK;
+    void *p = am_alloc_array(count, size);
+    if (!p)
+        return am_fail_nomem(err, count * size);
+    am_free(*cells);
+    *cells = p;
+    *cap = count;
+    return AM_OK;
+}
+
+static enum am_rc reserve_wanted(struct am_prediction *p, const struct am_model_info *i,
+                                 size_t n_rows, struct am_err *err)
+{
+    void *cells = p->embedding;
+    enum am_rc rc = AM_OK;
+    p->wanted &=
+        (i->n_embedding ? AM_WANT_EMBEDDING : 0u) | (i->n_restored ? AM_WANT_RESTORED : 0u);
+    if (p->wanted & AM_WANT_EMBEDDING)
+        rc = reserve_wide(&cells, &p->cap_embedding, n_rows, i->n_embedding, sizeof(float), err);
+    p->embedding = cells;
+    cells = p->restored;
+    if (rc == AM_OK && (p->wanted & AM_WANT_RESTORED))
+        rc = reserve_wide(&cells, &p->cap_restored, n_rows, i->n_restored, sizeof(double), err);
+    p->restored = cells;
+    return rc;
+}
+
 enum am_rc am_model_predict(struct am_predictor *p, const struct am_batch *batch,
                             struct am_prediction *out, struct am_err *err)
 {
-    AM_TRY(am_prediction_reserve(out, batch->n_rows, p->model->info.n_classes, err));
-    return am_predict(p, batch,
-                      &(struct am_answer){.probability = out->n_classes ? out->probability : NULL,
-                                          .label = out->n_classes ? out->label : NULL,
-                                          .value = out->value},
-                      err);
+    const struct am_model_info *info = &p->model->info;
+    bool labels = info->n_classes || info->task == AM_TASK_ANOMALY;
+    AM_TRY(am_prediction_reserve(out, batch->n_rows, info->n_classes, err));
+    AM_TRY(reserve_wanted(out, info, batch->n_rows, err));
+    return am_predict(
+        p, batch,
+        &(struct am_answer){.probability = out->n_classes ? out->probability : NULL,
+                            .label = labels ? out->label : NULL,
+                            .value = out->value,
+                            .embedding = out->wanted & AM_WANT_EMBEDDING ? out->embedding : NULL,
+                            .restored = out->wanted & AM_WANT_RESTORED ? out->restored : NULL},
+        err);
 }

@@ -25,7 +25,8 @@ struct am_plan_options {
     const struct am_kernels *kernels;             /* NULL = am_kernels_best() */
     const struct am_train_kernels *train_kernels; /* EVAL and TRAIN; nn/train_plan.c sets it */
     const struct am_plan
-        *share; /* INFER: use this plan's packed weights (same graph and params), or NULL */
+        *share;         /* INFER: use this plan's packed weights (same graph and params), or NULL */
+    const char *output; /* INFER: the output that is y; NULL = "y" */
 };
 
 /* INFER needs the outputs "y" and input "x" only. EVAL and TRAIN: see nn/train_plan.h, which makes

@@ -13,6 +13,7 @@
 #include "base/tree.h"
 #include "tensor/frame.h"
 #include "tensor/task.h"
+#include "tensor/tensor.h"
 
 struct am_serve;
 struct am_served; /* one loaded version; reference-counted, immutable but for its counters */
@@ -30,24 +31,36 @@ struct am_serve_info {
     bool plain_names;         /* no name of an input needs an escape in JSON */
     const struct am_str *ids; /* [n_ids] id columns: accepted in rows, not used */
     size_t n_ids;
-    struct am_str target;         /* name of the predicted column */
+    struct am_str target; /* name of the predicted column; may be empty (rows are learned) */
     const struct am_str *classes; /* [n_classes] labels; binary: the second is the positive */
     const struct am_str *quoted;  /* [n_classes] the labels as JSON text */
-    size_t n_classes;             /* 0 for regression */
-    double threshold;             /* binary */
+    size_t n_classes;             /* 0 without classes */
+    double threshold;             /* binary, anomaly */
+    /* anomaly and embedding, as in model.h: */
+    size_t n_embedding, n_restored;
+    struct am_dims restored_shape;
+    const struct am_str *restored; /* [n_restored] columns; NULL = pixels, or a sound's channels */
 };
 
 /* Answers of n_rows rows. The caller owns the arrays and keeps them between calls. */
 struct am_serve_result {
     size_t n_rows, n_classes;
     float *probability; /* [n_rows, n_classes] classification */
-    int32_t *label;     /* [n_rows] class index, classification */
-    double *value;      /* [n_rows] regression */
-    size_t cap_probability, cap_label, cap_value;
+    int32_t *label;     /* [n_rows] class index, classification; 1 = an anomaly */
+    double *value;      /* [n_rows] regression; the anomaly score */
+    unsigned wanted;    /* the caller's, before predicting: enum am_serve_wanted */
+    float *embedding;   /* [n_rows, n_embedding] when wanted */
+    double *restored;   /* [n_rows, n_restored] when wanted */
+    size_t cap_probability, cap_label, cap_value, cap_embedding, cap_restored;
     uint64_t compute_ns;
 };
+/* Answers that are made only when they are asked for; the values of enum am_wanted_output. */
+enum am_serve_wanted { AM_SERVE_EMBEDDING = 1, AM_SERVE_RESTORED = 2 };
 enum am_rc am_serve_result_reserve(struct am_serve_result *r, size_t n_rows, size_t n_classes,
                                    struct am_err *err) AM_MUST_CHECK;
+/* The same for a model, with what its task and `wanted` ask for. */
+enum am_rc am_serve_result_fit(struct am_serve_result *r, size_t n_rows,
+                               const struct am_serve_info *info, struct am_err *err) AM_MUST_CHECK;
 void am_serve_result_clear(struct am_serve_result *r);
 
 /* ---- the catalogue: an immutable picture of what there is ---- */

@@ -6,20 +6,13 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "serve/serve_int.h"
 
 #define WARM_RUNS 24
 #define WARM_NS 3000000ull /* for one row count */
 #define WARM_ROWS 256
 
-enum am_rc am_serve_result_reserve(struct am_serve_result *r, size_t n_rows, size_t n_classes,
-                                   struct am_err *err)
-{
-    size_t cells;
-    r->n_rows = n_rows;
-    r->n_classes = n_classes;
-    if (!am_mul_size(&cells, n_rows, n_classes ? n_classes : 1))
-        return am_fail(err, AM_ELIMIT, "%zu rows of %zu classes are too many", n_rows, n_classes);
 #define GROW(field, cap, n)                                                                        \
     if ((n) > r->cap) {                                                                            \
         void *p = am_alloc_array((n), sizeof *r->field);                                           \
@@ -29,20 +22,51 @@ enum am_rc am_serve_result_reserve(struct am_serve_result *r, size_t n_rows, siz
         r->field = p;                                                                              \
         r->cap = (n);                                                                              \
     }
+
+enum am_rc am_serve_result_reserve(struct am_serve_result *r, size_t n_rows, size_t n_classes,
+                                   struct am_err *err)
+{
+    size_t cells;
+    r->n_rows = n_rows;
+    r->n_classes = n_classes;
+    if (!am_mul_size(&cells, n_rows, n_classes ? n_classes : 1))
+        return am_fail(err, AM_ELIMIT, "%zu rows of %zu classes are too many", n_rows, n_classes);
     if (n_classes) {
         GROW(probability, cap_probability, cells)
         GROW(label, cap_label, n_rows)
     }
     GROW(value, cap_value, n_rows)
-#undef GROW
     return AM_OK;
 }
+
+enum am_rc am_serve_result_fit(struct am_serve_result *r, size_t n_rows,
+                               const struct am_serve_info *info, struct am_err *err)
+{
+    size_t cells;
+    AM_TRY(am_serve_result_reserve(r, n_rows, info->n_classes, err));
+    if (info->task == AM_TASK_ANOMALY)
+        GROW(label, cap_label, n_rows)
+    size_t width = (r->wanted & AM_SERVE_EMBEDDING ? info->n_embedding : 0) +
+                   (r->wanted & AM_SERVE_RESTORED ? info->n_restored : 0);
+    if (!am_mul_size(&cells, n_rows, width) || cells > AM_LIMIT_PREDICT_CELLS)
+        return am_fail(err, AM_ELIMIT,
+                       "%zu answers of %zu numbers are too many, at most %zu allowed", n_rows,
+                       width, AM_LIMIT_PREDICT_CELLS);
+    if (r->wanted & AM_SERVE_EMBEDDING)
+        GROW(embedding, cap_embedding, n_rows * info->n_embedding)
+    if (r->wanted & AM_SERVE_RESTORED)
+        GROW(restored, cap_restored, n_rows * info->n_restored)
+    return AM_OK;
+}
+#undef GROW
 
 void am_serve_result_clear(struct am_serve_result *r)
 {
     am_free(r->probability);
     am_free(r->label);
     am_free(r->value);
+    am_free(r->embedding);
+    am_free(r->restored);
     *r = (struct am_serve_result){0};
 }
 
@@ -254,7 +278,7 @@ enum am_rc am_served_run(struct am_served *v, unsigned slot_index, const struct 
     struct am_served_slot *slot = &v->slots[slot_index];
     if (!slot->state)
         AM_TRY(v->model.ops->state_new(v->model.impl, &slot->state, err));
-    AM_TRY(am_serve_result_reserve(r, batch->n_rows, v->info.n_classes, err));
+    AM_TRY(am_serve_result_fit(r, batch->n_rows, &v->info, err));
     uint64_t before = am_mono_ns();
     enum am_rc rc = v->model.ops->predict(v->model.impl, slot->state, batch, r, err);
     r->compute_ns = am_mono_ns() - before;

@@ -9,6 +9,10 @@
 
 #define PAGE 10000
 
+_Static_assert((int)AM_SERVE_EMBEDDING == (int)AM_WANT_EMBEDDING &&
+                   (int)AM_SERVE_RESTORED == (int)AM_WANT_RESTORED,
+               "the same outputs");
+
 /* ---- the model ---- */
 
 struct model_impl {
@@ -43,10 +47,16 @@ static void model_state_free(void *impl, void *state)
 static enum am_rc model_predict(void *impl, void *state, const struct am_batch *batch,
                                 struct am_serve_result *r, struct am_err *err)
 {
+    const struct am_model_info *info = am_model_info(((struct model_impl *)impl)->model);
     struct am_answer answer = {.value = r->value};
-    (void)impl;
     if (r->n_classes)
         answer = (struct am_answer){.probability = r->probability, .label = r->label};
+    if (info->task == AM_TASK_ANOMALY)
+        answer.label = r->label;
+    if (r->wanted & AM_SERVE_EMBEDDING)
+        answer.embedding = r->embedding;
+    if (r->wanted & AM_SERVE_RESTORED)
+        answer.restored = r->restored;
     return am_predict(state, batch, &answer, err);
 }
 
@@ -109,7 +119,11 @@ enum am_rc am_serve_model_of(struct am_model *model, struct am_serve_model *out,
                                        .target = info->target,
                                        .classes = info->classes,
                                        .n_classes = info->n_classes,
-                                       .threshold = info->threshold};
+                                       .threshold = info->threshold,
+                                       .n_embedding = info->n_embedding,
+                                       .n_restored = info->n_restored,
+                                       .restored_shape = info->restored_shape,
+                                       .restored = info->restored};
     return AM_OK;
 }
 

@@ -134,16 +134,21 @@ static enum am_rc join(struct worker *w, struct am_batch *out, struct am_err *er
 /* The rows [begin, begin + n) of the joined answer. */
 static enum am_rc share(const struct am_serve_result *all, size_t begin, struct am_serve_job *job)
 {
-    size_t n = job->batch->n_rows, k = all->n_classes;
-    AM_TRY(am_serve_result_reserve(job->result, n, k, &job->err));
-    if (k) {
-        memcpy(job->result->probability, all->probability + begin * k,
-               n * k * sizeof *all->probability);
-        memcpy(job->result->label, all->label + begin, n * sizeof *all->label);
-    } else {
-        memcpy(job->result->value, all->value + begin, n * sizeof *all->value);
-    }
-    job->result->compute_ns = all->compute_ns;
+    const struct am_serve_info *info = &job->served->info;
+    struct am_serve_result *r = job->result;
+    size_t n = job->batch->n_rows, k = all->n_classes, e = info->n_embedding, b = info->n_restored;
+    AM_TRY(am_serve_result_fit(r, n, info, &job->err));
+    if (k)
+        memcpy(r->probability, all->probability + begin * k, n * k * sizeof *all->probability);
+    else
+        memcpy(r->value, all->value + begin, n * sizeof *all->value);
+    if (k || info->task == AM_TASK_ANOMALY)
+        memcpy(r->label, all->label + begin, n * sizeof *all->label);
+    if (r->wanted & AM_SERVE_EMBEDDING)
+        memcpy(r->embedding, all->embedding + begin * e, n * e * sizeof *all->embedding);
+    if (r->wanted & AM_SERVE_RESTORED)
+        memcpy(r->restored, all->restored + begin * b, n * b * sizeof *all->restored);
+    r->compute_ns = all->compute_ns;
     return AM_OK;
 }
 
@@ -162,6 +167,9 @@ static void run_joined(struct worker *w)
     struct am_err err;
     size_t begin = 0;
     enum am_rc rc = join(w, &batch, &err);
+    w->result.wanted = 0;
+    for (size_t i = 0; i < w->n_jobs; i++)
+        w->result.wanted |= w->jobs[i]->result->wanted;
     if (rc == AM_OK)
         rc = am_served_run(w->jobs[0]->served, w->slot, &batch, &w->result, &err);
     for (size_t i = 0; i < w->n_jobs; i++) {

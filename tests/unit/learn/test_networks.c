@@ -501,6 +501,8 @@ static void check_autoencoder(const char *model, int64_t h, int64_t w, struct am
     float *x = am_alloc_array(3 * f, sizeof *x), *score, *y;
     d.shape = shape;
     t = task_for(a, &d, model, "{epochs: 20, learning_rate: 0.01, average: swa}");
+    t.task = AM_TASK_ANOMALY;
+    t.n_classes = 0;
     if (am_learner_fit(&t, &l, a, &err) != AM_OK)
         fail_msg("%s: %s / %s", model, err.message, err.hint);
     assert_int_equal(l.kind, AM_LEARNED_VALUE);

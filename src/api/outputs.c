@@ -1,0 +1,233 @@
+/* What a model answers with: names, datatypes and shapes of its outputs, which of them a request
+ * wants, and their JSON in the native protocol.
+ *
+ * One table for all protocols, so that a name means the same everywhere; V2 says "probabilities"
+ * where the native answer has "probability" by class. Any thread; a call's mask belongs to it. */
+#include <stdio.h>
+
+#include "api/api_int.h"
+
+static const char *const names[AM_N_OUTPUTS] = {[AM_OUTPUT_VALUE] = "value",
+                                                [AM_OUTPUT_PROBABILITIES] = "probabilities",
+                                                [AM_OUTPUT_LABEL] = "label",
+                                                [AM_OUTPUT_SCORE] = "anomaly_score",
+                                                [AM_OUTPUT_FLAG] = "is_anomaly",
+                                                [AM_OUTPUT_EMBEDDING] = "embedding",
+                                                [AM_OUTPUT_RESTORED] = "reconstruction"};
+
+#define BIT(o) (1u << (o))
+
+unsigned am_outputs_of(const struct am_serve_info *info)
+{
+    if (am_task_has_classes(info->task))
+        return BIT(AM_OUTPUT_PROBABILITIES) | BIT(AM_OUTPUT_LABEL);
+    if (!am_task_is_own(info->task))
+        return BIT(AM_OUTPUT_VALUE);
+    return BIT(AM_OUTPUT_SCORE) | BIT(AM_OUTPUT_EMBEDDING) |
+           (info->task == AM_TASK_ANOMALY ? BIT(AM_OUTPUT_FLAG) : 0u) |
+           (info->n_restored ? BIT(AM_OUTPUT_RESTORED) : 0u);
+}
+
+unsigned am_outputs_default(const struct am_serve_info *info)
+{
+    unsigned all = am_outputs_of(info);
+    if (info->task == AM_TASK_ANOMALY)
+        return BIT(AM_OUTPUT_SCORE) | BIT(AM_OUTPUT_FLAG);
+    return info->task == AM_TASK_EMBEDDING ? BIT(AM_OUTPUT_EMBEDDING) : all;
+}
+
+const char *am_output_name(enum am_output o)
+{
+    return names[o];
+}
+
+bool am_output_find(const struct am_serve_info *info, struct am_str name, enum am_output *out)
+{
+    for (unsigned o = 0; o < AM_N_OUTPUTS; o++)
+        if ((am_outputs_of(info) & BIT(o)) && am_str_is(name, names[o])) {
+            *out = (enum am_output)o;
+            return true;
+        }
+    return false;
+}
+
+const char *am_output_datatype(enum am_output o)
+{
+    static const char *const types[AM_N_OUTPUTS] = {"FP64", "FP32", "BYTES", "FP64",
+                                                    "BOOL", "FP32", "FP64"};
+    return types[o];
+}
+
+/* Without the rows; rank 0 = one a row, written [rows]. */
+struct am_dims am_output_dims(const struct am_serve_info *info, enum am_output o)
+{
+    switch (o) {
+    case AM_OUTPUT_PROBABILITIES:
+        return am_dims1((int64_t)info->n_classes);
+    case AM_OUTPUT_EMBEDDING:
+        return am_dims1((int64_t)info->n_embedding);
+    case AM_OUTPUT_RESTORED:
+        return info->restored_shape;
+    case AM_OUTPUT_LABEL:
+    case AM_OUTPUT_FLAG:
+        return (struct am_dims){0};
+    default:
+        return am_dims1(1);
+    }
+}
+
+void am_outputs_want(struct am_call *call, unsigned mask)
+{
+    call->outputs = mask;
+    call->result.wanted = (mask & BIT(AM_OUTPUT_EMBEDDING) ? AM_SERVE_EMBEDDING : 0u) |
+                          (mask & BIT(AM_OUTPUT_RESTORED) ? AM_SERVE_RESTORED : 0u);
+}
+
+static const char *native_name(enum am_output o)
+{
+    return o == AM_OUTPUT_PROBABILITIES ? "probability" : names[o];
+}
+
+enum am_rc am_output_native(const struct am_serve_info *info, struct am_str name, unsigned *mask,
+                            struct am_err *err)
+{
+    char list[200];
+    size_t at = 0;
+    for (unsigned o = 0; o < AM_N_OUTPUTS; o++) {
+        if (!(am_outputs_of(info) & BIT(o)))
+            continue;
+        if (am_str_is(name, native_name((enum am_output)o))) {
+            *mask |= BIT(o);
+            return AM_OK;
+        }
+        int n = snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "",
+                         native_name((enum am_output)o));
+        at += n > 0 ? (size_t)n : 0;
+    }
+    (void)am_fail(err, AM_EINVAL, "model \"%.*s\" has no output \"%.*s\"", AM_FMT(info->model),
+                  (int)(name.len > 100 ? 100 : name.len), name.ptr);
+    am_hint(err, "Its outputs are: %s.", list);
+    return AM_EINVAL;
+}
+
+enum am_rc am_outputs_query(struct am_call *call, struct am_err *err)
+{
+    const struct am_serve_info *info = am_served_info(call->served);
+    struct am_str q = call->rq->query, key = AM_STR("outputs=");
+    unsigned mask = 0;
+    if (!q.ptr || !am_str_starts(q, key))
+        return AM_OK;
+    for (size_t at = key.len; at <= q.len;) {
+        const char *comma = memchr(q.ptr + at, ',', q.len - at);
+        size_t end = comma ? (size_t)(comma - q.ptr) : q.len;
+        AM_TRY(am_output_native(info, (struct am_str){q.ptr + at, end - at}, &mask, err));
+        at = end + 1;
+    }
+    am_outputs_want(call, mask);
+    return AM_OK;
+}
+
+/* ---- native JSON ---- */
+
+static void print_floats(struct am_buf *b, const float *v, size_t n)
+{
+    am_buf_char(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            am_buf_char(b, ',');
+        am_print_f32(b, v[i]);
+    }
+    am_buf_char(b, ']');
+}
+
+static void print_columns(struct am_buf *b, const struct am_serve_info *info, const double *v)
+{
+    am_buf_char(b, '{');
+    for (size_t i = 0; i < info->n_restored; i++) {
+        if (i)
+            am_buf_char(b, ',');
+        am_json_quote(b, info->restored[i]);
+        am_buf_char(b, ':');
+        am_print_number(b, v[i]);
+    }
+    am_buf_char(b, '}');
+}
+
+/* Lists nested as the shape is. */
+static void print_nested(struct am_buf *b, const struct am_dims *d, const double *v)
+{
+    size_t n = am_dims_count(d);
+    for (size_t i = 0; i < n; i++) {
+        size_t step = 1;
+        if (i)
+            am_buf_char(b, ',');
+        for (unsigned k = d->rank; k-- > 0 && i % (step *= (size_t)d->d[k]) == 0;)
+            am_buf_char(b, '[');
+        am_print_number(b, v[i]);
+        step = 1;
+        for (unsigned k = d->rank; k-- > 0 && (i + 1) % (step *= (size_t)d->d[k]) == 0;)
+            am_buf_char(b, ']');
+    }
+}
+
+static void print_probability(struct am_buf *b, const struct am_serve_info *info, const float *p)
+{
+    am_buf_char(b, '{');
+    for (size_t i = 0; i < info->n_classes; i++) {
+        if (i)
+            am_buf_char(b, ',');
+        am_buf_str(b, info->quoted[i]);
+        am_buf_char(b, ':');
+        am_print_f32(b, p[i]);
+    }
+    am_buf_char(b, '}');
+}
+
+void am_output_print(struct am_buf *b, const struct am_serve_info *info,
+                     const struct am_serve_result *r, enum am_output o, size_t row)
+{
+    switch (o) {
+    case AM_OUTPUT_VALUE:
+    case AM_OUTPUT_SCORE:
+        am_print_number(b, r->value[row]);
+        break;
+    case AM_OUTPUT_PROBABILITIES:
+        print_probability(b, info, r->probability + row * info->n_classes);
+        break;
+    case AM_OUTPUT_LABEL:
+        am_print_label(b, info, r->label[row]);
+        break;
+    case AM_OUTPUT_FLAG:
+        am_buf_str(b, r->label[row] ? AM_STR("true") : AM_STR("false"));
+        break;
+    case AM_OUTPUT_EMBEDDING:
+        print_floats(b, r->embedding + row * info->n_embedding, info->n_embedding);
+        break;
+    default:
+        if (info->restored)
+            print_columns(b, info, r->restored + row * info->n_restored);
+        else
+            print_nested(b, &info->restored_shape, r->restored + row * info->n_restored);
+    }
+}
+
+/* The order of a native answer: the label before its probabilities. */
+static const enum am_output order[AM_N_OUTPUTS] = {
+    AM_OUTPUT_VALUE, AM_OUTPUT_LABEL,     AM_OUTPUT_PROBABILITIES, AM_OUTPUT_SCORE,
+    AM_OUTPUT_FLAG,  AM_OUTPUT_EMBEDDING, AM_OUTPUT_RESTORED};
+
+void am_outputs_print_row(struct am_buf *b, const struct am_call *call, size_t row)
+{
+    const struct am_serve_info *info = am_served_info(call->served);
+    bool first = true;
+    for (size_t k = 0; k < AM_N_OUTPUTS; k++) {
+        if (!(call->outputs & BIT(order[k])))
+            continue;
+        am_buf_str(b, first ? AM_STR("{\"") : AM_STR(",\""));
+        first = false;
+        am_buf_cstr(b, native_name(order[k]));
+        am_buf_str(b, AM_STR("\":"));
+        am_output_print(b, info, &call->result, order[k], row);
+    }
+    am_buf_str(b, first ? AM_STR("{}") : AM_STR("}"));
+}
