@@ -35,10 +35,11 @@ struct video_reader {
     const struct am_video_take *take; /* of the deadline and the stop */
     AVIOContext *io;
     AVFormatContext *format;
-    int stream; /* -1 = not seen yet */
+    int stream;         /* -1 = not seen yet */
+    enum am_rc stopped; /* what ended it, once it is over */
     AVPacket *packet;
 };
-/* Not AM_OK: closed already. take must outlive it. */
+/* Not AM_OK: closed already. take must outlive it, and r keep its place. */
 enum am_rc video_open(struct am_str bytes, const struct am_video_take *take, struct video_reader *r,
                       struct am_err *err);
 void video_close(struct video_reader *r);
@@ -46,13 +47,11 @@ void video_close(struct video_reader *r);
 enum am_rc video_next(struct video_reader *r, bool *end, struct am_err *err);
 /* The stream's parameters; only once a packet of it came, or it was told by the header. */
 const AVCodecParameters *video_parameters(const struct video_reader *r);
-/* From the beginning again. */
-enum am_rc video_again(struct am_str bytes, struct video_reader *r, struct am_err *err);
 enum am_rc video_check_size(int64_t width, int64_t height, struct am_err *err);
 enum am_rc video_no_stream(const struct video_reader *r, struct am_err *err);
 /* The time or the caller's patience is over. */
-enum am_rc video_stopped(const struct am_video_take *take, struct am_err *err);
-enum am_rc video_damaged(const struct video_reader *r, int code, struct am_err *err);
+enum am_rc video_stopped(struct video_reader *r, struct am_err *err);
+enum am_rc video_damaged(struct video_reader *r, int code, struct am_err *err);
 
 /* ---- frames.c ---- */
 

@@ -51,10 +51,14 @@ static int refuse_file(struct AVFormatContext *s, AVIOContext **pb, const char *
     return AVERROR(EPERM);
 }
 
-static bool is_over(const struct am_video_take *t)
+static bool is_over(struct video_reader *r)
 {
-    return (t->deadline_ns && video_host->mono_ns() > t->deadline_ns) ||
-           (t->stop && t->stop(t->stop_ctx));
+    const struct am_video_take *t = r->take;
+    if (r->stopped == AM_OK && t->stop && t->stop(t->stop_ctx))
+        r->stopped = AM_ECANCELED;
+    if (r->stopped == AM_OK && t->deadline_ns && video_host->mono_ns() > t->deadline_ns)
+        r->stopped = AM_ETIMEDOUT;
+    return r->stopped != AM_OK;
 }
 
 static int interrupted(void *opaque)
@@ -62,21 +66,21 @@ static int interrupted(void *opaque)
     return is_over(opaque);
 }
 
-enum am_rc video_stopped(const struct am_video_take *take, struct am_err *err)
+enum am_rc video_stopped(struct video_reader *r, struct am_err *err)
 {
-    if (!is_over(take))
+    if (!is_over(r))
         return AM_OK;
-    if (take->stop && take->stop(take->stop_ctx))
-        return FAIL(err, AM_ECANCELED, "the decoding was stopped");
-    return FAIL(err, AM_ETIMEDOUT, "decoding the video took too long");
+    return r->stopped == AM_ECANCELED ? FAIL(err, AM_ECANCELED, "the decoding was stopped")
+                                      : FAIL(err, AM_ETIMEDOUT, "decoding the video took too long");
 }
 
-enum am_rc video_damaged(const struct video_reader *r, int code, struct am_err *err)
+enum am_rc video_damaged(struct video_reader *r, int code, struct am_err *err)
 {
     char text[AV_ERROR_MAX_STRING_SIZE] = "";
-    if (code == AVERROR(ENOMEM))
-        return video_host->fail_nomem(err, 0, __FILE__, __LINE__);
-    enum am_rc rc = video_stopped(r->take, err);
+    if (code == AVERROR(ENOMEM)) /* av_max_alloc and max_streams end so, too */
+        return FAIL(err, AM_ELIMIT, "the %s video needs more memory or streams than are allowed",
+                    r->kind->name);
+    enum am_rc rc = video_stopped(r, err);
     if (rc != AM_OK)
         return rc;
     (void)av_strerror(code, text, sizeof text);
@@ -141,8 +145,6 @@ static int open_format(struct video_reader *r)
     int code = av_dict_set(&options, "format_whitelist", r->kind->demuxer, 0);
     if (code >= 0)
         code = av_dict_set(&options, "protocol_whitelist", "none", 0);
-    if (code >= 0) /* two more: what is beyond the limit is told by its number */
-        code = av_dict_set_int(&options, "max_streams", AM_LIMIT_VIDEO_STREAMS + 2, 0);
     if (code >= 0)
         code =
             avformat_open_input(&r->format, "", av_find_input_format(r->kind->demuxer), &options);
@@ -162,12 +164,10 @@ static enum am_rc start_reader(struct video_reader *r, struct am_err *err)
         av_free(buffer);
     if (!r->packet || !r->format || !r->io)
         return video_host->fail_nomem(err, IO_BYTES, __FILE__, __LINE__);
-    void *take;
-    memcpy(&take, &r->take, sizeof take); /* const: only handed back */
     r->format->pb = r->io;
     r->format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;
     r->format->io_open = refuse_file;
-    r->format->interrupt_callback = (AVIOInterruptCB){interrupted, take};
+    r->format->interrupt_callback = (AVIOInterruptCB){interrupted, r};
     int code = open_format(r);
     if (code < 0) {
         r->format = NULL; /* freed by the library */
@@ -198,18 +198,11 @@ void video_close(struct video_reader *r)
     avio_context_free(&r->io);
 }
 
-enum am_rc video_again(struct am_str bytes, struct video_reader *r, struct am_err *err)
-{
-    const struct am_video_take *take = r->take;
-    video_close(r);
-    return video_open(bytes, take, r, err);
-}
-
 enum am_rc video_next(struct video_reader *r, bool *end, struct am_err *err)
 {
     for (;;) {
         *end = false;
-        enum am_rc rc = video_stopped(r->take, err);
+        enum am_rc rc = video_stopped(r, err);
         if (rc != AM_OK)
             return rc;
         av_packet_unref(r->packet);
