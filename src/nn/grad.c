@@ -458,25 +458,67 @@ static enum am_rc backward(struct grads *c, am_value loss, struct am_err *err)
     return am_graph_check(c->g, err);
 }
 
+static void find_needed_from(struct grads *c, am_value to, size_t n)
+{
+    c->needed[to] = true;
+    for (size_t i = (size_t)to + 1; i < n; i++) {
+        const struct am_gnode *node = am_graph_node(c->g, (am_value)i);
+        for (unsigned k = 0; k < node->n_in; k++)
+            c->needed[i] |= wanted(c, node->in[k]);
+        if (node->op == &am_op_bn_stats || (node->op->flags & AM_OP_EFFECT))
+            c->needed[i] = false;
+    }
+}
+
+static enum am_rc grads_init(struct grads *c, struct am_graph *g, size_t n, struct am_err *err)
+{
+    *c = (struct grads){.g = g};
+    c->of = am_alloc_array(n, sizeof *c->of);
+    c->needed = am_calloc(n, sizeof *c->needed);
+    for (size_t i = 0; c->of && i < n; i++)
+        c->of[i] = AM_VALUE_NONE;
+    return c->of && c->needed ? AM_OK : am_fail_nomem(err, n * sizeof *c->of);
+}
+
+static void grads_clear(struct grads *c)
+{
+    am_free(c->of);
+    am_free(c->needed);
+}
+
+enum am_rc am_grad_between(struct am_graph *g, am_value from, am_value seed, am_value to,
+                           am_value *out, struct am_err *err)
+{
+    struct grads c;
+    enum am_rc rc;
+    *out = AM_VALUE_NONE;
+    AM_TRY(am_graph_check(g, err));
+    if (from == AM_VALUE_NONE || to >= from)
+        return am_fail(err, AM_EINVAL, "a gradient goes from a value to an earlier one");
+    const size_t n = (size_t)from + 1;
+    rc = grads_init(&c, g, n, err);
+    if (rc == AM_OK) {
+        find_needed_from(&c, to, n);
+        give(&c, from, seed);
+        for (am_value v = from; rc == AM_OK && v > to; v--)
+            if (c.needed[v] && c.of[v] != AM_VALUE_NONE)
+                rc = apply_rule(&c, v, err);
+        *out = c.of[to];
+    }
+    grads_clear(&c);
+    return rc;
+}
+
 enum am_rc am_grad_build(struct am_graph *g, struct am_err *err)
 {
+    struct grads c;
     AM_TRY(am_graph_check(g, err));
     const am_value loss = am_graph_find_output(g, "loss");
     if (loss == AM_VALUE_NONE || am_graph_node(g, loss)->op != &am_op_loss)
         return am_fail(err, AM_EINVAL, "gradients need am_loss_add first");
-    const size_t n = (size_t)loss + 1;
-    struct grads c = {.g = g};
-    c.of = am_alloc_array(n, sizeof *c.of);
-    c.needed = am_calloc(n, sizeof *c.needed);
-    enum am_rc rc;
-    if (!c.of || !c.needed) {
-        rc = am_fail_nomem(err, n * sizeof *c.of);
-    } else {
-        for (size_t i = 0; i < n; i++)
-            c.of[i] = AM_VALUE_NONE;
+    enum am_rc rc = grads_init(&c, g, (size_t)loss + 1, err);
+    if (rc == AM_OK)
         rc = backward(&c, loss, err);
-    }
-    am_free(c.of);
-    am_free(c.needed);
+    grads_clear(&c);
     return rc;
 }

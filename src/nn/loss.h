@@ -42,5 +42,9 @@ enum am_rc am_loss_add(struct am_graph *g, const struct am_loss_spec *spec,
 /* After am_loss_add. The gradient of parameter k becomes am_graph_grad_value(g, k). */
 enum am_rc am_grad_build(struct am_graph *g, struct am_err *err) AM_MUST_CHECK;
 am_value am_graph_grad_value(const struct am_graph *g, size_t k); /* AM_VALUE_NONE: no gradient */
+/* The gradient of any value by an earlier one (an input, say): `seed` is the gradient by `from`
+ * itself, of its dimensions. *out = AM_VALUE_NONE when nothing leads from `to` to `from`. */
+enum am_rc am_grad_between(struct am_graph *g, am_value from, am_value seed, am_value to,
+                           am_value *out, struct am_err *err) AM_MUST_CHECK;
 
 #endif

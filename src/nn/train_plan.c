@@ -107,8 +107,8 @@ static enum am_rc rewrite_all(struct rewrite *w, struct am_err *err)
     return am_graph_check(w->g, err);
 }
 
-static enum am_rc training_graph(const struct am_graph *model, struct am_graph **out,
-                                 struct am_err *err)
+enum am_rc am_training_graph(const struct am_graph *model, struct am_graph **out,
+                             struct am_err *err)
 {
     struct rewrite w = {.from = model};
     enum am_rc rc;
@@ -146,7 +146,7 @@ enum am_rc am_train_plan_build_with(const struct am_graph *model, const struct a
     struct am_graph *g = NULL;
     enum am_rc rc;
     *out = NULL;
-    AM_GO(rc, training_graph(model, &g, err));
+    AM_GO(rc, am_training_graph(model, &g, err));
     AM_GO(rc, am_loss_add(g, loss, err));
     AM_GO(rc, am_grad_build(g, err));
     rc = build(g, params, AM_PLAN_TRAIN, bucket_rows, kernels, out, err);

@@ -8,6 +8,10 @@
 #include "nn/loss.h"
 #include "nn/plan.h"
 
+/* The model's graph as it is trained, without a loss: dropout as masks, batch norm by the batch
+ * (not a frozen one), recurrent layers with what their gradients need. */
+enum am_rc am_training_graph(const struct am_graph *model, struct am_graph **out,
+                             struct am_err *err) AM_MUST_CHECK;
 /* Forward, loss and gradients in one plan (AM_PLAN_TRAIN). Run it with am_session_run_io. */
 enum am_rc am_train_plan_build(const struct am_graph *model, const struct am_params *params,
                                const struct am_loss_spec *loss, size_t bucket_rows,
