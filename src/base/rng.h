@@ -21,6 +21,7 @@ enum am_rng_stream { /* stable numbers: they are part of the bits promise */
                      AM_RNG_SKETCH = 9,
                      AM_RNG_SAMPLE_INPUT = 10,
                      AM_RNG_AUGMENT = 11,
+                     AM_RNG_EXPLAIN = 20,
                      AM_RNG_USER = 1000 /* + n for tests */
 };
 

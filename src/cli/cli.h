@@ -92,6 +92,9 @@ void am_say_import(const struct am_cli *c, const struct am_node *files);
 /* Progress to stderr: a bar on a terminal, nothing in a pipe or with --quiet. */
 void am_progress_bar_init(struct am_cli *c);
 
+/* All of stdin. */
+enum am_rc am_read_stdin(struct am_buf *b, struct am_err *err);
+
 /* The commands, one file each. */
 enum am_exit am_cmd_init(struct am_cli *c);
 enum am_exit am_cmd_profile(struct am_cli *c);
@@ -101,6 +104,7 @@ enum am_exit am_cmd_resume(struct am_cli *c);
 enum am_exit am_cmd_run(struct am_cli *c);
 enum am_exit am_cmd_evaluate(struct am_cli *c);
 enum am_exit am_cmd_predict(struct am_cli *c);
+enum am_exit am_cmd_explain(struct am_cli *c);
 enum am_exit am_cmd_runs(struct am_cli *c);
 enum am_exit am_cmd_run_show(struct am_cli *c);
 enum am_exit am_cmd_compare(struct am_cli *c);

@@ -23,7 +23,7 @@ static enum am_rc to_buffer(void *ctx, const char *bytes, size_t n, struct am_er
     return am_buf_check(ctx, err);
 }
 
-static enum am_rc read_stdin(struct am_buf *b, struct am_err *err)
+enum am_rc am_read_stdin(struct am_buf *b, struct am_err *err)
 {
     for (;;) {
         char *p = am_buf_reserve(b, 65536);
@@ -86,7 +86,7 @@ enum am_exit am_cmd_predict(struct am_cli *c)
     enum am_rc rc = am_cli_open(c);
     if (strcmp(c->args[1], "-") == 0) {
         if (rc == AM_OK)
-            rc = read_stdin(&in, &c->err);
+            rc = am_read_stdin(&in, &c->err);
         q.bytes = am_buf_view(&in);
     } else {
         q.sources = c->args + 1;

@@ -1,105 +1,19 @@
 /* Turns the report tree into one HTML file; see report.h for the tree.
  *
  * Not a template engine: each section is a function that prints itself when its keys are there.
- * Texts from data are printed by text() or am_html_text() only, which escape. Memory that is out
- * sticks in the buffer. Pure; any thread. */
-#include "eval/report.h"
-
+ * Texts from data are printed by am_html_field() or am_html_text() only, which escape. Memory that
+ * is out sticks in the buffer. Pure; any thread. */
 #include <math.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "eval/html_int.h"
 
 #define CLASSES_SHOWN 30
 #define COLUMNS_SHOWN 200
 #define IMPORTANCE_SHOWN 30
 #define MISTAKES_SHOWN 48
 #define FILES_SHOWN 100
-
-static const char style[] =
-    ":root{color-scheme:light "
-    "dark;--fg:#1e293b;--bg:#fff;--mute:#5b6778;--line:#dbe2ea;--soft:#f5f7fa;"
-    "--good:#15803d;--warn:#d97706;--hit:#16a34a2e;--miss:#dc262629;--c0:#2563eb;--c1:#dc2626;--c2:"
-    "#16a34a;"
-    "--c3:#d97706;--c4:#7c3aed;--c5:#0891b2;--c6:#be185d;--c7:#4d7c0f;--c8:#475569;--c9:#92400e;"
-    "--c10:#0f766e;--c11:#c026d3}\n"
-    "@media(prefers-color-scheme:dark){:root{--fg:#e2e8f0;--bg:#0f172a;--mute:#9aa8bb;--line:#"
-    "334155;"
-    "--soft:#1b2638;--good:#4ade80;--warn:#fbbf24;--hit:#22c55e40;--miss:#f8717140;--c0:#60a5fa;--"
-    "c1:#f87171;"
-    "--c2:#4ade80;--c3:#fbbf24;--c4:#a78bfa;--c5:#22d3ee;--c6:#f472b6;--c7:#a3e635;--c8:#cbd5e1;--"
-    "c9:#fb923c;"
-    "--c10:#2dd4bf;--c11:#e879f9}}\n"
-    "*{box-sizing:border-box}body{font:15px/1.5 system-ui,sans-serif;max-width:1160px;margin:0 "
-    "auto;"
-    "padding:24px;color:var(--fg);background:var(--bg);overflow-wrap:anywhere}\n"
-    "h1{font-size:24px;margin:0}h2{font-size:18px;margin:32px 0 8px;padding-bottom:2px;"
-    "border-bottom:1px solid var(--line)}.wide{overflow-x:auto}\n"
-    "table{border-collapse:collapse;margin:8px "
-    "0;font-variant-numeric:tabular-nums}th,td{padding:4px 12px;"
-    "border-bottom:1px solid var(--line);text-align:right;overflow-wrap:normal}th:first-child,"
-    "td:first-child,.texts td,.texts th{text-align:left}th{font-weight:600;color:var(--mute)}\n"
-    ".plots{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}.plots svg{flex:1 1 320px;"
-    "max-width:364px;background:var(--soft);border-radius:8px}.grid{stroke:var(--line)}"
-    ".diagonal{stroke:var(--mute);stroke-dasharray:4}.tick{font-size:10px;fill:var(--mute)}"
-    ".label{font-size:11px;fill:var(--mute)}.title{font-size:13px;fill:var(--fg);font-weight:600}\n"
-    ".line{fill:none;stroke:currentColor;stroke-width:1.6}.fill{fill:currentColor}"
-    ".dot{fill:currentColor;fill-opacity:.5}.s0{color:var(--c0)}.s1{color:var(--c1)}.s2{color:var(-"
-    "-c2)}"
-    ".s3{color:var(--c3)}.s4{color:var(--c4)}.s5{color:var(--c5)}.s6{color:var(--c6)}.s7{color:var("
-    "--c7)}"
-    ".s8{color:var(--c8)}.s9{color:var(--c9)}.s10{color:var(--c10)}.s11{color:var(--c11)}\n"
-    ".mute{color:var(--mute)}.advice{border-left:4px solid var(--warn);padding:6px 12px;margin:8px "
-    "0;"
-    "background:var(--soft);border-radius:0 6px 6px 0}.good{border-color:var(--good)}"
-    "pre{background:var(--soft);padding:12px;overflow:auto;border-radius:8px;font-size:13px;line-"
-    "height:1.45}"
-    ".bar{display:inline-block;height:10px;background:var(--c0);border-radius:2px}"
-    ".hit{background:var(--hit)}.miss{background:var(--miss)}\n"
-    ".cards{display:flex;flex-wrap:wrap;gap:12px}.card{width:128px;font-size:13px;line-height:1.3}"
-    "img{image-rendering:pixelated;max-width:100%}.card img{width:128px;border-radius:6px}";
-
-static void text(struct am_buf *o, const struct am_node *m, const char *key)
-{
-    am_html_text(o, am_node_str(m, key, ""));
-}
-
-static void node_text(struct am_buf *o, const struct am_node *n)
-{
-    struct am_str s;
-    int64_t i;
-    if (am_node_as_str(n, &s))
-        am_html_text(o, s);
-    else if (am_node_as_i64(n, &i))
-        am_buf_printf(o, "%lld", (long long)i);
-}
-
-/* Four decimals below 100, two above, powers of ten where neither says anything. */
-static void number(struct am_buf *o, const struct am_node *n)
-{
-    double v;
-    if (!am_node_as_f64(n, &v) || !isfinite(v)) {
-        am_buf_cstr(o, "&ndash;");
-        return;
-    }
-    double size = fabs(v);
-    const char *fmt = size >= 1e9 || (v != 0 && size < 1e-3) ? "%.3e"
-                      : size >= 100                          ? "%.2f"
-                                                             : "%.4f";
-    am_buf_printf(o, fmt, v);
-}
-
-/* NULL unless the value is a list with something in it. */
-static const struct am_node *items(const struct am_node *m, const char *key)
-{
-    const struct am_node *n = am_node_get(m, key);
-    return n && n->kind == AM_NODE_LIST && n->list.n ? n : NULL;
-}
-
-static void heading(struct am_buf *o, const char *s)
-{
-    am_buf_printf(o, "<h2>%s</h2>\n", am_tr(s));
-}
 
 /* The rows that the plots and tables are of. */
 static const char *held_out(const struct am_node *r)
@@ -130,14 +44,8 @@ static void count(struct am_buf *o, const struct am_node *m, const char *key, co
 static void head(struct am_buf *o, const struct am_node *r)
 {
     const struct am_node *rows = am_node_get(r, "rows");
-    am_buf_printf(o,
-                  "<!doctype html>\n<html lang='%s'><head><meta charset='utf-8'><meta "
-                  "name='viewport' content='width=device-width,initial-scale=1'><title>",
-                  am_tr("en"));
-    text(o, r, "title");
-    am_buf_printf(o, "</title><style>%s</style></head><body>\n<h1>", style);
-    text(o, r, "title");
-    am_buf_cstr(o, "</h1>\n<p>");
+    am_html_begin(o, am_node_str(r, "title", ""));
+    am_buf_cstr(o, "<p>");
     fact(o, r, "task", "task");
     fact(o, r, "learner", "learner");
     fact(o, r, "target", "target");
@@ -162,9 +70,9 @@ static void interval(struct am_buf *o, const struct am_node *band)
 {
     am_buf_cstr(o, "<td>");
     if (band) {
-        number(o, am_node_get(band, "low"));
+        am_html_number(o, am_node_get(band, "low"));
         am_buf_cstr(o, " &hellip; ");
-        number(o, am_node_get(band, "high"));
+        am_html_number(o, am_node_get(band, "high"));
     }
     am_buf_cstr(o, "</td>");
 }
@@ -183,7 +91,7 @@ static void metrics(struct am_buf *o, const struct am_node *r)
     }
     if (!all)
         return;
-    heading(o, "How good is it?");
+    am_html_heading(o, "How good is it?");
     am_buf_printf(o, "<div class='wide'><table><tr><th>%s</th>", am_tr("metric"));
     for (size_t k = 0; k < 4; k++)
         if (am_node_get(m, parts[k]))
@@ -202,7 +110,7 @@ static void metrics(struct am_buf *o, const struct am_node *r)
             if (!p)
                 continue;
             am_buf_cstr(o, "<td>");
-            number(o, am_node_get_str(p, key));
+            am_html_number(o, am_node_get_str(p, key));
             am_buf_cstr(o, "</td>");
         }
         if (ci)
@@ -219,18 +127,18 @@ static void metrics(struct am_buf *o, const struct am_node *r)
 
 static void mean_and_deviation(struct am_buf *o, const struct am_node *m)
 {
-    number(o, am_node_get(m, "mean"));
+    am_html_number(o, am_node_get(m, "mean"));
     am_buf_cstr(o, " &plusmn; ");
-    number(o, am_node_get(m, "deviation"));
+    am_html_number(o, am_node_get(m, "deviation"));
 }
 
 static void folds(struct am_buf *o, const struct am_node *r)
 {
     const struct am_node *f = am_node_get(r, "folds"), *m = am_node_get(f, "metrics");
-    const struct am_node *each = items(f, "each");
+    const struct am_node *each = am_html_items(f, "each");
     if (!m || m->kind != AM_NODE_MAP)
         return;
-    heading(o, "Cross-validation");
+    am_html_heading(o, "Cross-validation");
     am_buf_printf(o, "<table><tr><th>%s</th><th>%s (%zu %s)</th></tr>\n", am_tr("metric"),
                   am_tr("mean &plusmn; deviation"), each ? each->list.n : 0, am_tr("folds"));
     for (size_t i = 0; i < m->map.n; i++) {
@@ -253,13 +161,13 @@ static void summary(struct am_buf *o, const struct am_node *r)
     am_buf_printf(o, "<p class='mute'>%s (%s): ", am_tr("Predictions"), held_out(r));
     for (size_t i = 0; i < 4; i++) {
         am_buf_printf(o, "%s%s ", i ? ", " : "", am_tr(keys[i]));
-        number(o, am_node_get(m, keys[i]));
+        am_html_number(o, am_node_get(m, keys[i]));
     }
     if (am_node_get(r, "classes"))
         am_buf_printf(o, " %s", am_tr("(classes counted from 0)"));
     if (t) {
         am_buf_printf(o, "; %s ", am_tr("decision threshold"));
-        number(o, t);
+        am_html_number(o, t);
     }
     am_buf_cstr(o, "</p>\n");
 }
@@ -269,12 +177,12 @@ static void advice(struct am_buf *o, const struct am_node *r)
     const struct am_node *list = am_node_get(r, "advice");
     if (!list || list->kind != AM_NODE_LIST)
         return;
-    heading(o, "Advice");
+    am_html_heading(o, "Advice");
     for (size_t i = 0; i < list->list.n; i++) {
         am_buf_cstr(o, "<div class='advice'><b>");
-        text(o, list->list.items[i], "text");
+        am_html_field(o, list->list.items[i], "text");
         am_buf_cstr(o, "</b><br>");
-        text(o, list->list.items[i], "remedy");
+        am_html_field(o, list->list.items[i], "remedy");
         am_buf_cstr(o, "</div>\n");
     }
     if (list->list.n == 0)
@@ -298,7 +206,7 @@ static void confusion_row(struct am_buf *o, const struct am_node *row, size_t i)
 
 static void confusion(struct am_buf *o, const struct am_node *r)
 {
-    const struct am_node *c = items(r, "confusion"), *names = items(r, "classes");
+    const struct am_node *c = am_html_items(r, "confusion"), *names = am_html_items(r, "classes");
     if (!c || !names)
         return;
     am_buf_printf(o, "<h2>%s (%s)</h2>\n", am_tr("Confusion matrix"), held_out(r));
@@ -310,14 +218,14 @@ static void confusion(struct am_buf *o, const struct am_node *r)
     am_buf_printf(o, "<div class='wide'><table><tr><th>%s</th>", am_tr("truth \\ predicted"));
     for (size_t j = 0; j < names->list.n; j++) {
         am_buf_cstr(o, "<th>");
-        node_text(o, names->list.items[j]);
+        am_html_node(o, names->list.items[j]);
         am_buf_cstr(o, "</th>");
     }
     am_buf_cstr(o, "</tr>\n");
     for (size_t i = 0; i < c->list.n; i++) {
         am_buf_cstr(o, "<tr><td>");
         if (i < names->list.n)
-            node_text(o, names->list.items[i]);
+            am_html_node(o, names->list.items[i]);
         am_buf_cstr(o, "</td>");
         confusion_row(o, c->list.items[i], i);
         am_buf_cstr(o, "</tr>\n");
@@ -386,7 +294,7 @@ static void draw(struct am_buf *o, struct drawing *d, struct am_svg_plot plot)
 static const char *curve_name(const struct am_node *r, const struct am_node *curve,
                               const char *area, char out[NAME_BYTES])
 {
-    const struct am_node *names = items(r, "classes");
+    const struct am_node *names = am_html_items(r, "classes");
     int64_t k = am_node_i64(curve, "class", -1);
     double v = area ? am_node_f64(curve, area, NAN) : NAN;
     struct am_str s = {"", 0};
@@ -414,7 +322,7 @@ struct curve_plot {
 
 static void curves(struct am_buf *o, const struct am_node *r, struct curve_plot c)
 {
-    const struct am_node *list = items(r, c.key);
+    const struct am_node *list = am_html_items(r, c.key);
     struct drawing d = {.n = 0};
     for (size_t i = 0; list && i < list->list.n && i < SERIES; i++) {
         const struct am_node *one = list->list.items[i];
@@ -460,10 +368,10 @@ static void residuals(struct am_buf *o, const struct am_node *r)
 
 static void plots(struct am_buf *o, const struct am_node *r)
 {
-    if (!items(am_node_get(r, "history"), "epoch") && !items(r, "roc") && !items(r, "pr") &&
-        !items(r, "calibration") && !am_node_get(r, "residuals"))
+    if (!am_html_items(am_node_get(r, "history"), "epoch") && !am_html_items(r, "roc") &&
+        !am_html_items(r, "pr") && !am_html_items(r, "calibration") && !am_node_get(r, "residuals"))
         return;
-    heading(o, "Curves");
+    am_html_heading(o, "Curves");
     am_buf_cstr(o, "<div class='plots'>\n");
     history(o, r);
     curves(o, r,
@@ -492,46 +400,21 @@ static void plots(struct am_buf *o, const struct am_node *r)
 
 /* ---- pictures ---- */
 
-/* Only PNGs inside of the page; nothing is ever loaded. */
-static bool is_picture(struct am_str s)
-{
-    struct am_str prefix = AM_STR("data:image/png;base64,");
-    if (!am_str_starts(s, prefix))
-        return false;
-    for (size_t i = prefix.len; i < s.len; i++) {
-        char c = s.ptr[i];
-        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-              c == '+' || c == '/' || c == '='))
-            return false;
-    }
-    return true;
-}
-
-static void image(struct am_buf *o, const struct am_node *m, const char *alt)
-{
-    struct am_str s = am_node_str(m, "picture", "");
-    if (!is_picture(s))
-        return;
-    am_buf_printf(o, "<img alt='%s' src='", am_tr(alt));
-    am_buf_str(o, s);
-    am_buf_cstr(o, "'>");
-}
-
 /* "9 -> 4 (0.9987)" */
 static void verdict(struct am_buf *o, const struct am_node *m)
 {
     am_buf_cstr(o, "<b>");
-    node_text(o, am_node_get(m, "truth"));
+    am_html_node(o, am_node_get(m, "truth"));
     am_buf_cstr(o, "</b> &rarr; ");
-    node_text(o, am_node_get(m, "predicted"));
+    am_html_node(o, am_node_get(m, "predicted"));
     am_buf_cstr(o, " <span class='mute'>(");
-    number(o, am_node_get(m, "probability"));
+    am_html_number(o, am_node_get(m, "probability"));
     am_buf_cstr(o, ")</span>");
 }
 
 static void mistakes(struct am_buf *o, const struct am_node *r)
 {
-    const struct am_node *list = items(r, "mistakes");
+    const struct am_node *list = am_html_items(r, "mistakes");
     if (!list)
         return;
     am_buf_printf(o, "<h2>%s (%s)</h2>\n<p class='mute'>%s</p>\n<div class='cards'>\n",
@@ -541,12 +424,12 @@ static void mistakes(struct am_buf *o, const struct am_node *r)
     for (size_t i = 0; i < list->list.n && i < MISTAKES_SHOWN; i++) {
         const struct am_node *m = list->list.items[i];
         am_buf_cstr(o, "<div class='card'>");
-        image(o, m, AM_N("picture"));
+        am_html_image(o, m, AM_N("picture"));
         am_buf_cstr(o, "<br>");
         verdict(o, m);
         am_buf_cstr(o, "<br><span class='mute'>");
         if (am_node_str(m, "file", "").len)
-            text(o, m, "file");
+            am_html_field(o, m, "file");
         else
             am_buf_printf(o, "%s %lld", am_tr("row"), (long long)am_node_i64(m, "row", 0));
         am_buf_cstr(o, "</span></div>\n");
@@ -556,47 +439,32 @@ static void mistakes(struct am_buf *o, const struct am_node *r)
 
 static void saliency(struct am_buf *o, const struct am_node *r)
 {
-    const struct am_node *list = items(r, "saliency");
+    const struct am_node *list = am_html_items(r, "saliency");
     if (!list)
         return;
-    heading(o, "What the model looks at");
-    am_buf_printf(o, "<p class='mute'>%s</p>\n<div class='cards'>\n",
-                  am_tr("Occlusion: squares of the picture are covered one after the other. Red: "
-                        "without this part the probability of the predicted class falls; blue: it "
-                        "rises."));
+    am_html_heading(o, "What the model looks at");
+    am_html_saliency_words(o);
+    am_buf_cstr(o, "<div class='cards'>\n");
     for (size_t i = 0; i < list->list.n && i < MISTAKES_SHOWN; i++) {
+        const struct am_node *m = list->list.items[i];
         am_buf_cstr(o, "<div class='card'>");
-        image(o, list->list.items[i], AM_N("occlusion"));
+        am_html_image(o, m, AM_N("picture"));
         am_buf_cstr(o, "<br>");
-        verdict(o, list->list.items[i]);
-        am_buf_cstr(o, "</div>\n");
+        verdict(o, m);
+        am_buf_cstr(o, "<br><span class='mute'>");
+        am_html_method(o, m);
+        am_buf_cstr(o, "</span></div>\n");
     }
     am_buf_cstr(o, "</div>\n");
-}
-
-/* [{layer, picture}]: "filters" and "activations" */
-static void layers(struct am_buf *o, const struct am_node *r, const char *key, const char *title)
-{
-    const struct am_node *list = items(r, key);
-    if (!list)
-        return;
-    heading(o, title);
-    for (size_t i = 0; i < list->list.n && i < CLASSES_SHOWN; i++) {
-        am_buf_cstr(o, "<p><span class='mute'>");
-        text(o, list->list.items[i], "layer");
-        am_buf_cstr(o, "</span><br>");
-        image(o, list->list.items[i], title);
-        am_buf_cstr(o, "</p>\n");
-    }
 }
 
 /* import: {files, n_bad, bad: [{file, reason}], notes} */
 static void bad_files(struct am_buf *o, const struct am_node *r)
 {
-    const struct am_node *m = am_node_get(r, "import"), *list = items(m, "bad");
+    const struct am_node *m = am_node_get(r, "import"), *list = am_html_items(m, "bad");
     if (!list)
         return;
-    heading(o, "Files that could not be read");
+    am_html_heading(o, "Files that could not be read");
     am_buf_printf(o,
                   "<p class='mute'>%lld / %lld</p>\n<table class='texts'><tr><th>%s</th><th>%s"
                   "</th></tr>\n",
@@ -604,9 +472,9 @@ static void bad_files(struct am_buf *o, const struct am_node *r)
                   (long long)am_node_i64(m, "files", 0), am_tr("file"), am_tr("reason"));
     for (size_t i = 0; i < list->list.n && i < FILES_SHOWN; i++) {
         am_buf_cstr(o, "<tr><td>");
-        text(o, list->list.items[i], "file");
+        am_html_field(o, list->list.items[i], "file");
         am_buf_cstr(o, "</td><td>");
-        text(o, list->list.items[i], "reason");
+        am_html_field(o, list->list.items[i], "reason");
         am_buf_cstr(o, "</td></tr>\n");
     }
     am_buf_cstr(o, "</table>\n");
@@ -616,21 +484,21 @@ static void bad_files(struct am_buf *o, const struct am_node *r)
 
 static void importance(struct am_buf *o, const struct am_node *r)
 {
-    const struct am_node *list = items(r, "importance");
+    const struct am_node *list = am_html_items(r, "importance");
     double top = 0;
     if (!list)
         return;
-    heading(o, "Which columns matter?");
+    am_html_heading(o, "Which columns matter?");
     am_buf_printf(o, "<p class='mute'>%s ",
                   am_tr("What is lost when a column is shuffled, measured by"));
-    text(o, r, "importance_metric");
+    am_html_field(o, r, "importance_metric");
     am_buf_cstr(o, ".</p><table>\n");
     for (size_t i = 0; i < list->list.n; i++)
         top = fmax(top, am_node_f64(list->list.items[i], "mean", 0));
     for (size_t i = 0; i < list->list.n && i < IMPORTANCE_SHOWN; i++) {
         double v = am_node_f64(list->list.items[i], "mean", 0);
         am_buf_cstr(o, "<tr><td>");
-        text(o, list->list.items[i], "column");
+        am_html_field(o, list->list.items[i], "column");
         am_buf_cstr(o, "</td><td>");
         mean_and_deviation(o, list->list.items[i]);
         am_buf_printf(o,
@@ -646,19 +514,19 @@ static void importance(struct am_buf *o, const struct am_node *r)
 
 static void columns(struct am_buf *o, const struct am_node *r)
 {
-    const struct am_node *list = items(r, "columns");
+    const struct am_node *list = am_html_items(r, "columns");
     if (!list)
         return;
-    heading(o, "Columns as they were understood");
+    am_html_heading(o, "Columns as they were understood");
     am_buf_printf(o, "<table class='texts'><tr><th>%s</th><th>%s</th><th>%s</th></tr>\n",
                   am_tr("column"), am_tr("type"), am_tr("why"));
     for (size_t i = 0; i < list->list.n && i < COLUMNS_SHOWN; i++) {
         am_buf_cstr(o, "<tr><td>");
-        text(o, list->list.items[i], "name");
+        am_html_field(o, list->list.items[i], "name");
         am_buf_cstr(o, "</td><td>");
-        text(o, list->list.items[i], "type");
+        am_html_field(o, list->list.items[i], "type");
         am_buf_cstr(o, "</td><td>");
-        text(o, list->list.items[i], "why");
+        am_html_field(o, list->list.items[i], "why");
         am_buf_cstr(o, "</td></tr>\n");
     }
     am_buf_cstr(o, "</table>\n");
@@ -671,9 +539,9 @@ static void recipe(struct am_buf *o, const struct am_node *r)
 {
     if (am_node_str(r, "recipe", "").len == 0)
         return;
-    heading(o, "Recipe");
+    am_html_heading(o, "Recipe");
     am_buf_cstr(o, "<pre>");
-    text(o, r, "recipe");
+    am_html_field(o, r, "recipe");
     am_buf_cstr(o, "</pre>\n");
 }
 
@@ -688,11 +556,11 @@ void am_report_html(const struct am_node *report, struct am_buf *out)
     confusion(out, report);
     mistakes(out, report);
     saliency(out, report);
-    layers(out, report, "filters", AM_N("Filters of the first layer"));
-    layers(out, report, "activations", AM_N("Activations of the first test picture"));
+    am_html_layers(out, report, "filters", AM_N("Filters of the first layer"));
+    am_html_layers(out, report, "activations", AM_N("What the layers answer to that picture"));
     importance(out, report);
     columns(out, report);
     bad_files(out, report);
     recipe(out, report);
-    am_buf_cstr(out, "</body></html>\n");
+    am_html_end(out);
 }

@@ -10,8 +10,9 @@
  * them history: {epoch, train_loss, validation_loss: [..]} importance: [{column, mean, deviation}],
  * importance_metric: text advice: [{kind, text, remedy}], columns: [{name, type, why}],
  * mistakes: [{row, file, truth, predicted, probability, picture}], saliency: [{truth, predicted,
- * probability, picture}], filters and activations: [{layer, picture}] (pictures.h makes them; a
- * picture is a PNG as "data:image/png;base64," text), import: {files, bad: [{file, reason}]} */
+ * probability, method, picture}], filters and activations: [{layer, shape, picture}] (pictures.h
+ * makes them; a picture is a PNG as "data:image/png;base64," text), import: {files, bad: [{file,
+ * reason}]} */
 #ifndef AM_EVAL_REPORT_H
 #define AM_EVAL_REPORT_H
 
@@ -19,6 +20,14 @@
 
 /* Appends; am_buf_check() says whether it is whole. */
 void am_report_html(const struct am_node *report, struct am_buf *out);
+
+/* One prediction explained, as a page of its own. The tree: title, model, version, file, row, kind
+ * (picture, sound, text, table), prediction: {label, probability} or {value}, explained: the class
+ * that all below is about, classes: [{label, probability}], input: [{picture}], saliency: [{method,
+ * picture}], columns: [{column, value, without, effect}], words: [{column, words: [{text,
+ * effect}]}], filters and activations as above. An effect is what the probability (or the value)
+ * loses without it. */
+void am_explanation_html(const struct am_node *explanation, struct am_buf *out);
 
 /* One plot of lines, dots or bars as inline SVG. Values that are not finite are left out. Bars
  * stand right of x, as wide as x[1] - x[0]. Colours are classes of the report's style sheet. */

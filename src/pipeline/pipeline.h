@@ -67,4 +67,16 @@ enum am_rc am_pipeline_predict(struct am_pipeline *p, struct am_arena *a,
                                const struct am_pipeline_predict_job *r, struct am_node **out,
                                struct am_err *err) AM_MUST_CHECK;
 
+struct am_pipeline_explain_job {
+    const char *model;
+    const char *source;     /* file, folder or archive; NULL = bytes */
+    struct am_str bytes;    /* CSV or JSON */
+    uint64_t row;           /* from 1; 0 = the first */
+    const char *class_name; /* NULL = the predicted one */
+    const char *page;       /* an HTML file to write; NULL = none */
+};
+enum am_rc am_pipeline_explain(struct am_pipeline *p, struct am_arena *a,
+                               const struct am_pipeline_explain_job *r, struct am_node **out,
+                               struct am_err *err) AM_MUST_CHECK;
+
 #endif

@@ -1,17 +1,11 @@
 /* Predict from files or bytes: rows stream through the model; id columns pass through; CSV in gives
  * CSV out, JSON in gives JSON out (a list for a list, one object a line for JSON Lines). Pictures
  * and sounds in (files, folders, archives) give a row each, with its file's name. */
-#include <stdio.h>
-#include <unistd.h>
-
 #include "base/alloc.h"
-#include "base/fs.h"
-#include "base/limits.h"
 #include "base/num.h"
-#include "data/source.h"
 #include "feature/target.h"
+#include "pipeline/inputs.h"
 #include "pipeline/open_model.h"
-#include "registry/registry.h"
 
 struct writer {
     const struct am_pipeline_predict_job *job;
@@ -185,74 +179,6 @@ out:
     return rc;
 }
 
-/* Bytes become a file that the table engine reads; a JSON list becomes JSON Lines on the way. */
-static enum am_rc bytes_to_file(struct am_pipeline *pl, struct am_arena *a, struct am_str bytes,
-                                bool json, bool *list, char *path, size_t cap, struct am_err *err)
-{
-    struct am_str s = am_str_trim(bytes);
-    struct am_buf lines;
-    char tmp[4400];
-    int fd;
-    enum am_rc rc;
-    *list = json && s.len && s.ptr[0] == '[';
-    if (s.len == 0) {
-        am_fail(err, AM_EINVAL, "the input is empty");
-        am_hint(err,
-                "Give CSV with a line of column names, a JSON list of objects, or JSON Lines.");
-        return AM_EINVAL;
-    }
-    am_buf_init(&lines, (size_t)1 << 33);
-    if (*list) {
-        struct am_node *n;
-        enum am_rc parsed = am_json_parse(a, bytes, am_tr("input"), &n, err);
-        if (parsed != AM_OK) {
-            am_hint(err, "Give a list of objects, or one object a line: {\"column\": value, ...}.");
-            return parsed;
-        }
-        for (size_t i = 0; i < n->list.n; i++) {
-            if (n->list.items[i]->kind != AM_NODE_MAP) {
-                am_buf_clear(&lines);
-                am_fail(err, AM_EINVAL, "input: row %zu is no object", i + 1);
-                am_hint(err, "Each row is an object: {\"column\": value, ...}.");
-                return AM_EINVAL;
-            }
-            am_node_to_json(n->list.items[i], AM_JSON_COMPACT, &lines);
-            am_buf_char(&lines, '\n');
-        }
-        bytes = am_buf_view(&lines);
-    }
-    AM_GO(rc, am_buf_check(&lines, err));
-    AM_GO(rc, am_fs_temp(am_registry_scratch(pl->registry), "input", tmp, sizeof tmp, &fd, err));
-    rc = am_fs_write_all(fd, bytes.ptr, bytes.len, err);
-    am_fs()->close(fd);
-    snprintf(path, cap, "%s%s", tmp, json ? ".jsonl" : ".csv");
-    if (rc == AM_OK && am_fs()->rename(tmp, path) < 0)
-        rc = am_fail(err, AM_EIO, "cannot name the input file");
-    if (rc != AM_OK)
-        am_fs()->unlink(tmp);
-out:
-    am_buf_clear(&lines);
-    return rc;
-}
-
-/* Messages about the file that stands for stdin say "input". */
-static void name_input(struct am_err *err, const char *path)
-{
-    char text[sizeof err->message];
-    const char *base = strrchr(path, '/') + 1;
-    char *at = err ? strstr(err->message, path) : NULL;
-    size_t n = strlen(path);
-    if (err && !at) {
-        at = strstr(err->message, base);
-        n = strlen(base);
-    }
-    if (!at)
-        return;
-    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - err->message), err->message, am_tr("input"),
-             at + n);
-    memcpy(err->message, text, sizeof text);
-}
-
 static bool looks_like_json(const struct am_pipeline_predict_job *job)
 {
     struct am_str s = am_str_trim(job->bytes);
@@ -265,130 +191,47 @@ static bool looks_like_json(const struct am_pipeline_predict_job *job)
            am_str_ends(name, AM_STR(".ndjson")) || am_str_ends(name, AM_STR(".jsonl.gz"));
 }
 
-/* A whole-file JSON list is small by nature: it goes the way of bytes. */
-static enum am_rc json_file(const char *path, struct am_buf *b, bool *is_list, struct am_err *err)
-{
-    am_buf_init(b, AM_LIMIT_JSON_BYTES);
-    *is_list = false;
-    if (!am_str_ends(am_str(path), AM_STR(".json")) || !am_fs_exists(path))
-        return AM_OK;
-    AM_TRY(am_fs_read_file(path, b, err));
-    struct am_str s = am_str_trim(am_buf_view(b));
-    *is_list = s.len && s.ptr[0] == '[';
-    return AM_OK;
-}
-
-/* ---- pictures and sounds that are no table ---- */
-
-static enum am_rc first_bad_file(const struct am_node *files, struct am_err *err)
-{
-    const struct am_node *bad = am_node_get(files, "bad");
-    if (!bad || bad->kind != AM_NODE_LIST || bad->list.n == 0)
-        return am_fail(err, AM_EINVAL, "no picture and no sound was found");
-    const struct am_node *one = bad->list.items[0];
-    return am_fail(err, AM_EINVAL, "%.*s: %.*s", AM_FMT(am_node_str(one, "file", "")),
-                   AM_FMT(am_node_str(one, "reason", "")));
-}
-
-/* The media column under the model's name for it, whatever that is, and the files' names. */
-static enum am_rc read_media(struct am_source *src, const struct am_model_info *info,
-                             struct am_table *out, struct am_err *err)
-{
-    const struct am_tables_info *has = am_source_info(src);
-    struct am_tables_column c[2] = {
-        {.name = has->columns[0].name, .stored = has->columns[0].stored}};
-    struct am_tables_read read = {.info = has, .columns = c, .n_columns = 1, .n_rows = UINT64_MAX};
-    enum am_col_type type;
-    if (!am_col_type_parse(has->columns[0].name, &type))
-        type = AM_COL_IMAGE;
-    if (info->inputs->n != 1 || info->inputs->columns[0].type != type) {
-        am_fail(err, AM_EINVAL, "the data is files of type %s, model \"%.*s\" needs other columns",
-                am_col_type_name(type), AM_FMT(info->name));
-        am_hint(err, "Give a CSV file with the model's columns; pictures and sounds are names of "
-                     "files in it.");
-        return AM_EINVAL;
-    }
-    c[0].type = type;
-    for (size_t i = 1; i < has->n_columns; i++)
-        if (am_str_is(has->columns[i].name, "file"))
-            c[read.n_columns++] = (struct am_tables_column){.name = has->columns[i].name,
-                                                            .stored = has->columns[i].stored,
-                                                            .type = AM_COL_TEXT};
-    return am_source_scan(src, &read, AM_SOURCE_BAD_LEFT_OUT, out, err);
-}
-
 enum am_rc am_pipeline_predict(struct am_pipeline *pl, struct am_arena *a,
                                const struct am_pipeline_predict_job *job, struct am_node **out,
                                struct am_err *err)
 {
     struct am_opened m = {0};
-    struct am_tables *tables;
-    struct am_source *src = NULL;
-    struct am_table t = {NULL, NULL};
+    struct am_inputs in = {.src = NULL};
     struct am_predictor *p = NULL;
     struct writer w = {.job = job, .json = looks_like_json(job)};
-    char path[4500] = "";
-    struct am_buf file;
-    bool is_list, media = false;
     enum am_rc rc;
     am_buf_init(&w.out, (size_t)1 << 26);
-    am_buf_init(&file, 0);
     AM_TRY(am_open_model(pl, a, job->model, 0, &m, err));
-    AM_GO(rc, pl->tables(pl->tables_ctx, &tables, err));
     w.model = m.model;
     w.info = am_model_info(m.model);
     w.target = am_model_target(m.model);
-    if (job->n_sources) {
-        is_list = false;
-        if (job->n_sources == 1)
-            AM_GO(rc, json_file(job->sources[0], &file, &is_list, err));
-        if (is_list)
-            AM_GO(rc,
-                  bytes_to_file(pl, a, am_buf_view(&file), true, &w.list, path, sizeof path, err));
-    } else {
-        AM_GO(rc, bytes_to_file(pl, a, job->bytes, w.json, &w.list, path, sizeof path, err));
-    }
-    size_t n_specs = path[0] ? 1 : job->n_sources;
-    struct am_str *specs = am_arena_array(a, n_specs, sizeof *specs);
-    AM_GO(rc, am_arena_check(a, err));
-    for (size_t i = 0; i < n_specs; i++)
-        specs[i] = am_str(path[0] ? path : job->sources[i]);
-    struct am_source_options o = {.specs = specs,
-                                  .n_specs = n_specs,
-                                  .temp_dir = am_registry_scratch(pl->registry),
-                                  .pool = pl->pool};
-    AM_GO(rc, am_source_open(tables, &o, &src, err));
-    media = am_source_role(src, 0) == AM_MEDIA_ROLE_MEDIA;
-    if (media && job->format == AM_PIPELINE_AUTO)
+    const struct am_inputs_wanted wanted = {.info = w.info,
+                                            .sources = job->sources,
+                                            .n_sources = job->n_sources,
+                                            .bytes = job->bytes,
+                                            .json = w.json};
+    AM_GO(rc, am_inputs_open(pl, a, &wanted, &in, err));
+    if (in.media && job->format == AM_PIPELINE_AUTO)
         w.json = job->otherwise == AM_PIPELINE_JSON;
-    w.list = w.list || (media && w.json);
-    w.whole = media;
-    if (media)
-        AM_GO(rc, read_media(src, w.info, &t, err));
-    else
-        AM_GO(rc, am_source_read(tables, src, w.info->inputs, w.info->ids, w.info->n_ids, &t, err));
+    w.list = in.list || (in.media && w.json);
+    w.whole = in.media;
     AM_GO(rc, am_predictor_new(m.model, pl->pool, &p, err));
-    AM_GO(rc, stream(&w, p, &t, a, pl->progress, err));
+    AM_GO(rc, stream(&w, p, &in.table, a, pl->progress, err));
     *out = am_new_map(a);
     am_node_set(a, *out, "model", am_new_str(a, m.name));
     am_node_set(a, *out, "version", m.version ? am_new_i64(a, m.version) : am_new_null(a));
     am_node_set(a, *out, "rows", am_new_i64(a, (int64_t)w.n_rows));
-    if (media)
-        am_node_set(a, *out, "files", am_source_media_to_node(src, a));
+    if (in.media)
+        am_node_set(a, *out, "files", am_source_media_to_node(in.src, a));
     rc = am_arena_check(a, err);
-    if (rc == AM_OK && media && w.n_rows == 0)
-        rc = first_bad_file(am_node_get(*out, "files"), err);
+    if (rc == AM_OK && in.media && w.n_rows == 0)
+        rc = am_inputs_first_bad(am_node_get(*out, "files"), err);
 out:
-    if (rc != AM_OK && path[0])
-        name_input(err, path);
+    if (rc != AM_OK)
+        am_inputs_name(&in, err);
     am_predictor_free(p);
-    if (t.ops)
-        t.ops->free(t.impl);
-    am_source_close(src);
+    am_inputs_close(&in);
     am_model_put(m.model);
     am_buf_clear(&w.out);
-    am_buf_clear(&file);
-    if (path[0])
-        am_fs()->unlink(path);
     return rc;
 }

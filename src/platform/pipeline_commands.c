@@ -113,3 +113,17 @@ enum am_rc am_platform_predict(struct am_platform *p, struct am_arena *a,
     OPEN(p, pl, err);
     return am_pipeline_predict(&pl, a, &job, out, err);
 }
+
+enum am_rc am_platform_explain(struct am_platform *p, struct am_arena *a,
+                               const struct am_explain_request *r, struct am_node **out,
+                               struct am_err *err)
+{
+    const struct am_pipeline_explain_job job = {.model = r->model,
+                                                .source = r->source,
+                                                .bytes = r->bytes,
+                                                .row = r->row,
+                                                .class_name = r->class_name,
+                                                .page = r->page};
+    OPEN(p, pl, err);
+    return am_pipeline_explain(&pl, a, &job, out, err);
+}

@@ -82,6 +82,23 @@ struct am_predict_request {
 enum am_rc am_platform_predict(struct am_platform *p, struct am_arena *a,
                                const struct am_predict_request *r, struct am_node **out,
                                struct am_err *err) AM_MUST_CHECK;
+struct am_explain_request {
+    const char *model;      /* MODEL[@VERSION|@alias] or a path that ends in .aim */
+    const char *source;     /* a picture, a sound, a folder or archive of them, CSV, JSON; NULL = */
+    struct am_str bytes;    /* these bytes of CSV or JSON */
+    uint64_t row;           /* of the source, from 1; 0 = the first */
+    const char *class_name; /* which class to explain; NULL = the predicted one */
+    const char *page;       /* an HTML file to write, whole in itself; NULL = none */
+};
+/* Why a model answers what it answers to one row. An effect is what the probability (or the value)
+ * loses without the part. -> {model, version, file, row, kind: image|audio|text|table, prediction:
+ * {label, probability} | {value}, explained, classes: [{label, probability}], words: [{column,
+ * words: [{text, effect}]}], columns: [{column, value, effect}], and for pictures and sounds, each
+ * with PNGs as "data:" texts: input, saliency: [{method, picture}], filters, activations: [{layer,
+ * shape, picture}]; page: its path} */
+enum am_rc am_platform_explain(struct am_platform *p, struct am_arena *a,
+                               const struct am_explain_request *r, struct am_node **out,
+                               struct am_err *err) AM_MUST_CHECK;
 /* Retrain from the recorded recipe and dataset, compare the weight bits.
  * -> {model, version, run, promise: "bits"|"tolerance", equal: bool, max_difference, profile:
  * {then, now}} */
