@@ -55,6 +55,7 @@ enum am_rc am_graph_describe(const struct am_graph *g, struct am_arena *a,
         if (out[*n].name.len == 0)
             out[*n].name = v->name;
         out[*n].flops = v->op->flops ? v->op->flops(g, v) : (double)am_dims_count(&v->dims);
+        out[*n].flops *= (double)am_dims_fold(&v->dims);
         if (out[*n].name.len)
             out[*n].name = am_arena_str(a, out[*n].name);
         (*n)++;

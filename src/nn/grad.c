@@ -154,6 +154,18 @@ static void reshape_grad(struct grads *c, am_value v, am_value dy)
     give(c, n.in[0], shaped_as(c, n.in[0], dy));
 }
 
+static void split_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    give(c, n.in[0], EMIT(c, &am_op_join_frames, NULL, dy));
+}
+
+static void join_grad(struct grads *c, am_value v, am_value dy)
+{
+    const struct am_gnode n = copy_of(c, v);
+    give(c, n.in[0], EMIT(c, &am_op_split_frames, NULL, dy));
+}
+
 static void permute_grad(struct grads *c, am_value v, am_value dy)
 {
     const struct am_gnode n = copy_of(c, v);
@@ -382,6 +394,8 @@ static const struct {
     {&am_op_layer_norm, layer_norm_grad},
     {&am_op_tokens, tokens_grad},
     {&am_op_reshape, reshape_grad},
+    {&am_op_split_frames, split_grad},
+    {&am_op_join_frames, join_grad},
     {&am_op_permute, permute_grad},
     {&am_op_slice, slice_grad},
     {&am_op_pad, pad_grad},

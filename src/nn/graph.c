@@ -120,6 +120,11 @@ static bool leaf_ok(struct am_graph *g, const struct am_op *op, struct am_str na
         am_graph_fail(g, err.rc, "%s", err.message);
         return false;
     }
+    if (am_dims_fold(dims) != 1) {
+        am_graph_fail(g, AM_EINVAL, "%s \"%s\" has several rows for each of the batch", op->name,
+                      text);
+        return false;
+    }
     if (am_map_get(names_of(g, op), name)) {
         am_graph_fail(g, AM_EEXIST, "two of the graph's %ss are named \"%s\"", op->name, text);
         return false;
@@ -194,6 +199,25 @@ enum am_rc am_op_fail(const struct am_graph *g, const struct am_gnode *n, struct
                    n->op->name, AM_FMT(n->name), shapes, am_tr(why));
 }
 
+/* All inputs of a node that have rows have the same number of them, and so has the node; only what
+ * splits and joins frames changes it. */
+static enum am_rc settle_rows(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
+{
+    int64_t rows = 0;
+    for (unsigned i = 0; i < n->n_in; i++) {
+        const struct am_dims *d = am_in_given(n, i) ? am_in_dims(g, n, i) : NULL;
+        if (!d || !am_dims_batched(d))
+            continue;
+        if (rows != 0 && rows != d->d[0])
+            return am_op_fail(g, n, err, "frames and whole rows do not go together");
+        rows = d->d[0];
+    }
+    if (rows != 0 && am_dims_batched(&n->dims) && n->op != &am_op_split_frames &&
+        n->op != &am_op_join_frames)
+        n->dims.d[0] = rows;
+    return AM_OK;
+}
+
 am_value am_graph_add(struct am_graph *g, const struct am_op *op, const am_value *in, unsigned n_in,
                       const struct am_attr *attr, const char *name)
 {
@@ -218,7 +242,7 @@ am_value am_graph_add(struct am_graph *g, const struct am_op *op, const am_value
     }
     if (attr)
         n.attr = *attr;
-    if (op->infer(g, &n, &err) != AM_OK) {
+    if (op->infer(g, &n, &err) != AM_OK || settle_rows(g, &n, &err) != AM_OK) {
         g->failed = err;
         return AM_VALUE_NONE;
     }

@@ -1,8 +1,8 @@
 /* Graphs to and from trees (graph.json). Reading trusts nothing; errors name the node.
  *
- * A node is {"op", "in": [ids or null], "dims": [-1 = the batch, ...], "name", and the op's
- * attributes}; a parameter also {"decay", "frozen", "state"}. How parameters were first drawn is
- * not stored. */
+ * A node is {"op", "in": [ids or null], "dims": [-1 = the batch, -k = k times it, ...], "name", and
+ * the op's attributes}; a parameter also {"decay", "frozen", "state"}. How parameters were first
+ * drawn is not stored. */
 #include "nn/graph.h"
 
 #include <math.h>

@@ -48,6 +48,16 @@ am_value am_layer_reshape(struct am_graph *g, am_value x, const int64_t *dims, u
     return am_graph_add(g, &am_op_reshape, &x, 1, &attr, name);
 }
 
+am_value am_layer_split_frames(struct am_graph *g, am_value x, const char *name)
+{
+    return am_graph_add(g, &am_op_split_frames, &x, 1, NULL, name);
+}
+
+am_value am_layer_join_frames(struct am_graph *g, am_value x, const char *name)
+{
+    return am_graph_add(g, &am_op_join_frames, &x, 1, NULL, name);
+}
+
 am_value am_layer_flatten(struct am_graph *g, am_value x, const char *name)
 {
     const int64_t all = -1;

@@ -14,6 +14,11 @@
  * dims may be -1: what is left. n in 1..7. */
 am_value am_layer_reshape(struct am_graph *g, am_value x, const int64_t *dims, unsigned n,
                           const char *name);
+/* [B,T,...] -> [TB,...]: each frame of a row becomes a row of its own, so that all layers see
+ * frames; and back, T from what was split. Views, no copy. Values of frames and of whole rows do
+ * not go into one layer. */
+am_value am_layer_split_frames(struct am_graph *g, am_value x, const char *name);
+am_value am_layer_join_frames(struct am_graph *g, am_value x, const char *name);
 am_value am_layer_flatten(struct am_graph *g, am_value x, const char *name); /* -> [B, n] */
 /* Row dimension i of the result is row dimension order[i] of x (0 = the first after the batch);
  * n = all of them. */

@@ -212,7 +212,7 @@ static enum am_rc place_fixed(struct build *b, struct am_err *err)
         b->v[b->y].arg = arg_of(node_of(b, b->y), AM_IN_Y, 0);
         b->v[b->y].bound = true;
         const struct am_dims *y = &node_of(b, am_graph_find_output(b->g, "y"))->dims;
-        if (!am_dims_batched(y) || y->rank != 2)
+        if (!am_dims_batched(y) || am_dims_fold(y) != 1 || y->rank != 2)
             return am_fail(err, AM_EINVAL, "output \"y\" must have the shape [B,n]");
         b->plan->n_outputs = am_dims_cols(y);
     }
@@ -284,7 +284,8 @@ static enum am_rc value_floats(const struct build *b, const struct am_gnode *n, 
                                struct am_err *err)
 {
     size_t count = am_dims_count(&n->dims);
-    if (am_dims_batched(&n->dims) && !am_mul_size(&count, count, b->plan->bucket_rows))
+    if (am_dims_batched(&n->dims) && (!am_mul_size(&count, count, b->plan->bucket_rows) ||
+                                      !am_mul_size(&count, count, am_dims_fold(&n->dims))))
         count = SIZE_MAX;
     if (count > AM_LIMIT_TENSOR_BYTES / sizeof(float))
         return am_fail(err, AM_ELIMIT, "a %s of %zu rows needs more than %zu bytes", n->op->name,
@@ -376,6 +377,15 @@ static void take_in(struct build *b, am_value v, struct am_step *s)
     s->n_in = 7;
 }
 
+/* Rows of a step for each row of the batch. */
+static size_t fold_of(const struct build *b, const struct am_gnode *n)
+{
+    for (unsigned k = 0; k < n->n_in; k++)
+        if (am_in_given(n, k) && am_dims_batched(&node_of(b, n->in[k])->dims))
+            return am_dims_fold(&node_of(b, n->in[k])->dims);
+    return am_dims_fold(&n->dims);
+}
+
 static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
 {
     struct am_plan *p = b->plan;
@@ -385,6 +395,7 @@ static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
     s->run = n->op->run;
     s->attr = n->attr;
     s->node = v;
+    s->fold = fold_of(b, n);
     s->n_in = n->n_in;
     s->out = b->v[v].arg;
     for (unsigned k = 0; k < n->n_in; k++) {
@@ -399,14 +410,14 @@ static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
     if (n->op->flags & AM_OP_CLASS_TARGET)
         p->n_classes = (size_t)n->attr.i[2];
     if (n->op->scratch) {
-        const size_t floats = n->op->scratch(b->g, n, p->bucket_rows);
+        const size_t floats = n->op->scratch(b->g, n, p->bucket_rows * s->fold);
         b->scratch = floats > b->scratch ? floats : b->scratch;
     }
     double flops = n->op->flops ? n->op->flops(b->g, n) : (double)am_dims_count(&n->dims);
     if (n != outer)
         flops += (double)am_dims_count(&outer->dims);
     if (am_dims_batched(&n->dims) || (n->n_in > 0 && s->in[0].batched))
-        p->flops_row += flops;
+        p->flops_row += flops * (double)s->fold;
     else
         p->flops_fixed += flops;
     return step_name(b, s, n, n != outer, err);

@@ -57,15 +57,14 @@ void am_session_profile(struct am_session *s, uint64_t *ns)
 static void run_steps(struct am_session *s)
 {
     const struct am_plan *p = s->plan;
-    if (!s->profile) {
-        for (size_t i = 0; i < p->n_steps; i++)
-            p->steps[i].run(&s->run, &p->steps[i]);
-        return;
-    }
+    const size_t n_rows = s->run.n_rows;
     for (size_t i = 0; i < p->n_steps; i++) {
-        uint64_t t = am_mono_ns();
-        p->steps[i].run(&s->run, &p->steps[i]);
-        s->profile[i] += am_mono_ns() - t;
+        const struct am_step *step = &p->steps[i];
+        uint64_t t = s->profile ? am_mono_ns() : 0;
+        s->run.n_rows = n_rows * step->fold;
+        step->run(&s->run, step);
+        if (s->profile)
+            s->profile[i] += am_mono_ns() - t;
     }
 }
 

@@ -48,9 +48,7 @@ enum am_rc am_dims_check(const struct am_dims *a, const char *what, struct am_er
                        a->rank, AM_LIMIT_TENSOR_RANK);
     uint64_t n = 1;
     for (unsigned i = 0; i < a->rank; i++) {
-        int64_t d = a->d[i];
-        if (d == AM_DIM_BATCH && i == 0)
-            continue;
+        int64_t d = i == 0 && a->d[i] < 0 && a->d[i] > -INT64_MAX ? -a->d[i] : a->d[i];
         if (d < 1)
             return am_fail(err, AM_EINVAL, "tensor \"%s\": dimension %u is %lld, at least 1 needed",
                            what, i, (long long)d);
@@ -66,14 +64,14 @@ size_t am_dims_count(const struct am_dims *a)
 {
     size_t n = 1;
     for (unsigned i = 0; i < a->rank; i++)
-        n *= a->d[i] == AM_DIM_BATCH ? 1 : (size_t)a->d[i];
+        n *= a->d[i] < 0 ? 1 : (size_t)a->d[i];
     return n;
 }
 
 size_t am_dims_cols(const struct am_dims *a)
 {
     int64_t d = a->rank ? a->d[a->rank - 1] : 1;
-    return d == AM_DIM_BATCH ? 1 : (size_t)d;
+    return d < 0 ? 1 : (size_t)d;
 }
 
 size_t am_dims_rows(const struct am_dims *a)
@@ -90,6 +88,8 @@ const char *am_dims_print(const struct am_dims *a, char out[AM_DIMS_CHARS])
             out[at++] = ',';
         if (a->d[i] == AM_DIM_BATCH)
             out[at++] = 'B';
+        else if (a->d[i] < 0)
+            at += (size_t)snprintf(out + at, AM_DIMS_CHARS - at, "%lldB", -(long long)a->d[i]);
         else
             at += (size_t)snprintf(out + at, AM_DIMS_CHARS - at, "%lld", (long long)a->d[i]);
     }

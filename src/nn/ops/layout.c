@@ -1,4 +1,5 @@
-/* Moving the elements of a row about: reshape (a view), permute, slice and pad, for any rank.
+/* Moving the elements of a row about: reshape, split_frames and join_frames (views), permute, slice
+ * and pad, for any rank.
  *
  * x is [B, ...]; dimension i of a row is dims.d[i + 1]. Attributes: reshape i[0] = dimensions of
  * the new row, i[1..7] = they; permute i[0..6] = where each comes from; slice i[0..6] = first,
@@ -44,6 +45,35 @@ static enum am_rc reshape_infer(const struct am_graph *g, struct am_gnode *n, st
     AM_TRY(am_dims_check(&n->dims, "reshape", err));
     if (am_dims_count(&n->dims) != am_dims_count(am_in_dims(g, n, 0)))
         return am_op_fail(g, n, err, "a row of the new shape has another number of elements");
+    return AM_OK;
+}
+
+/* ---- frames: [B,T,...] as [TB,...] and back ---- */
+
+static enum am_rc split_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
+{
+    const struct am_dims *x = am_in_dims(g, n, 0);
+    if (x->rank < 3 || !am_dims_batched(x))
+        return am_op_fail(g, n, err, "x must be a batch of videos [B,T,...]");
+    if (am_dims_fold(x) != 1)
+        return am_op_fail(g, n, err, "the frames are split already");
+    n->dims.rank = x->rank - 1;
+    n->dims.d[0] = -x->d[1];
+    for (unsigned i = 1; i < n->dims.rank; i++)
+        n->dims.d[i] = x->d[i + 1];
+    return AM_OK;
+}
+
+static enum am_rc join_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
+{
+    const struct am_dims *x = am_in_dims(g, n, 0);
+    if (x->rank < 2 || x->rank >= AM_LIMIT_TENSOR_RANK || !am_dims_batched(x))
+        return am_op_fail(g, n, err, "x must be a batch of frames");
+    n->dims.rank = x->rank + 1;
+    n->dims.d[0] = AM_DIM_BATCH;
+    n->dims.d[1] = (int64_t)am_dims_fold(x);
+    for (unsigned i = 1; i < x->rank; i++)
+        n->dims.d[i + 1] = x->d[i];
     return AM_OK;
 }
 
@@ -208,6 +238,13 @@ const struct am_op am_op_reshape = {.name = "reshape",
                                     .flags = AM_OP_IDENTITY,
                                     .attrs = reshape_attrs,
                                     .infer = reshape_infer};
+const struct am_op am_op_split_frames = {.name = "split_frames",
+                                         .min_in = 1,
+                                         .max_in = 1,
+                                         .flags = AM_OP_IDENTITY,
+                                         .infer = split_infer};
+const struct am_op am_op_join_frames = {
+    .name = "join_frames", .min_in = 1, .max_in = 1, .flags = AM_OP_IDENTITY, .infer = join_infer};
 static const struct am_attr_desc permute_attrs[] = {LIST7("from", 0), {NULL, 0, 0, 0, 0}};
 const struct am_op am_op_permute = {.name = "permute",
                                     .min_in = 1,

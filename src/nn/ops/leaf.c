@@ -62,6 +62,8 @@ const struct am_op *am_op_find(struct am_str name)
         &am_op_seq_reverse,
         &am_op_tokens,
         &am_op_reshape,
+        &am_op_split_frames,
+        &am_op_join_frames,
         &am_op_permute,
         &am_op_slice,
         &am_op_pad,

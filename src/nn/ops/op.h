@@ -84,13 +84,14 @@ struct am_step {
     struct am_attr attr;   /* after fusion: attr.act and attr.f[0] of the fused activation */
     size_t scratch;        /* float offset into the arena */
     const float *prepared; /* lives with the plan's packed block, or NULL */
+    size_t fold;           /* rows for each row of the batch: run() sees n_rows times this */
     uint64_t node;         /* id in the graph: names the dropout stream */
     const char *name;
 };
 
 struct am_run {
     float *base[AM_N_SPACES]; /* read-only ones too; NULL = not given */
-    size_t n_rows;
+    size_t n_rows; /* of this step */
     struct am_pool *pool;
     const struct am_kernels *kern;
     const struct am_train_kernels *tkern;
@@ -139,6 +140,7 @@ extern const struct am_op am_op_input, am_op_param, am_op_linear, am_op_act, am_
 extern const struct am_op am_op_tokens, am_op_reshape, am_op_permute, am_op_slice, am_op_pad,
     am_op_max_pool, am_op_average_pool, am_op_global_max_pool, am_op_global_average_pool,
     am_op_upsample_nearest, am_op_upsample_bilinear, am_op_group_norm, am_op_dropout2d;
+extern const struct am_op am_op_split_frames, am_op_join_frames;
 extern const struct am_op am_op_rnn, am_op_lstm, am_op_gru, am_op_seq_lengths, am_op_seq_pool,
     am_op_seq_attend, am_op_seq_reverse;
 extern const struct am_op am_op_conv, am_op_conv_transposed;

@@ -3,6 +3,8 @@
 #ifndef AM_TESTS_SHAPE_MODELS_H
 #define AM_TESTS_SHAPE_MODELS_H
 
+#include "nn/layers_conv.h"
+#include "nn/layers_seq.h"
 #include "nn/layers_shape.h"
 
 static am_value dense(struct am_graph *g, am_value x, int64_t n, enum am_act act, const char *name);
@@ -85,6 +87,23 @@ static inline am_value m_dropout2d(struct am_graph *g, am_value x)
 {
     am_value h = am_layer_dropout2d(g, picture(g, x, 3, 2, 7), 0.3f);
     return finish(g, am_layer_dropout2d(g, am_layer_activation(g, h, AM_ACT_TANH, 0), 0.2f));
+}
+/* Frames as rows of their own, whatever is done to them, and back into a sequence. */
+static inline am_value m_frames(struct am_graph *g, am_value x)
+{
+    const int64_t dims[4] = {3, 4, 2, 2};
+    const struct am_conv_options c = {.kernel = {3, 3}, .same = true, .act = AM_ACT_TANH};
+    const unsigned order[3] = {1, 0, 2};
+    am_value h = am_layer_reshape(g, dense(g, x, 48, AM_ACT_TANH, "a"), dims, 4, "video");
+    h = am_layer_conv2d(g, am_layer_split_frames(g, h, "split"), 4, &c, "conv");
+    h = am_layer_batch_norm(g, h, 1e-2f, 0.1f, "n");
+    h = am_layer_dropout2d(g, am_layer_group_norm(g, h, 2, 1e-2f, "gn"), 0.2f);
+    h = am_layer_permute(g, pooled(g, h, AM_POOLING_AVERAGE, 2, 1, 0, false), order, 3, "turn");
+    h = am_layer_dropout(g, am_layer_flatten(g, h, "flat"), 0.1f);
+    h = am_layer_join_frames(g, dense(g, h, 5, AM_ACT_GELU, "f"), "join"); /* [B,3,5] */
+    const struct am_seq_options o = {
+        .returns = AM_SEQ_LAST, .n_layers = 1, .lengths = AM_VALUE_NONE};
+    return finish(g, am_layer_lstm(g, h, 4, &o, "lstm"));
 }
 /* ids in columns 5 and 6, some 0 and some outside the table */
 static inline am_value m_tokens(struct am_graph *g, am_value x)

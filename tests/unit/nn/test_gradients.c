@@ -104,7 +104,8 @@ static const struct {
               {"group_norm", m_group_norm},
               {"batch_norm2d", m_batch_norm2d},
               {"dropout2d", m_dropout2d},
-              {"tokens", m_tokens}};
+              {"tokens", m_tokens},
+              {"frames", m_frames}};
 #define N_MODELS (sizeof models / sizeof models[0])
 
 struct rig {
@@ -337,6 +338,7 @@ static void same_bits_for_any_threads_and_bucket(void **state)
     (void)state;
     same_bits_of(m_wide);
     same_bits_of(m_wide_picture);
+    same_bits_of(m_frames);
 }
 
 static void empty_batch(void **state)

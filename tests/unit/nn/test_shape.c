@@ -107,6 +107,20 @@ static am_value e_tokens(struct am_graph *g, am_value x)
 {
     return am_layer_tokens(g, as(g, x, 2, 3, 4), 9, 5, "emb");
 }
+static am_value e_split_row(struct am_graph *g, am_value x)
+{
+    return am_layer_split_frames(g, x, "frames");
+}
+static am_value e_split_twice(struct am_graph *g, am_value x)
+{
+    return am_layer_split_frames(g, am_layer_split_frames(g, as(g, x, 2, 3, 4), "a"), "b");
+}
+static am_value e_frames_and_rows(struct am_graph *g, am_value x)
+{
+    const am_value h = am_layer_split_frames(g, as(g, x, 2, 12, 0), "a");
+    const am_value parts[2] = {h, am_layer_columns(g, x, 0, 12)};
+    return am_layer_concat(g, parts, 2);
+}
 static am_value e_dropout(struct am_graph *g, am_value x)
 {
     return am_layer_dropout2d(g, x, 1.5f);
@@ -139,6 +153,9 @@ static void shape_errors(void **state)
         {e_resize_huge, {"upsample", "larger than", ""}},
         {e_concat, {"concat", "[B,2,3,4] [B,3,2,4]", "but the last"}},
         {e_tokens, {"tokens", "[B,2,3,4] [9,5]", "matrix"}},
+        {e_split_row, {"split_frames \"frames\"", "[B,24]", "videos"}},
+        {e_split_twice, {"split_frames \"b\"", "[2B,3,4]", "split already"}},
+        {e_frames_and_rows, {"concat", "[2B,12] [B,12]", ""}},
         {e_dropout, {"dropout2d", "[B,24]", "below 1"}},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -170,6 +187,8 @@ static am_value all_layers(struct am_graph *g, am_value x)
     h = pooled(g, h, AM_POOLING_AVERAGE, 2, 0, 0, true);
     h = am_layer_upsample(g, h, AM_RESAMPLE_BILINEAR, (const int64_t[]){2, 3}, "up");
     h = am_layer_resize(g, h, AM_RESAMPLE_NEAREST, (const int64_t[]){3, 2}, "down");
+    h = am_layer_activation(g, am_layer_split_frames(g, h, "frames"), AM_ACT_TANH, 0);
+    h = am_layer_join_frames(g, h, "video");
     const am_value ids = am_layer_columns(g, x, 0, 3);
     const am_value parts[3] = {am_layer_global_pool(g, h, AM_POOLING_MAX, "max"),
                                am_layer_global_pool(g, h, AM_POOLING_AVERAGE, "mean"),
@@ -323,6 +342,11 @@ static am_value bare_view(struct am_graph *g, am_value x)
     return am_layer_flatten(g, as(g, x, 2, 2, 0), "y");
 }
 
+static am_value frames_as_y(struct am_graph *g, am_value x)
+{
+    return am_layer_split_frames(g, as(g, dense(g, x, 4, AM_ACT_NONE, "a"), 2, 2, 0), "f");
+}
+
 static am_value picture_as_y(struct am_graph *g, am_value x)
 {
     return as(g, dense(g, x, 4, AM_ACT_NONE, "a"), 2, 2, 0);
@@ -348,6 +372,7 @@ static void views_as_output(void **state)
     (void)state;
     plan_refuses(bare_view, "itself");
     plan_refuses(picture_as_y, "[B,n]");
+    plan_refuses(frames_as_y, "[B,n]");
 }
 
 /* ---- dropout2d: the gradient of x W against target 0 is proportional to the squared mask ---- */
