@@ -1,5 +1,6 @@
 /* `cnn`: blocks of convolution, batch norm, activation and pooling, then dense layers; over
- * pictures, sequences, tokens (through an embedding) and plain rows as sequences of one channel. */
+ * pictures, the frames of videos, sequences, tokens (through an embedding) and plain rows as
+ * sequences of one channel. */
 #include <stdio.h>
 
 #include "learn/presets.h"
@@ -24,6 +25,7 @@ static const struct am_learner_key keys[] = {
            "Rate of a dense layer's outputs that is dropped in training."),
     AM_KEY("embedding", AM_LEARNER_KEY_INT, NULL, 1, 65536, "64",
            "Width of a token's vector, when rows are tokens."),
+    AM_KEYS_FRAMES,
 };
 
 static const char *numbered(char out[48], const char *name, int64_t i, int64_t j, int64_t n)
@@ -35,16 +37,17 @@ static const char *numbered(char out[48], const char *name, int64_t i, int64_t j
     return out;
 }
 
-/* Rows of numbers become sequences; gives 2 for pictures, 1 for sequences. */
+/* Rows of numbers become sequences, frames pictures; gives 2 for pictures, 1 for sequences. */
 static enum am_rc shape_rows(const struct am_learn_task *t, const struct am_learner_ops *ops,
                              struct am_layer_list *l, int *dims, struct am_err *err)
 {
     struct am_node *n;
-    *dims = t->shape.rank == 3 ? 2 : 1;
-    if (t->shape.rank > 3)
+    *dims = t->shape.rank >= 3 ? 2 : 1;
+    if (t->shape.rank > 4)
         return am_fail(err, AM_EUSAGE,
-                       "model.type %s takes pictures and sequences, not %u dimensions", ops->name,
-                       t->shape.rank);
+                       "model.type %s takes videos, pictures and sequences, not %u dimensions",
+                       ops->name, t->shape.rank);
+    am_preset_split(l, t);
     if (t->n_tokens) {
         n = am_layer_append(l, "embedding", "embedding", NULL);
         am_layer_set(l, n, "width", (int64_t)am_key_number(t, ops, "embedding"));
@@ -103,13 +106,13 @@ static enum am_rc write_cnn(const struct am_learn_task *t, const struct am_learn
     int64_t filters[64], dense[64], pool = (int64_t)am_key_number(t, ops, "pool");
     size_t n = am_key_ints(t, ops, "filters", filters, 64);
     size_t n_dense = am_key_ints(t, ops, "dense", dense, 64);
-    int64_t size[2] = {t->shape.rank ? t->shape.d[0] : (int64_t)t->n_features,
-                       t->shape.rank > 1 ? t->shape.d[1] : 1};
+    int64_t size[2];
     struct am_str global = am_key_text(t, ops, "global_pool");
     char name[48];
     struct block b = {
         .t = t, .ops = ops, .convolutions = (int64_t)am_key_number(t, ops, "convolutions")};
     (void)s;
+    am_preset_sides(t, size);
     AM_TRY(shape_rows(t, ops, l, &b.dims, err));
     for (size_t i = 0; i < n; i++) {
         b.number = (int64_t)i + 1;
@@ -129,6 +132,7 @@ static enum am_rc write_cnn(const struct am_learn_task *t, const struct am_learn
     else
         am_layer_append(l, am_str_is(global, "max") ? "global_max_pool" : "global_average_pool",
                         "global_pool", NULL);
+    (void)am_preset_join(l, t, ops);
     am_preset_dense(l, dense, n_dense, "dense", am_key_text(t, ops, "activation"),
                     am_key_number(t, ops, "dropout"));
     return AM_OK;
@@ -138,7 +142,8 @@ AM_PRESET(cnn, write_cnn)
 
 const struct am_learner_ops am_learner_cnn = {
     .name = "cnn",
-    .doc = "Convolutions and pooling, then dense layers: for pictures, sequences and tokens.",
+    .doc =
+        "Convolutions and pooling, then dense layers: for pictures, videos, sequences and tokens.",
     .tasks = AM_ALL_TASKS,
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],

@@ -361,6 +361,20 @@ static am_value build_reshape(struct am_layer_args *a)
              : refuse(a, AM_N("it needs its key \"shape\""));
 }
 
+static am_value build_split_frames(struct am_layer_args *a)
+{
+    if (dims_of(a, 0)->rank < 3)
+        return refuse(a, AM_N("it needs a video [B,T,H,W,C] or a sequence [B,T,C]"));
+    return am_layer_split_frames(a->g, a->in[0], a->name);
+}
+
+static am_value build_join_frames(struct am_layer_args *a)
+{
+    if (am_dims_fold(dims_of(a, 0)) == 1)
+        return refuse(a, AM_N("it needs frames, as split_frames makes them"));
+    return am_layer_join_frames(a->g, a->in[0], a->name);
+}
+
 static am_value build_permute(struct am_layer_args *a)
 {
     int64_t dims[8];
@@ -508,6 +522,13 @@ static const struct am_layer_type types[] = {
     TYPE("activation", "An activation alone.", activation_keys, build_activation, 0),
     PLAIN("flatten", "All numbers of a row in one dimension.", 1, build_flatten, 0),
     TYPE("reshape", "Other dimensions for the same numbers.", reshape_keys, build_reshape, 0),
+    PLAIN(
+        "split_frames",
+        "Each frame of a video [T,H,W,C] becomes a row of its own, so that the layers after it see "
+        "pictures.",
+        1, build_split_frames, 0),
+    PLAIN("join_frames", "The frames of a row are a sequence [T,...] again.", 1, build_join_frames,
+          0),
     TYPE("permute", "Dimensions in another order.", permute_keys, build_permute, 0),
     TYPE("slice", "A part of each dimension.", slice_keys, build_slice, 0),
     TYPE("pad", "Zeros around each dimension.", pad_keys, build_pad, 0),

@@ -107,6 +107,45 @@ void am_preset_dense(struct am_layer_list *l, const int64_t *units, size_t n, co
     }
 }
 
+/* ---- frames ---- */
+
+static bool is_video(const struct am_learn_task *t)
+{
+    return t->shape.rank == 4;
+}
+
+void am_preset_split(struct am_layer_list *l, const struct am_learn_task *t)
+{
+    if (is_video(t))
+        am_layer_append(l, "split_frames", "frames", NULL);
+}
+
+const char *am_preset_join(struct am_layer_list *l, const struct am_learn_task *t,
+                           const struct am_learner_ops *ops)
+{
+    struct am_str how = am_key_text(t, ops, "frames");
+    if (!is_video(t))
+        return NULL;
+    am_layer_append(l, "join_frames", "steps", NULL);
+    if (am_str_is(how, "lstm") || am_str_is(how, "gru"))
+        am_layer_set(l, am_layer_append(l, am_str_is(how, "gru") ? "gru" : "lstm", "time", NULL),
+                     "units", (int64_t)am_key_number(t, ops, "frame_units"));
+    else
+        am_layer_append(l,
+                        am_str_is(how, "mean")  ? "global_average_pool"
+                        : am_str_is(how, "max") ? "global_max_pool"
+                                                : "attention_pool",
+                        "time", NULL);
+    return "time";
+}
+
+void am_preset_sides(const struct am_learn_task *t, int64_t out[2])
+{
+    const int64_t *d = t->shape.d + is_video(t);
+    out[0] = t->shape.rank ? d[0] : (int64_t)t->n_features;
+    out[1] = t->shape.rank > 1 ? d[1] : 1;
+}
+
 /* ---- graph ---- */
 
 static const struct am_learner_key keys[] = {

@@ -44,6 +44,20 @@ size_t am_key_ints(const struct am_learn_task *t, const struct am_learner_ops *o
 void am_preset_dense(struct am_layer_list *l, const int64_t *units, size_t n, const char *name,
                      struct am_str activation, double dropout);
 
+/* Videos [T,H,W,C]: each frame goes through the network alone, then they become one vector. */
+#define AM_KEYS_FRAMES                                                                             \
+    AM_KEY("frames", AM_LEARNER_KEY_ENUM, "mean|max|attention|lstm|gru", 0, 0, "mean",             \
+           "How the frames of a video become one vector; only lstm and gru see their order."),     \
+        AM_KEY("frame_units", AM_LEARNER_KEY_INT, NULL, 1, 65536, "64",                            \
+               "Numbers in the state of that lstm or gru.")
+/* Appends a layer when rows are videos. */
+void am_preset_split(struct am_layer_list *l, const struct am_learn_task *t);
+/* The way back, at the end; the name of the last layer, NULL when rows are no videos. */
+const char *am_preset_join(struct am_layer_list *l, const struct am_learn_task *t,
+                           const struct am_learner_ops *ops);
+/* Height and width of what the layers of pictures see. */
+void am_preset_sides(const struct am_learn_task *t, int64_t out[2]);
+
 #define AM_ALL_TASKS (1u << AM_TASK_REGRESSION | 1u << AM_TASK_BINARY | 1u << AM_TASK_MULTICLASS)
 #define AM_OWN_TASKS (1u << AM_TASK_ANOMALY | 1u << AM_TASK_EMBEDDING)
 #define AM_ACTIVATIONS "relu|leaky_relu|elu|gelu|gelu_tanh|silu|sigmoid|tanh|none"

@@ -9,6 +9,7 @@ static const struct am_learner_key resnet_keys[] = {
     AM_KEY("stem", AM_LEARNER_KEY_ENUM, "auto|large|small", 0, 0, "auto",
            "The first layers: large divides the size by four (mobilenet_v2: two), small keeps it; "
            "auto is small under 64 pixels."),
+    AM_KEYS_FRAMES,
 };
 static const struct am_learner_key mobilenet_keys[] = {
     AM_KEY("stem", AM_LEARNER_KEY_ENUM, "auto|large|small", 0, 0, "auto",
@@ -17,6 +18,7 @@ static const struct am_learner_key mobilenet_keys[] = {
     AM_KEY("width", AM_LEARNER_KEY_NUMBER, NULL, 0.1, 4, "1", "Factor of all channels."),
     AM_KEY("dropout", AM_LEARNER_KEY_NUMBER, NULL, 0, 0.95, "0.2",
            "Rate dropped before the last layer in training."),
+    AM_KEYS_FRAMES,
 };
 
 struct net {
@@ -81,19 +83,21 @@ static enum am_rc check_picture(const struct am_learn_task *t, const struct am_l
                                 struct am_err *err)
 {
     char dims[AM_DIMS_CHARS];
-    if (t->shape.rank == 3)
+    if (t->shape.rank == 3 || t->shape.rank == 4)
         return AM_OK;
-    am_fail(err, AM_EUSAGE, "model.type %s takes pictures, but the features of a row are %s",
-            ops->name, t->shape.rank ? am_dims_print(&t->shape, dims) : "[n]");
-    am_hint(err, "Use it with one image column and no other feature, or use mlp.");
+    am_fail(err, AM_EUSAGE,
+            "model.type %s takes pictures and videos, but the features of a row are %s", ops->name,
+            t->shape.rank ? am_dims_print(&t->shape, dims) : "[n]");
+    am_hint(err, "Use it with one image or video column and no other feature, or use mlp.");
     return AM_EUSAGE;
 }
 
 static bool small_stem(const struct am_learn_task *t, const struct am_learner_ops *ops)
 {
     struct am_str s = am_key_text(t, ops, "stem");
-    return am_str_is(s, "small") ||
-           (am_str_is(s, "auto") && (t->shape.d[0] < 64 || t->shape.d[1] < 64));
+    int64_t sides[2];
+    am_preset_sides(t, sides);
+    return am_str_is(s, "small") || (am_str_is(s, "auto") && (sides[0] < 64 || sides[1] < 64));
 }
 
 /* ---- ResNet ---- */
@@ -138,6 +142,7 @@ static enum am_rc write_resnet(const struct am_learn_task *t, const struct am_le
     const size_t *blocks = bottleneck ? blocks50 : blocks18;
     struct net n = {.l = l};
     AM_TRY(check_picture(t, ops, err));
+    am_preset_split(l, t);
     if (small_stem(t, ops)) {
         conv_norm(&n, &(struct conv){64, 3, 1, false}, "conv1", "bn1");
         activation(&n, "relu", "relu");
@@ -161,6 +166,7 @@ static enum am_rc write_resnet(const struct am_learn_task *t, const struct am_le
         }
     n.prefix[0] = 0;
     then(&n, "global_average_pool", "avgpool");
+    (void)am_preset_join(l, t, ops);
     s->head_name = "fc";
     return AM_OK;
 }
@@ -212,6 +218,7 @@ static enum am_rc write_mobilenet(const struct am_learn_task *t, const struct am
     size_t number = 1;
     bool small;
     AM_TRY(check_picture(t, ops, err));
+    am_preset_split(l, t);
     small = small_stem(t, ops);
     conv_norm(&n, &(struct conv){in, 3, small ? 1 : 2, false}, "features.0.0", "features.0.1");
     activation(&n, "features.0.2", "relu6");
@@ -228,6 +235,9 @@ static enum am_rc write_mobilenet(const struct am_learn_task *t, const struct am
               "features.18.0", "features.18.1");
     activation(&n, "features.18.2", "relu6");
     then(&n, "global_average_pool", "avgpool");
+    const char *time = am_preset_join(l, t, ops);
+    if (time)
+        (void)snprintf(n.last, sizeof n.last, "%s", time);
     if (dropout > 0)
         am_layer_set_number(l, then(&n, "dropout", "classifier.0"), "rate", dropout);
     s->head_name = "classifier.1";
@@ -246,6 +256,7 @@ AM_PRESET(mobilenet_v2, write_mobilenet)
         .fit = fit_##id,                                                                           \
         .graph = graph_##id,                                                                       \
     }
-LEARNER(resnet18, "Residual network of 18 layers, for pictures.", resnet_keys);
-LEARNER(resnet50, "Residual network of 50 layers, for pictures.", resnet_keys);
-LEARNER(mobilenet_v2, "Small network of separated convolutions, for pictures.", mobilenet_keys);
+LEARNER(resnet18, "Residual network of 18 layers, for pictures and videos.", resnet_keys);
+LEARNER(resnet50, "Residual network of 50 layers, for pictures and videos.", resnet_keys);
+LEARNER(mobilenet_v2, "Small network of separated convolutions, for pictures and videos.",
+        mobilenet_keys);
