@@ -167,9 +167,10 @@ static enum am_rc apply_pictures(const struct am_fcol *c, const struct am_str *x
                                  size_t n, float *out, size_t width, struct am_err *err)
 {
     for (size_t i = 0; i < n; i++) {
-        enum am_rc rc = c->kind == AM_F_IMAGE
-                            ? am_fimage_apply(&c->image, x[i], out + i * width, err)
-                            : am_fimage_histogram(&c->image, x[i], out + i * width, err);
+        enum am_rc rc =
+            c->kind == AM_F_IMAGE   ? am_fimage_apply(&c->image, x[i], out + i * width, err)
+            : c->kind == AM_F_VIDEO ? am_fimage_apply_video(&c->image, x[i], out + i * width, err)
+                                    : am_fimage_histogram(&c->image, x[i], out + i * width, err);
         if (rc != AM_OK) {
             am_context(err, "column \"%.*s\", row %zu", AM_FMT(c->in.name), first + i + 1);
             return rc;
@@ -235,6 +236,7 @@ enum am_rc am_fcol_apply(const struct am_fcol *c, const struct am_column *in, si
         break;
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
+    case AM_F_VIDEO:
         rc = apply_pictures(c, in->text + row, row, n, out, width, err);
         break;
     case AM_F_SOUND:

@@ -1,4 +1,5 @@
-/* Augmentation of pictures: the recipe's settings, the draws of a row, and the changes in order.
+/* Augmentation of pictures and videos: the recipe's settings, the draws of a row, and the changes
+ * in order.
  *
  * All draws of a row come first and in one order, whatever is switched on, so that switching on one
  * change leaves the others as they were. Coordinates in double, pixels in float. */
@@ -127,10 +128,11 @@ enum am_rc am_augment_read(const struct am_node *spec, struct am_augment *out, b
 
 bool am_augment_shape_of(const struct am_features *f, struct am_augment_shape *out)
 {
-    if (f->n != 1 || f->cols[0].kind != AM_F_IMAGE)
+    if (f->n != 1 || (f->cols[0].kind != AM_F_IMAGE && f->cols[0].kind != AM_F_VIDEO))
         return false;
     const struct am_fimage *i = &f->cols[0].image;
-    *out = (struct am_augment_shape){i->height, i->width, i->channels, {0}, {0}};
+    *out = (struct am_augment_shape){i->height, i->width, i->channels, i->frames ? i->frames : 1,
+                                     {0},       {0}};
     for (uint32_t c = 0; c < i->channels; c++) {
         out->low[c] = (float)((0 - i->shift[c]) * i->mul[c]);
         out->high[c] = (float)((255 - i->shift[c]) * i->mul[c]);
@@ -325,12 +327,15 @@ void am_augment_picture(const struct am_augment *a, const struct am_augment_shap
     draw_turn(a, shape, &r, &turn);
     draw_look(a, &r, &look);
     double at_x = am_rng_unit(&r), at_y = am_rng_unit(&r);
-    move_pixels(shape, &turn, x, scratch);
-    change_look(shape, &look, x);
-    if (a->noise > 0)
-        add_noise(shape, a->noise, &r, x);
-    if (a->cutout > 0)
-        cut_out(shape, a->cutout, at_x, at_y, x);
+    for (size_t i = 0; i < shape->frames; i++) {
+        move_pixels(shape, &turn, x, scratch);
+        change_look(shape, &look, x);
+        if (a->noise > 0)
+            add_noise(shape, a->noise, &r, x);
+        if (a->cutout > 0)
+            cut_out(shape, a->cutout, at_x, at_y, x);
+        x += shape->height * shape->width * shape->channels;
+    }
 }
 
 /* ---- mixup ---- */

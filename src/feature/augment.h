@@ -1,11 +1,13 @@
-/* Augmentation of pictures: rows [H,W,C] of features, changed anew in every epoch, before the step.
+/* Augmentation of pictures and videos: rows [H,W,C] or [T,H,W,C] of features, changed anew in every
+ * epoch, before the step.
  *
  * Every draw is a pure function of (seed, epoch, row), so a changed row depends on no thread, no
  * batch and no order of work. Works on normalised rows as am_features_apply gives them: `low` and
  * `high` say what black and white are there (am_features_pixels), so that brightness, contrast,
  * saturation and noise mean the same whatever the normalisation. Moves sample the four nearest
  * pixels; what comes from beyond the edge, and cutout, is black. Flips and whole-pixel moves copy
- * pixels to the bit. Order: geometry, brightness, contrast, saturation, noise, cutout, mixup.
+ * pixels to the bit. All frames of a video are moved, coloured and cut alike; noise is each frame's
+ * own. Order: geometry, brightness, contrast, saturation, noise, cutout, mixup.
  * Fitting side only. Nothing allocates; any thread. Sounds and tokens: augment_seq.h. */
 #ifndef AM_FEATURE_AUGMENT_H
 #define AM_FEATURE_AUGMENT_H
@@ -49,13 +51,14 @@ enum am_rc am_augment_read(const struct am_node *spec, struct am_augment *out, b
 
 struct am_augment_shape {
     size_t height, width, channels; /* of a row; 1 to 4 channels */
+    size_t frames;                  /* 1 = a picture */
     float low[4], high[4];          /* black and white of each channel after normalisation */
 };
-/* The only input is a picture: its shape and pixels. False otherwise: such rows cannot be
- * augmented as pictures. */
+/* The only input is a picture or a video: its shape and pixels. False otherwise: such rows cannot
+ * be augmented as pictures. */
 bool am_augment_shape_of(const struct am_features *f, struct am_augment_shape *out);
 
-/* All but mixup, in place. scratch: [height * width * channels]. */
+/* All but mixup, in place, x: all frames. scratch: [height * width * channels]. */
 void am_augment_picture(const struct am_augment *a, const struct am_augment_shape *shape,
                         uint64_t seed, uint64_t epoch, uint64_t row, float *x, float *scratch);
 

@@ -17,6 +17,7 @@ static const char *const kind_names[AM_F_N_KINDS] = {
     [AM_F_TARGET] = "target", [AM_F_HASH] = "hash",     [AM_F_WORDS] = "words",
     [AM_F_DATE] = "date",     [AM_F_IMAGE] = "image",   [AM_F_HISTOGRAM] = "histogram",
     [AM_F_SOUND] = "sound",   [AM_F_CHARS] = "chars",   [AM_F_TOKENS] = "tokens",
+    [AM_F_VIDEO] = "video",
 };
 static const char *const scale_names[AM_FS_N_SCALES] = {
     [AM_FS_NONE] = "none",     [AM_FS_STANDARD] = "standard", [AM_FS_MINMAX] = "min-max",
@@ -128,6 +129,8 @@ static bool kind_fits(enum am_fkind k, enum am_col_type t)
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
         return t == AM_COL_IMAGE;
+    case AM_F_VIDEO:
+        return t == AM_COL_VIDEO;
     case AM_F_SOUND:
         return t == AM_COL_AUDIO;
     default:
@@ -195,6 +198,14 @@ static enum am_rc check_date(const struct am_fcol *c, struct am_err *err)
     return AM_OK;
 }
 
+static enum am_rc check_pictures(const struct am_fcol *c, struct am_err *err)
+{
+    if ((c->kind == AM_F_VIDEO) != (c->image.frames > 0))
+        return am_fail(err, AM_ECORRUPT, "features: column \"%.*s\" has %u frames",
+                       AM_FMT(c->in.name), c->image.frames);
+    return am_fimage_check(&c->image, c->in.name, c->kind == AM_F_HISTOGRAM, err);
+}
+
 static enum am_rc check_sound(const struct am_fcol *c, struct am_err *err)
 {
     struct am_err why = {0};
@@ -230,7 +241,8 @@ static enum am_rc check_column(const struct am_fcol *c, struct am_err *err)
         return check_date(c, err);
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
-        return am_fimage_check(&c->image, c->in.name, c->kind == AM_F_HISTOGRAM, err);
+    case AM_F_VIDEO:
+        return check_pictures(c, err);
     case AM_F_SOUND:
         return check_sound(c, err);
     case AM_F_CHARS:
@@ -264,6 +276,8 @@ static size_t own_outputs(const struct am_fcol *c)
         return n;
     case AM_F_IMAGE:
         return (size_t)c->image.height * c->image.width * c->image.channels;
+    case AM_F_VIDEO:
+        return (size_t)c->image.frames * c->image.height * c->image.width * c->image.channels;
     case AM_F_HISTOGRAM:
         return am_fimage_histogram_width(&c->image);
     case AM_F_SOUND:
@@ -295,8 +309,8 @@ static enum am_rc layout(struct am_features *f, struct am_err *err)
             enum am_rc rc = am_fail(err, AM_ELIMIT, "over %d feature outputs at column \"%.*s\"",
                                     AM_LIMIT_FEATURES, AM_FMT(c->in.name));
             am_hint(err,
-                    "Drop columns, lower max_categories or the `size` of pictures, or use `encode: "
-                    "hash` or `encode: target`.");
+                    "Drop columns, lower max_categories, the `size` of pictures or the `frames` of "
+                    "videos, or use `encode: hash` or `encode: target`.");
             return rc;
         }
     }
@@ -461,6 +475,7 @@ static struct am_str own_output_name(struct am_arena *a, const struct am_fcol *c
     case AM_F_DATE:
         return date_output_name(a, c, j);
     case AM_F_IMAGE: /* a hundred thousand alike: one name for all */
+    case AM_F_VIDEO:
     case AM_F_SOUND:
     case AM_F_CHARS:
     case AM_F_TOKENS:
@@ -543,6 +558,10 @@ struct am_dims am_features_shape(const struct am_features *f, size_t *n_tokens)
     if (f->n == 1 && f->cols[0].kind == AM_F_IMAGE) {
         const struct am_fimage *i = &f->cols[0].image;
         return (struct am_dims){3, {i->height, i->width, i->channels}};
+    }
+    if (f->n == 1 && f->cols[0].kind == AM_F_VIDEO) {
+        const struct am_fimage *i = &f->cols[0].image;
+        return (struct am_dims){4, {i->frames, i->height, i->width, i->channels}};
     }
     if (f->n == 1 && f->cols[0].kind == AM_F_SOUND) {
         size_t channels = am_sound_channels(f->cols[0].plan);

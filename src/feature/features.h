@@ -18,7 +18,7 @@
  * where the value is missing, else 0
  *
  *   image             height x width x channels pixels, or a histogram of the colours and the
- * light; decoding allocates
+ * light; video: frames x as much; decoding allocates
  *
  * Unseen category at prediction: NAME=(other) when it exists, else zeros (onehot); -1 (ordinal);
  * the mean of all training rows (target); its bucket (hash); or AM_EINVAL when the recipe says
@@ -50,7 +50,8 @@ const struct am_feature_input *am_features_input(const struct am_features *f, si
 size_t am_features_find_input(const struct am_features *f, struct am_str name);
 size_t am_features_width(const struct am_features *f); /* floats a row */
 /* What the floats of a row are, without the batch: [H,W,C] of the only input when it is a picture,
- * [T,C] or [T] of a sequence (T tokens, 0 = padding; *n_tokens = ids, else 0), [width] otherwise.
+ * [T,H,W,C] of a video, [T,C] or [T] of a sequence (T tokens, 0 = padding; *n_tokens = ids, else
+ * 0), [width] otherwise.
  */
 struct am_dims am_features_shape(const struct am_features *f, size_t *n_tokens);
 /* "area_mean", "color=red", "joined.month_sin"; j < width; lives as long as f. */

@@ -23,6 +23,7 @@ enum am_fkind {
     AM_F_DATE,
     AM_F_IMAGE,
     AM_F_HISTOGRAM,
+    AM_F_VIDEO,
     AM_F_SOUND,
     AM_F_CHARS,
     AM_F_TOKENS,
@@ -84,7 +85,7 @@ struct am_fcol {
     int64_t fill_date;
     struct am_fpart_def parts[AM_FP_N_PARTS];
     size_t n_parts;
-    struct am_fimage image; /* image, histogram */
+    struct am_fimage image; /* image, histogram, video */
     struct am_sound_config sound;
     const double *channel_shift, *channel_mul; /* sound: [channels]; NULL = not normalised */
     size_t length;                             /* chars, tokens (their vocabulary: categories) */

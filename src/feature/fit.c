@@ -59,6 +59,7 @@ static bool needs_counts(const struct am_ffit_col *c)
     case AM_F_WORDS:
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
+    case AM_F_VIDEO:
     case AM_F_SOUND:
         return false;
     default:
@@ -321,6 +322,7 @@ static enum am_rc update_column(const struct update *u, size_t i, struct am_err 
         return date_update(c, in->date, n, err);
     case AM_COL_IMAGE: /* update_media */
     case AM_COL_AUDIO:
+    case AM_COL_VIDEO:
         return AM_OK;
     default:
         return am_ffit_category_update(u->fit, c, in->text, n, u->y, u->rows, u->batch->first_row,
@@ -352,7 +354,7 @@ static enum am_rc update_media(const struct update *u, struct am_err *err)
 {
     for (size_t i = 0; i < u->fit->n; i++) {
         struct am_ffit_col *c = &u->fit->cols[i];
-        if (c->type == AM_COL_IMAGE)
+        if (c->type == AM_COL_IMAGE || c->type == AM_COL_VIDEO)
             AM_TRY(am_ffit_image_update(u->fit, c, u->batch->columns[i].text, u->batch->n_rows,
                                         u->batch->first_row, err));
         else if (c->type == AM_COL_AUDIO)
@@ -591,7 +593,7 @@ static enum am_rc finish_column(struct am_features_fit *fit, size_t i, struct am
         return number_finish(fit, c, f->arena, out, err);
     if (out->kind == AM_F_DATE)
         return date_finish(fit, c, out, err);
-    if (c->type == AM_COL_IMAGE)
+    if (c->type == AM_COL_IMAGE || c->type == AM_COL_VIDEO)
         return am_ffit_image_finish(fit, c, out, err);
     if (out->kind == AM_F_SOUND)
         return am_ffit_sound_finish(fit, c, f->arena, out, err);

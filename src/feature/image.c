@@ -1,4 +1,5 @@
-/* Pictures to floats: channels, linear resizing with antialiasing, normalisation, histograms.
+/* Pictures and frames of videos to floats: channels, linear resizing with antialiasing,
+ * normalisation, histograms.
  *
  * Source rows are read once, in order: each is resampled across, then added with its weight to the
  * output rows that it touches, so the work memory is a row and the weights, whatever the picture.
@@ -71,7 +72,8 @@ enum am_rc am_fimage_check(const struct am_fimage *f, struct am_str name, bool h
     } else {
         uint64_t pixels = (uint64_t)f->height * f->width;
         ok = ok && f->height >= 1 && f->width >= 1 && f->height <= AM_LIMIT_IMAGE_SIDE &&
-             f->width <= AM_LIMIT_IMAGE_SIDE && pixels <= AM_LIMIT_TENSOR_BYTES;
+             f->width <= AM_LIMIT_IMAGE_SIDE && pixels <= AM_LIMIT_TENSOR_BYTES &&
+             f->frames <= AM_F_MAX_FRAMES && f->fps >= 0 && f->fps <= AM_F_MAX_FPS;
         for (uint32_t c = 0; ok && c < f->channels; c++)
             ok = isfinite(f->shift[c]) && isfinite(f->mul[c]) &&
                  fabs((0 - f->shift[c]) * f->mul[c]) <= (double)FLT_MAX &&
@@ -309,6 +311,17 @@ static enum am_rc place(const struct am_fimage *f, const struct am_image *i, flo
     return AM_OK;
 }
 
+/* Changes the picture. */
+static enum am_rc apply_decoded(const struct am_fimage *f, struct am_image *i, float *out,
+                                struct am_err *err)
+{
+    am_fimage_convert(i, f->channels);
+    if (i->width != f->width || i->height != f->height)
+        return place(f, i, out, err);
+    copy_pixels(f, i, out);
+    return AM_OK;
+}
+
 enum am_rc am_fimage_apply(const struct am_fimage *f, struct am_str bytes, float *out,
                            struct am_err *err)
 {
@@ -318,14 +331,33 @@ enum am_rc am_fimage_apply(const struct am_fimage *f, struct am_str bytes, float
         return AM_OK;
     }
     AM_TRY(am_image_decode(bytes, &i, err));
-    am_fimage_convert(&i, f->channels);
-    enum am_rc rc = AM_OK;
-    if (i.width == f->width && i.height == f->height)
-        copy_pixels(f, &i, out);
-    else
-        rc = place(f, &i, out, err);
+    enum am_rc rc = apply_decoded(f, &i, out, err);
     am_image_clear(&i);
     return rc;
+}
+
+struct frames {
+    const struct am_fimage *f;
+    float *out;
+};
+
+static enum am_rc apply_frame(void *ctx, uint32_t i, struct am_image *frame, struct am_err *err)
+{
+    const struct frames *s = ctx;
+    size_t n = (size_t)s->f->height * s->f->width * s->f->channels;
+    return apply_decoded(s->f, frame, s->out + i * n, err);
+}
+
+enum am_rc am_fimage_apply_video(const struct am_fimage *f, struct am_str bytes, float *out,
+                                 struct am_err *err)
+{
+    const struct am_video_take take = {.n_frames = f->frames, .fps = f->fps};
+    struct frames s = {f, out};
+    if (bytes.ptr == NULL) {
+        memset(out, 0, (size_t)f->frames * f->height * f->width * f->channels * sizeof *out);
+        return AM_OK;
+    }
+    return am_video_frames(bytes, &take, apply_frame, &s, err);
 }
 
 size_t am_fimage_histogram_width(const struct am_fimage *f)

@@ -1,7 +1,8 @@
-/* Pictures as features: the bytes of a cell to [H,W,C] floats or to histograms, in training and at
- * prediction alike.
+/* Pictures and videos as features: the bytes of a cell to [H,W,C] or [T,H,W,C] floats or to
+ * histograms, in training and at prediction alike.
  *
- *   decode -> one or three channels -> resize -> y = (x - shift[c]) * mul[c], x in 0..255
+ *   decode (of a video: `frames` pictures of it) -> one or three channels -> resize -> y = (x -
+ * shift[c]) * mul[c], x in 0..255
  *
  * Channels: alpha is blended over white; grey of RGB is (19595 R + 38470 G + 7471 B + 32768) >> 16
  * (ITU-R 601, as Pillow has it). Resizing is linear interpolation with a support that grows when
@@ -27,6 +28,8 @@ bool am_fresize_parse(struct am_str s, enum am_fresize *out);
 bool am_fnormal_parse(struct am_str s, enum am_fnormal *out);
 
 #define AM_F_MAX_BINS 256
+#define AM_F_MAX_FRAMES 1024
+#define AM_F_MAX_FPS 240
 #define AM_F_SAMPLE_SIDE 32 /* of a synthetic picture */
 
 struct am_fimage {
@@ -36,12 +39,17 @@ struct am_fimage {
     enum am_fnormal normal;
     double shift[3], mul[3]; /* [channels] */
     uint32_t bins;           /* histogram: of each colour and of the light */
+    uint32_t frames;         /* of a video; 0 = a picture */
+    double fps;              /* of a video: 0 = spread evenly, see struct am_video_take */
 };
 
 /* [height, width, channels] to out; NULL bytes give zeros. AM_EINVAL, AM_ELIMIT, AM_EMISSING (no
  * decoder), AM_ENOMEM. */
 enum am_rc am_fimage_apply(const struct am_fimage *f, struct am_str bytes, float *out,
                            struct am_err *err) AM_MUST_CHECK;
+/* The same for a video: [frames, height, width, channels]. */
+enum am_rc am_fimage_apply_video(const struct am_fimage *f, struct am_str bytes, float *out,
+                                 struct am_err *err) AM_MUST_CHECK;
 /* [am_fimage_histogram_width] to out: shares of red, green, blue (three channels only) and of the
  * light in each bin, times the number of bins: 1 = as many as in an even picture. NULL bytes give
  * zeros. */

@@ -1,9 +1,10 @@
-/* Fitting of picture columns: sizes, channels, and the mean and deviation of the pixels.
+/* Fitting of picture and video columns: sizes, channels, and the mean and deviation of the pixels.
  *
  * Statistics are taken of the pictures as they came (before resizing), each picture with the same
- * weight: sums within a picture are whole numbers, sums over pictures are in dataset order, so
- * neither threads nor batches change a bit. Only headers are read unless the deviation is needed.
- * One update at a time; rows are decoded on the pool. */
+ * weight, of a video those of its frames that are taken: sums within a picture are whole numbers,
+ * sums over pictures are in dataset order, so neither threads nor batches change a bit. Only
+ * headers are read unless the deviation is needed. One update at a time; rows are decoded on the
+ * pool. */
 #include <math.h>
 #include <pthread.h>
 
@@ -14,6 +15,7 @@
 #define SIDE_KEPT 512 /* pictures of one size keep it up to here */
 #define SIDE_MEAN 224 /* else the mean side, at most this */
 #define SIDE_NONE 32  /* no picture at all */
+#define SIDE_VIDEO 64 /* both of the first two, of videos */
 
 struct measured {
     uint32_t width, height, channels; /* width 0: missing */
@@ -23,6 +25,7 @@ struct measured {
 struct measure {
     const struct am_str *cells;
     struct measured *out;
+    const struct am_fimage *video; /* which frames; NULL = pictures */
     bool pixels;
     pthread_mutex_t lock; /* of the fields below: the error of the first row */
     size_t failed;
@@ -48,9 +51,34 @@ static void sums_of(struct am_image *i, struct measured *m)
         square[3] += (uint64_t)i->pixels[k] * i->pixels[k];
     }
     for (size_t c = 0; c < 4; c++) {
-        m->mean[c] = (double)sum[c] / (double)n;
-        m->square[c] = (double)square[c] / (double)n;
+        m->mean[c] += (double)sum[c] / (double)n;
+        m->square[c] += (double)square[c] / (double)n;
     }
+}
+
+static enum am_rc sum_frame(void *ctx, uint32_t i, struct am_image *frame, struct am_err *err)
+{
+    (void)i;
+    (void)err;
+    sums_of(frame, ctx);
+    return AM_OK;
+}
+
+static enum am_rc measure_video(const struct measure *m, struct am_str cell, struct measured *out,
+                                struct am_err *err)
+{
+    const struct am_video_take take = {.n_frames = m->video->frames, .fps = m->video->fps};
+    struct am_video_info info;
+    AM_TRY(am_video_probe(cell, &info, err));
+    *out = (struct measured){.width = info.width, .height = info.height, .channels = 3};
+    if (!m->pixels)
+        return AM_OK;
+    AM_TRY(am_video_frames(cell, &take, sum_frame, out, err));
+    for (size_t c = 0; c < 4; c++) {
+        out->mean[c] /= take.n_frames;
+        out->square[c] /= take.n_frames;
+    }
+    return AM_OK;
 }
 
 static enum am_rc measure_one(const struct measure *m, size_t row, struct am_err *err)
@@ -61,6 +89,8 @@ static enum am_rc measure_one(const struct measure *m, size_t row, struct am_err
     struct am_image image;
     if (cell.ptr == NULL)
         return AM_OK;
+    if (m->video)
+        return measure_video(m, cell, out, err);
     if (m->pixels) {
         AM_TRY(am_image_decode(cell, &image, err));
         *out = (struct measured){
@@ -120,8 +150,9 @@ enum am_rc am_ffit_image_update(struct am_features_fit *fit, struct am_ffit_col 
         return am_fail_nomem(err, n_rows * sizeof *rows);
     struct measure m = {.cells = cells,
                         .out = rows,
-                        .pixels =
-                            c->spec.kind == AM_F_IMAGE && c->spec.image.normal == AM_FN_STANDARD,
+                        .video = c->spec.kind == AM_F_VIDEO ? &c->spec.image : NULL,
+                        .pixels = c->spec.kind != AM_F_HISTOGRAM &&
+                                  c->spec.image.normal == AM_FN_STANDARD,
                         .failed = SIZE_MAX};
     pthread_mutex_init(&m.lock, NULL);
     am_pool_for(fit->pool, n_rows, 1, measure_rows, &m);
@@ -142,10 +173,10 @@ enum am_rc am_ffit_image_update(struct am_features_fit *fit, struct am_ffit_col 
     return m.rc;
 }
 
-static uint32_t mean_side(uint64_t sum, uint64_t n)
+static uint32_t mean_side(uint64_t sum, uint64_t n, uint32_t most)
 {
     uint64_t mean = n == 0 ? SIDE_NONE : (sum + n / 2) / n;
-    return mean > SIDE_MEAN ? SIDE_MEAN : (uint32_t)mean;
+    return mean > most ? most : (uint32_t)mean;
 }
 
 static enum am_rc choose_size(struct am_features_fit *fit, const struct am_ffit_col *c,
@@ -153,11 +184,13 @@ static enum am_rc choose_size(struct am_features_fit *fit, const struct am_ffit_
 {
     const struct am_fimage_fit *s = &c->image;
     bool one = s->n > 0 && s->min_h == s->max_h && s->min_w == s->max_w;
-    bool keep = one && s->max_h <= SIDE_KEPT && s->max_w <= SIDE_KEPT;
+    bool video = c->spec.kind == AM_F_VIDEO;
+    uint32_t kept = video ? SIDE_VIDEO : SIDE_KEPT, most = video ? SIDE_VIDEO : SIDE_MEAN;
+    bool keep = one && s->max_h <= kept && s->max_w <= kept;
     if (f->height > 0)
         return AM_OK;
-    f->height = keep ? s->max_h : mean_side(s->sum_h, s->n);
-    f->width = keep ? s->max_w : mean_side(s->sum_w, s->n);
+    f->height = keep ? s->max_h : mean_side(s->sum_h, s->n, most);
+    f->width = keep ? s->max_w : mean_side(s->sum_w, s->n, most);
     if (keep || s->n == 0)
         return AM_OK;
     return am_ffit_note(fit, err,
@@ -196,7 +229,10 @@ enum am_rc am_ffit_image_finish(struct am_features_fit *fit, struct am_ffit_col 
     if (f->channels == 0)
         f->channels = c->image.n_colour > 0 ? 3 : 1;
     if (c->image.n == 0)
-        AM_TRY(am_ffit_note(fit, err, "column \"%.*s\" has no picture in the training rows",
+        AM_TRY(am_ffit_note(fit, err,
+                            out->kind == AM_F_VIDEO
+                                ? "column \"%.*s\" has no video in the training rows"
+                                : "column \"%.*s\" has no picture in the training rows",
                             AM_FMT(c->name)));
     if (out->kind == AM_F_HISTOGRAM)
         return AM_OK;

@@ -10,6 +10,7 @@
  *      "parts": [{"part", "cyclic", "shift", "mul"}, ..]},
  *     {"name", "type", "kind": "image", "height", "width", "channels", "resize", "normalize",
  *      "shift": [..], "mul": [..]},
+ *     {"name", "type", "kind": "video", "frames", "fps", and as image},
  *     {"name", "type", "kind": "histogram", "channels", "bins"},
  *     {"name", "type", "kind": "sound", "encode", "sample_rate", "n_samples", "n_mels", "n_fft",
  *      "hop", "n_mfcc", "low_hz", "high_hz", "gate_db", "trim_db", "own", "shift": [..], "mul":
@@ -117,6 +118,10 @@ static void put_image(struct am_arena *a, struct am_node *m, const struct am_fco
         am_node_set(a, m, "bins", am_new_i64(a, i->bins));
         return;
     }
+    if (c->kind == AM_F_VIDEO) {
+        am_node_set(a, m, "frames", am_new_i64(a, i->frames));
+        put_f64(a, m, "fps", i->fps, 0);
+    }
     am_node_set(a, m, "height", am_new_i64(a, i->height));
     am_node_set(a, m, "width", am_new_i64(a, i->width));
     am_node_set(a, m, "resize", am_new_cstr(a, am_fresize_name(i->resize)));
@@ -166,6 +171,7 @@ static struct am_node *column_to_node(struct am_arena *a, const struct am_fcol *
         break;
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
+    case AM_F_VIDEO:
         put_image(a, m, c);
         break;
     case AM_F_SOUND:
@@ -374,6 +380,10 @@ static enum am_rc get_image(struct am_arena *a, struct am_fcol *c, const struct 
         return wrong(c, "channels", "1 or 3", err);
     if (c->kind == AM_F_HISTOGRAM)
         return get_small(c, m, "bins", &i->bins, err);
+    if (c->kind == AM_F_VIDEO) {
+        AM_TRY(get_small(c, m, "frames", &i->frames, err));
+        AM_TRY(get_f64(c, m, "fps", 0, &i->fps, err));
+    }
     AM_TRY(get_small(c, m, "height", &i->height, err));
     AM_TRY(get_small(c, m, "width", &i->width, err));
     if (!am_fresize_parse(am_node_str(m, "resize", ""), &i->resize))
@@ -463,6 +473,7 @@ static enum am_rc column_from_node(struct am_arena *a, struct am_fcol *c, const 
         return get_date(c, m, err);
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
+    case AM_F_VIDEO:
         return get_image(a, c, m, err);
     case AM_F_SOUND:
         return get_sound(a, c, m, err);

@@ -34,21 +34,28 @@ static struct am_str text_cell(const struct am_fcol *c, struct am_rng *r)
     return words[am_rng_below(r, 3)];
 }
 
-/* Our raw form: soft noise over a slope of light. */
+#define SAMPLE_FRAMES 4 /* of a synthetic video */
+
+/* Our raw form: soft noise over a slope of light; a few frames of it. */
 static enum am_rc picture_cell(const struct am_fcol *c, struct am_rng *r, struct am_arena *a,
                                struct am_str *out, struct am_err *err)
 {
     const struct am_fimage *f = &c->image;
-    uint32_t h = AM_F_SAMPLE_SIDE, w = AM_F_SAMPLE_SIDE;
-    if (c->kind == AM_F_IMAGE && f->height < h)
+    bool video = c->kind == AM_F_VIDEO, sized = video || c->kind == AM_F_IMAGE;
+    uint32_t h = video ? AM_F_SAMPLE_SIDE / 2 : AM_F_SAMPLE_SIDE, w = h;
+    uint32_t frames = f->frames < SAMPLE_FRAMES ? f->frames : SAMPLE_FRAMES;
+    if (sized && f->height < h)
         h = f->height;
-    if (c->kind == AM_F_IMAGE && f->width < w)
+    if (sized && f->width < w)
         w = f->width;
-    size_t n = (size_t)h * w * f->channels;
+    size_t n = (size_t)h * w * f->channels * (video ? frames : 1);
     unsigned char *p = am_arena_array(a, AM_MEDIA_RAW_BYTES + n, 1);
     if (p == NULL)
         return am_arena_check(a, err);
-    am_image_raw_header(w, h, f->channels, p);
+    if (video)
+        am_video_raw_header(frames, w, h, f->channels, p);
+    else
+        am_image_raw_header(w, h, f->channels, p);
     for (size_t i = 0; i < n; i++)
         p[AM_MEDIA_RAW_BYTES + i] = (unsigned char)(i * 128 / n + (size_t)am_rng_below(r, 128));
     *out = (struct am_str){(const char *)p, AM_MEDIA_RAW_BYTES + n};
@@ -110,7 +117,7 @@ static enum am_rc sample_column(const struct am_fcol *c, struct am_rng *r, size_
             dates[i] = missing ? AM_DATE_MISSING
                                : (int64_t)((uint64_t)c->fill_date +
                                            am_rng_below(r, 365) * UINT64_C(90000000000));
-        else if (!missing && c->in.type == AM_COL_IMAGE)
+        else if (!missing && (c->in.type == AM_COL_IMAGE || c->in.type == AM_COL_VIDEO))
             AM_TRY(picture_cell(c, r, a, &texts[i], err));
         else if (!missing && c->in.type == AM_COL_AUDIO)
             AM_TRY(sound_cell(c, r, a, &texts[i], err));

@@ -22,7 +22,7 @@
 #define MAP AM_FEATURE_KEY_MAP
 
 static const struct am_feature_key keys[] = {
-    {"type", ENUM, "number|boolean|category|text|date|image|audio", 0, 0, NULL,
+    {"type", ENUM, "number|boolean|category|text|date|image|audio|video", 0, 0, NULL,
      "Type of the column, as in data.types."},
     {"impute", ENUM | MAP, "mean|median|mode|category", 0, 0, NULL,
      "What stands for a missing value: number and date mean, boolean mode, category a category of "
@@ -64,16 +64,23 @@ static const struct am_feature_key keys[] = {
      "only where there is one."},
     {"cyclic", BOOLEAN, NULL, 0, 0, "true", "date: month, day, weekday and hour as sin and cos."},
     {"size", INT | INTS, NULL, 1, 4096, NULL,
-     "image: [height, width], or one number for both; the default is the size of the training "
-     "pictures when all are equal and at most 512 x 512, else their mean height and width, at most "
-     "224 each."},
+     "image, video: [height, width], or one number for both; the default is the size of the "
+     "training "
+     "pictures when all are equal and at most 512 x 512 (videos: 64 x 64), else their mean height "
+     "and width, at most 224 (videos: 64) each."},
     {"channels", INT, NULL, 1, 3, NULL,
-     "image: 1 (grey) or 3 (colour); the default is 1 when all training pictures are grey."},
+     "image, video: 1 (grey) or 3 (colour); the default is 1 when all training pictures are grey, "
+     "and 3 for videos."},
+    {"frames", INT, NULL, 1, 1024, "8", "video: pictures that are taken of each video."},
+    {"fps", NUM, NULL, 0, 240, "0",
+     "video: pictures a second that are taken, from the beginning on; the last one again where the "
+     "video is shorter. 0: spread evenly over the video."},
     {"resize", ENUM, "stretch|crop|pad", 0, 0, "stretch",
-     "image: to the size whatever the ratio of the sides, or with the ratio kept the middle cut "
+     "image, video: to the size whatever the ratio of the sides, or with the ratio kept the middle "
+     "cut "
      "out or black at both ends."},
     {"normalize", ENUM, "unit|standard|imagenet|own|none", 0, 0, NULL,
-     "image: x/255; mean 0 and deviation 1 of each channel over the training pictures; the "
+     "image, video: x/255; mean 0 and deviation 1 of each channel over the training pictures; the "
      "constants of ImageNet; or 0 to 255. audio: standard (of each band over the training rows, "
      "the default of logmel and mfcc), own (of each band over the sound itself, which takes away "
      "level and microphone), none."},
@@ -124,15 +131,15 @@ static bool key_suits(const char *key, enum am_col_type t)
         const char *key;
         unsigned types; /* bits of 1 << am_col_type */
     } suits[] = {
-        {"type", 127},       {"indicator", 31}, {"impute", 31},     {"scale", 31},
-        {"quantiles", 3},    {"unit", 1},       {"encode", 108},    {"max_categories", 12},
-        {"min_count", 12},   {"unseen", 12},    {"order", 12},      {"buckets", 12},
-        {"smoothing", 12},   {"folds", 12},     {"parts", 16},      {"cyclic", 16},
-        {"size", 32},        {"channels", 32},  {"resize", 32},     {"normalize", 96},
-        {"bins", 32},        {"length", 12},    {"vocabulary", 12}, {"lower", 12},
-        {"sample_rate", 64}, {"seconds", 64},   {"n_mels", 64},     {"n_fft", 64},
-        {"hop", 64},         {"n_mfcc", 64},    {"low_hz", 64},     {"high_hz", 64},
-        {"gate_db", 64},     {"trim_db", 64},
+        {"type", 255},      {"indicator", 31},  {"impute", 31},      {"scale", 31},
+        {"quantiles", 3},   {"unit", 1},        {"encode", 236},     {"max_categories", 12},
+        {"min_count", 12},  {"unseen", 12},     {"order", 12},       {"buckets", 12},
+        {"smoothing", 12},  {"folds", 12},      {"parts", 16},       {"cyclic", 16},
+        {"frames", 128},    {"fps", 128},       {"size", 160},       {"channels", 160},
+        {"resize", 160},    {"normalize", 224}, {"bins", 32},        {"length", 12},
+        {"vocabulary", 12}, {"lower", 12},      {"sample_rate", 64}, {"seconds", 64},
+        {"n_mels", 64},     {"n_fft", 64},      {"hop", 64},         {"n_mfcc", 64},
+        {"low_hz", 64},     {"high_hz", 64},    {"gate_db", 64},     {"trim_db", 64},
     };
     for (size_t i = 0; i < sizeof suits / sizeof suits[0]; i++) {
         if (strcmp(key, suits[i].key) == 0)
@@ -279,7 +286,7 @@ static enum am_rc read_type(const struct reader *r)
         return AM_OK;
     if (!am_node_as_str(v, &s) || !am_col_type_parse(s, &t))
         return refuse(r, v, "type",
-                      "not one of number, boolean, category, text, date, image, audio");
+                      "not one of number, boolean, category, text, date, image, audio, video");
     if (t != r->column->type) {
         enum am_rc rc = am_fail(
             r->err, AM_EUSAGE, "column \"%.*s\" is of type %s in the data, the recipe says %s",
@@ -556,6 +563,28 @@ static enum am_rc read_size(const struct reader *r, struct am_fimage *f)
     return AM_OK;
 }
 
+static enum am_rc read_range(const struct reader *r, const char *key, double min, double max,
+                             double *out)
+{
+    const struct am_node *v = get(r, key);
+    AM_TRY(read_number(r, v, key, out));
+    if (v == NULL || (*out >= min && *out <= max))
+        return AM_OK;
+    return am_fail(r->err, AM_EUSAGE, "features.%.*s.%s: %g is not from %g to %g",
+                   AM_FMT(r->column->name), key, *out, min, max);
+}
+
+static enum am_rc read_video(const struct reader *r)
+{
+    struct am_fimage *f = &r->out->image;
+    int64_t n;
+    AM_TRY(read_count(r, "frames", 1, AM_F_MAX_FRAMES, 8, &n));
+    f->frames = (uint32_t)n;
+    if (f->channels == 0)
+        f->channels = 3;
+    return read_range(r, "fps", 0, AM_F_MAX_FPS, &f->fps);
+}
+
 static enum am_rc read_image(const struct reader *r)
 {
     struct am_fspec *s = r->out;
@@ -563,13 +592,16 @@ static enum am_rc read_image(const struct reader *r)
     const struct am_node *encode = get(r, "encode"), *v;
     struct am_str name;
     int64_t n;
-    s->kind = AM_F_IMAGE;
+    bool video = r->column->type == AM_COL_VIDEO;
+    s->kind = video ? AM_F_VIDEO : AM_F_IMAGE;
     if (encode != NULL && !am_node_is_null(encode)) {
         bool text = am_node_as_str(encode, &name);
-        if (text && am_str_is(name, "histogram"))
+        if (!video && text && am_str_is(name, "histogram"))
             s->kind = AM_F_HISTOGRAM;
         else if (is_own(r, "encode") && !(text && am_str_is(name, "pixels")))
-            return refuse(r, encode, "encode", "pictures are encoded as pixels or histogram");
+            return refuse(r, encode, "encode",
+                          video ? "videos are encoded as pixels"
+                                : "pictures are encoded as pixels or histogram");
     }
     AM_TRY(read_size(r, f));
     AM_TRY(read_count(r, "channels", 1, 3, 0, &n));
@@ -584,7 +616,7 @@ static enum am_rc read_image(const struct reader *r)
         return refuse(r, v, "normalize", "not one of unit, standard, imagenet, none");
     AM_TRY(read_count(r, "bins", 2, AM_F_MAX_BINS, 16, &n));
     f->bins = (uint32_t)n;
-    return AM_OK;
+    return video ? read_video(r) : AM_OK;
 }
 
 static enum am_rc read_u32(const struct reader *r, const char *key, int64_t min, int64_t max,
@@ -594,17 +626,6 @@ static enum am_rc read_u32(const struct reader *r, const char *key, int64_t min,
     AM_TRY(read_count(r, key, min, max, usual, &n));
     *out = (uint32_t)n;
     return AM_OK;
-}
-
-static enum am_rc read_range(const struct reader *r, const char *key, double min, double max,
-                             double *out)
-{
-    const struct am_node *v = get(r, key);
-    AM_TRY(read_number(r, v, key, out));
-    if (v == NULL || (*out >= min && *out <= max))
-        return AM_OK;
-    return am_fail(r->err, AM_EUSAGE, "features.%.*s.%s: %g is not from %g to %g",
-                   AM_FMT(r->column->name), key, *out, min, max);
 }
 
 static enum am_rc read_sound_normalize(const struct reader *r)
@@ -666,7 +687,7 @@ enum am_rc am_fspec_read(const struct am_node *features, const struct am_column_
     *out = (struct am_fspec){.factor = 1};
     AM_TRY(check_names(&r));
     AM_TRY(read_type(&r));
-    if (column->type == AM_COL_IMAGE)
+    if (column->type == AM_COL_IMAGE || column->type == AM_COL_VIDEO)
         return read_image(&r);
     if (column->type == AM_COL_AUDIO)
         return read_sound(&r);

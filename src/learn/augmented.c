@@ -134,7 +134,7 @@ static enum am_rc unsuited(const struct am_node *spec, struct am_err *err)
 {
     enum am_rc rc = am_fail(err, AM_EUSAGE,
                             "line %u, column %u: train.augment: the model's only input must be a "
-                            "picture, a sound or a text of tokens",
+                            "picture, a video, a sound or a text of tokens",
                             spec->line, spec->column);
     am_hint(err, "Remove it, or name one such column in features.only.");
     return rc;
@@ -157,6 +157,7 @@ enum am_rc am_augmented_check(const struct am_node *spec, const struct am_schema
         return unsuited(spec, err);
     switch (inputs->columns[0].type) {
     case AM_COL_IMAGE:
+    case AM_COL_VIDEO:
         return am_augment_read(spec, &picture, &any, err);
     case AM_COL_AUDIO:
         return am_augment_seq_read(spec, AM_AUGMENT_SOUND, &seq, &any, err);
