@@ -4,13 +4,6 @@
 #include "base/fs.h"
 #include "cli/cli.h"
 
-static enum am_exit need_target(struct am_cli *c)
-{
-    am_fail(&c->err, AM_EUSAGE, "aimass %s needs --target COLUMN", c->command->name);
-    am_hint(&c->err, "`aimass profile %s` lists the columns.", c->n_args ? c->args[0] : "DATA");
-    return am_cli_fail(c);
-}
-
 static void show_warnings(const struct am_node *list)
 {
     for (size_t i = 0; list && i < list->list.n; i++) {
@@ -47,8 +40,6 @@ enum am_exit am_cmd_init(struct am_cli *c)
 {
     const char *target = am_cli_value(c, "--target"), *to = am_cli_value(c, "--output");
     struct am_node *r;
-    if (!target)
-        return need_target(c);
     if (am_cli_open(c) != AM_OK ||
         am_platform_init(c->platform, c->arena, c->args[0], target, &r, &c->err) != AM_OK)
         return am_cli_fail(c);

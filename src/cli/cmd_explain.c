@@ -16,7 +16,11 @@ static void show_answer(const struct am_node *r)
     }
     struct am_grid *g = am_grid_new(headers, 2);
     for (size_t i = 0; i < list->list.n; i++) {
-        am_grid_node(g, am_node_get(list->list.items[i], "label"));
+        const struct am_node *label = am_node_get(list->list.items[i], "label");
+        if (label && label->kind == AM_NODE_BOOL) /* as it is written in the data */
+            am_grid_text(g, am_str(label->boolean ? "true" : "false"));
+        else
+            am_grid_node(g, label);
         am_grid_node(g, am_node_get(list->list.items[i], "probability"));
     }
     am_grid_print(g);

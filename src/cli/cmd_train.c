@@ -71,6 +71,10 @@ static void show_trained(struct am_cli *c, const struct am_node *r)
            AM_FMT(am_node_str(r, "run", "")), am_node_f64(r, "seconds", 0),
            AM_FMT(am_node_str(r, "dataset", "")), AM_FMT(am_node_str(r, "report", "")),
            AM_FMT(am_node_str(r, "package", "")));
+    struct am_str model = am_node_str(r, "model", "");
+    if (model.len && am_node_i64(r, "version", 0))
+        am_say(am_tr("next     aimass predict %.*s DATA; aimass explain %.*s DATA; aimass serve\n"),
+               AM_FMT(model), AM_FMT(model));
 }
 
 enum am_exit am_cmd_train(struct am_cli *c)
@@ -92,16 +96,14 @@ enum am_exit am_cmd_resume(struct am_cli *c)
     return am_cli_done(c, r, show_trained);
 }
 
-/* The starter recipe that `init` would write, trained at once. */
+/* The starter recipe that `init` would write, trained at once; a recipe is trained as it is. */
 enum am_exit am_cmd_run(struct am_cli *c)
 {
+    const struct am_str data = am_str(c->args[0]);
+    if (am_str_ends(data, AM_STR(".yaml")) || am_str_ends(data, AM_STR(".yml")))
+        return am_cmd_train(c);
     const char *target = am_cli_value(c, "--target");
     struct am_node *start, *r;
-    if (!target) {
-        am_fail(&c->err, AM_EUSAGE, "aimass run needs --target COLUMN");
-        am_hint(&c->err, "`aimass profile %s` lists the columns.", c->args[0]);
-        return am_cli_fail(c);
-    }
     if (am_cli_open(c) != AM_OK ||
         am_platform_init(c->platform, c->arena, c->args[0], target, &start, &c->err) != AM_OK)
         return am_cli_fail(c);

@@ -31,7 +31,7 @@ const struct am_flag am_global_flags[] = {
 
 const struct am_command am_commands[] = {
     {"run",
-     "DATA",
+     "DATA|RECIPE.yaml",
      "From data to a registered model in one line.",
      1,
      1,

@@ -7,6 +7,7 @@
 
 #define FEW_ROWS_PER_FEATURE 10 /* Harrell's ten rows a column */
 #define FEW_ROWS 100
+#define FEW_ROWS_OF_ONE 500 /* pictures, sounds, texts */
 #define IMBALANCE_SHARE 0.2 /* rarest class over an even share: 10 % of two classes */
 #define OVERFIT_GAP 0.08    /* of a metric in [0, 1], or of the baseline's distance for errors */
 #define GAIN_SMALL 0.1      /* of the baseline's distance to perfect */
@@ -45,9 +46,11 @@ static void rule_fit(const struct am_advice_facts *f, enum am_metric_better bett
             am_arena_printf(
                 a, am_tr("%s is %.3g on the training rows but %.3g on rows the model never saw"),
                 f->metric, f->train, f->held_out),
-            "The model learned the rows by heart: try more rows, fewer columns, more dropout or "
-            "l2, a smaller "
-            "model, or early stopping.");
+            f->one_input ? AM_N("The model learned the rows by heart: try more rows, "
+                                "train.augment, more dropout, a smaller model, or early stopping.")
+                         : AM_N("The model learned the rows by heart: try more rows, fewer "
+                                "columns, more dropout or l2, a smaller model, or early "
+                                "stopping."));
     if (base > 0 && (base - train) / base < GAIN_SMALL)
         say(a, list, "underfit",
             am_arena_printf(
@@ -102,6 +105,13 @@ static void rule_leak(const struct am_advice_facts *f, enum am_metric_better bet
 
 static void rule_few_rows(const struct am_advice_facts *f, struct am_arena *a, struct am_node *list)
 {
+    if (f->one_input && f->n_train < FEW_ROWS_OF_ONE)
+        say(a, list, "few_rows",
+            am_arena_printf(a, am_tr("%llu training rows"), (unsigned long long)f->n_train),
+            "Figures are uncertain: look at the intervals, gather more rows, and try "
+            "train.augment.");
+    if (f->one_input)
+        return;
     if (f->n_train < FEW_ROWS || f->n_train < FEW_ROWS_PER_FEATURE * (uint64_t)f->n_features)
         say(a, list, "few_rows",
             am_arena_printf(a, am_tr("%llu training rows for %zu columns"),

@@ -10,6 +10,7 @@ struct am_advice_facts {
     enum am_task task;
     uint64_t n_train;           /* rows */
     size_t n_features;          /* columns of the matrix */
+    bool one_input;             /* they are pixels, samples or words of one input */
     uint64_t n_leaks;           /* rows of one part equal to a row of another that stayed there */
     const uint64_t *class_rows; /* [n_classes] training rows of each class */
     const char *const *class_names; /* [n_classes] */

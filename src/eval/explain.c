@@ -16,9 +16,7 @@ static void bar(struct am_buf *o, double share, const char *kind)
 
 static void fact(struct am_buf *o, const char *label, const struct am_node *n)
 {
-    struct am_str s;
-    int64_t i;
-    if (!am_node_as_str(n, &s) && !am_node_as_i64(n, &i))
+    if (!n || am_node_is_null(n))
         return;
     am_buf_printf(o, "<span class='mute'>%s</span> ", am_tr(label));
     am_html_node(o, n);

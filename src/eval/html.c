@@ -23,7 +23,8 @@ static const char style[] =
     "auto;"
     "padding:24px;color:var(--fg);background:var(--bg);overflow-wrap:anywhere}\n"
     "h1{font-size:24px;margin:0}h2{font-size:18px;margin:32px 0 8px;padding-bottom:2px;"
-    "border-bottom:1px solid var(--line)}.wide{overflow-x:auto}\n"
+    "border-bottom:1px solid var(--line)}.wide{overflow-x:auto}.wide td,.wide "
+    "th{white-space:nowrap}\n"
     "table{border-collapse:collapse;margin:8px "
     "0;font-variant-numeric:tabular-nums}th,td{padding:4px 12px;"
     "border-bottom:1px solid var(--line);text-align:right;overflow-wrap:normal}th:first-child,"
@@ -65,6 +66,10 @@ void am_html_node(struct am_buf *o, const struct am_node *n)
         am_html_text(o, s);
     else if (am_node_as_i64(n, &i))
         am_buf_printf(o, "%lld", (long long)i);
+    else if (n && n->kind == AM_NODE_BOOL)
+        am_buf_cstr(o, n->boolean ? "true" : "false");
+    else if (n && n->kind == AM_NODE_REAL)
+        am_html_number(o, n);
 }
 
 /* Four decimals below 100, two above, powers of ten where neither says anything. */

@@ -1,5 +1,6 @@
 /* Looking before training: the starter recipe, the profile of a source, and the plan of a recipe.
  */
+#include <math.h>
 #include <stdio.h>
 
 #include "nn/train_plan.h"
@@ -81,23 +82,75 @@ static void put_list(struct am_buf *b, const struct am_node *list)
     am_node_to_json(list, AM_JSON_COMPACT, b);
 }
 
-static struct am_str starter(struct am_arena *a, const char *source, const char *target,
-                             const char *name, enum am_task task,
-                             const struct am_dataset_info *info)
+/* The one column of files, when the others are its class and where the files come from. */
+static const struct am_schema_column *only_media(const struct am_dataset_info *info,
+                                                 const char *target)
 {
-    struct am_node *ids = am_new_list(a), *drop = am_new_list(a);
-    struct am_buf b;
-    bool classes = task != AM_TASK_REGRESSION;
-    am_buf_init(&b, 1 << 22);
+    const struct am_schema_column *found = NULL;
+    for (size_t i = 0; i < info->schema.n; i++) {
+        const struct am_schema_column *c = &info->schema.columns[i];
+        if (c->aside || am_str_is(c->name, target))
+            continue;
+        if (found || !am_col_is_media(c->type))
+            return NULL;
+        found = c;
+    }
+    return found;
+}
+
+#define STARTER_SIDE 128 /* larger pictures are brought down to this */
+
+/* A small network of convolutions: what its kind of data is worth to begin with. */
+static void starter_network(const struct am_dataset_info *info, const struct am_schema_column *c,
+                            struct am_buf *b)
+{
+    const struct am_node *column = column_of(info->profile, c->name, 0);
+    double side = fmax(am_node_f64(am_node_get(column, "width"), "max", 0),
+                       am_node_f64(am_node_get(column, "height"), "max", 0));
+    const bool many = info->schema.n_rows >= 10000;
+    if (c->type == AM_COL_IMAGE && side > STARTER_SIDE) {
+        am_buf_cstr(b, "features:\n  ");
+        am_json_quote(b, c->name);
+        am_buf_printf(b, ": {size: [%d, %d]}\n", STARTER_SIDE, STARTER_SIDE);
+    }
+    am_buf_cstr(b, "model: {type: cnn, filters: [32, 64], dense: [128], dropout: 0.3}\n");
+    am_buf_printf(b, "train: {epochs: %d, batch_size: %d, early_stopping: {patience: %d}}\n",
+                  many ? 10 : 40, many ? 64 : 16, many ? 3 : 8);
+}
+
+static bool has_split(const struct am_dataset_info *info)
+{
+    for (size_t i = 0; i < info->schema.n; i++)
+        if (info->schema.columns[i].aside && am_str_is(info->schema.columns[i].name, "split"))
+            return true;
+    return false;
+}
+
+static void starter_columns(struct am_arena *a, const struct am_dataset_info *info,
+                            const char *target, struct am_node *ids, struct am_node *drop)
+{
     for (size_t i = 0; i < info->schema.n; i++) {
         struct am_str c = info->schema.columns[i].name;
-        if (am_str_is(c, target))
+        if (am_str_is(c, target) || info->schema.columns[i].aside)
             continue;
         if (warned(info->profile, c, "id"))
             am_node_push(a, ids, am_new_str(a, c));
         else if (warned(info->profile, c, "constant") || warned(info->profile, c, "leak"))
             am_node_push(a, drop, am_new_str(a, c));
     }
+}
+
+static struct am_str starter(struct am_arena *a, const char *source, const char *target,
+                             const char *name, enum am_task task,
+                             const struct am_dataset_info *info)
+{
+    struct am_node *ids = am_new_list(a), *drop = am_new_list(a);
+    const struct am_schema_column *media = only_media(info, target);
+    struct am_buf b;
+    bool classes = task != AM_TASK_REGRESSION;
+    am_buf_init(&b, 1 << 22);
+    if (!media)
+        starter_columns(a, info, target, ids, drop);
     am_buf_printf(&b, "version: 1\nname: %s\ndata:\n  source: ", name);
     am_json_quote(&b, am_str(source));
     am_buf_cstr(&b, "\n  target: ");
@@ -106,14 +159,21 @@ static struct am_str starter(struct am_arena *a, const char *source, const char 
         am_buf_cstr(&b, "\n  id: ");
         put_list(&b, ids);
     }
-    am_buf_printf(&b, "\n  split: {test: 0.2, validation: 0.2, by: %s, seed: 42}\n",
-                  classes ? "stratified" : "random");
+    if (has_split(info))
+        am_buf_cstr(&b, "\n  split: {by: given, validation: {share: 0.1, of: train, take: "
+                        "random}, seed: 42}\n");
+    else
+        am_buf_printf(&b, "\n  split: {test: 0.2, validation: 0.2, by: %s, seed: 42}\n",
+                      classes ? "stratified" : "random");
     if (drop->list.n) {
         am_buf_cstr(&b, "features:\n  drop: ");
         put_list(&b, drop);
         am_buf_cstr(&b, "   # constant, or too good to be true\n");
     }
-    am_buf_printf(&b, "model: {type: %s}\n", classes ? "logistic" : "linear");
+    if (media)
+        starter_network(info, media, &b);
+    else
+        am_buf_printf(&b, "model: {type: %s}\n", classes ? "logistic" : "linear");
     am_buf_printf(&b, "evaluate: {metrics: [%s]}\nregister: {alias: champion}\n",
                   task == AM_TASK_BINARY       ? "accuracy, precision, recall, roc_auc"
                   : task == AM_TASK_MULTICLASS ? "accuracy, f1, log_loss"
@@ -134,6 +194,21 @@ static enum am_task guess_task(const struct am_dataset_info *info, const char *t
     return distinct > 2 ? AM_TASK_MULTICLASS : AM_TASK_BINARY;
 }
 
+/* Nobody named one: files in class folders have theirs. */
+static enum am_rc find_target(const struct am_dataset_info *info, const char *source,
+                              const char **out, struct am_err *err)
+{
+    static const char label[] = "label";
+    for (size_t i = 0; i < info->schema.n; i++)
+        if (am_str_is(info->schema.columns[i].name, label) && only_media(info, label)) {
+            *out = label;
+            return AM_OK;
+        }
+    am_fail(err, AM_EUSAGE, "which column of \"%s\" is to be predicted?", source);
+    am_hint(err, "Name it with --target COLUMN; `aimass profile %s` lists the columns.", source);
+    return AM_EUSAGE;
+}
+
 enum am_rc am_pipeline_init(struct am_pipeline *pl, struct am_arena *a, const char *source,
                             const char *target, struct am_node **out, struct am_err *err)
 {
@@ -142,6 +217,8 @@ enum am_rc am_pipeline_init(struct am_pipeline *pl, struct am_arena *a, const ch
     char name[AM_LIMIT_NAME_BYTES];
     size_t n = 0;
     AM_TRY(inspect(pl, a, source, target, &info, err));
+    if (!target)
+        AM_TRY(find_target(&info, source, &target, err));
     for (const char *p = slash ? slash + 1 : source; *p && *p != '.' && n + 1 < sizeof name; p++)
         if (am_name_valid((struct am_str){p, 1}))
             name[n++] = *p;
@@ -152,10 +229,7 @@ enum am_rc am_pipeline_init(struct am_pipeline *pl, struct am_arena *a, const ch
     *out = am_new_map(a);
     am_node_set(a, *out, "recipe",
                 am_new_str(a, starter(a, source, target, n ? name : "model", task, &info)));
-    am_node_set(a, *out, "task",
-                am_new_cstr(a, task == AM_TASK_REGRESSION ? "regression"
-                               : task == AM_TASK_BINARY   ? "binary"
-                                                          : "multiclass"));
+    am_node_set(a, *out, "task", am_new_cstr(a, am_task_name(task)));
     am_node_set(a, *out, "target", am_new_cstr(a, target));
     am_node_set(a, *out, "name", am_new_cstr(a, n ? name : "model"));
     am_node_set(a, *out, "columns", am_node_get(info.report, "columns"));
@@ -233,10 +307,7 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     am_node_set(a, *out, "recipe", t->p.recipe.resolved);
     am_node_set(a, *out, "yaml", am_new_str(a, am_buf_view(&yaml)));
     am_node_set(a, *out, "dataset", am_new_str(a, t->p.dataset));
-    am_node_set(a, *out, "task",
-                am_new_cstr(a, am_target_task(t->p.target) == AM_TASK_REGRESSION ? "regression"
-                               : am_target_task(t->p.target) == AM_TASK_BINARY   ? "binary"
-                                                                                 : "multiclass"));
+    am_node_set(a, *out, "task", am_new_cstr(a, am_task_name(am_target_task(t->p.target))));
     am_node_set(a, *out, "task_why", am_new_str(a, t->p.task_why));
     for (size_t i = 0; i < 4; i++)
         am_node_set(a, split, parts[i], am_new_i64(a, (int64_t)t->p.counts.n[i]));
@@ -244,7 +315,8 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     for (size_t i = 0; i < t->p.dataset_schema.n; i++) {
         const struct am_schema_column *c = &t->p.dataset_schema.columns[i];
         struct am_node *m = am_new_map(a);
-        const char *role = i == t->p.target_column ? "target" : "unused";
+        bool own = am_task_is_own(am_target_task(t->p.target));
+        const char *role = i != t->p.target_column ? "unused" : own ? "label" : "target";
         for (size_t k = 0; k < t->p.n_columns; k++)
             role = t->p.columns[k] == i ? "feature" : role;
         for (size_t k = 0; k < t->p.n_ids; k++)

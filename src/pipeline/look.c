@@ -184,8 +184,10 @@ static void sizes(const double *sum, size_t pixels, size_t channels, float *heat
     }
     qsort(sorted, pixels, sizeof *sorted, by_size);
     const float top = sorted[(size_t)((double)(pixels - 1) * BRIGHTEST)];
-    for (size_t i = 0; top > 0 && i < pixels; i++)
-        heat[i] = fminf(heat[i], top);
+    for (size_t i = 0; top > 0 && i < pixels; i++) { /* squared: what is weak stays grey */
+        const float share = fminf(heat[i] / top, 1);
+        heat[i] = share * share;
+    }
 }
 
 static enum am_rc smooth_gradient(const struct am_look *l, float *heat, struct am_err *err)

@@ -152,7 +152,7 @@ static enum am_rc importance(struct am_training *t, const struct am_train_data *
 {
     struct am_node *list;
     bool wanted = am_node_bool(am_node_get(t->p.recipe.resolved, "evaluate"), "importance", true);
-    if (!wanted)
+    if (!wanted || am_features_n_inputs(t->fitted.features) < 2)
         return AM_OK;
     AM_TRY(am_score_importance(&t->learned, t->fitted.features, am_target_task(t->p.target),
                                am_target_n_classes(t->p.target), on, main_metric(t), t->threshold,
@@ -186,6 +186,8 @@ static enum am_rc advise(struct am_training *t, struct am_node *r, struct am_err
     struct am_advice_facts f = {.task = am_target_task(t->p.target),
                                 .n_train = t->p.counts.n[AM_ROW_TRAIN],
                                 .n_features = am_features_width(t->fitted.features),
+                                .one_input = am_features_n_inputs(t->fitted.features) == 1 &&
+                                             am_features_width(t->fitted.features) > 1,
                                 .class_rows = rows,
                                 .class_names = names,
                                 .n_classes = c,

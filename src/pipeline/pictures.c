@@ -1,5 +1,5 @@
-/* Pictures in the report of a model whose rows are pictures: the worst mistakes; what of the worst
- * one its prediction hangs on, and what the layers answer to it; the filters of the first
+/* Pictures in the report of a model whose rows are pictures or sounds: the worst mistakes; what of
+ * the worst one its prediction hangs on, and what the layers answer to it; the filters of the first
  * convolution. Other models get none of it. One thread. */
 #include "eval/pictures.h"
 
@@ -14,28 +14,77 @@ struct pictured {
     struct am_training *t;
     const struct am_scored *s;
     const struct am_train_data *rows;
-    struct am_dims dims;
-    struct am_floats shape; /* data NULL */
+    struct am_dims shape; /* of a row */
+    uint8_t part;         /* enum am_row_part of the rows */
 };
+
+static struct am_look look_at(const struct pictured *p, const float *x, size_t cls)
+{
+    return (struct am_look){.graph = p->t->learned.graph,
+                            .params = p->t->learned.params,
+                            .pool = p->t->p.pl->pool,
+                            .arena = p->t->p.arena,
+                            .shape = p->shape,
+                            .x = x,
+                            .cls = cls,
+                            .classes = true,
+                            .max_side = SIDE};
+}
 
 static enum am_rc row_of(const struct pictured *p, uint64_t row, float *x, struct am_err *err)
 {
     return p->rows->gather(p->rows->self, &row, 1, x, NULL, NULL, err);
 }
 
+/* The files that rows of the measured part come from, where the data says so; else empty. */
+static enum am_rc find_files(const struct pictured *p, const size_t *rows, size_t n,
+                             struct am_str *files, struct am_err *err)
+{
+    const struct am_prepared *d = &p->t->p;
+    const struct am_schema *s = d->table.ops->schema(d->table.impl);
+    const size_t column = am_schema_find(s, AM_STR("file"));
+    struct am_table_iter *it = NULL;
+    const struct am_batch *b;
+    size_t at = 0; /* of the part's rows */
+    enum am_rc rc;
+    if (column == SIZE_MAX || !am_col_is_string(s->columns[column].type))
+        return AM_OK;
+    AM_GO(rc, d->table.ops->open(d->table.impl, &column, 1, &it, err));
+    for (;;) {
+        AM_GO(rc, d->table.ops->next(it, &b, err));
+        if (!b)
+            break;
+        for (size_t i = 0; i < b->n_rows; i++) {
+            if (d->parts[b->first_row + i] != p->part)
+                continue;
+            for (size_t k = 0; k < n; k++)
+                if (rows[k] == at && b->columns[0].text[i].ptr)
+                    files[k] = am_arena_str(d->arena, b->columns[0].text[i]);
+            at++;
+        }
+    }
+    rc = am_arena_check(d->arena, err);
+out:
+    d->table.ops->close(it);
+    return rc;
+}
+
 static enum am_rc mistakes(const struct pictured *p, const size_t *rows, size_t n, float *x,
                            struct am_node *r, struct am_err *err)
 {
     struct am_arena *a = p->t->p.arena;
-    struct am_node *list = am_new_list(a);
+    struct am_node *list = am_new_list(a), *picture;
+    struct am_str files[MISTAKES] = {{NULL, 0}};
+    struct am_look l = look_at(p, x, 0);
+    AM_TRY(find_files(p, rows, n, files, err));
     for (size_t i = 0; i < n; i++) {
-        struct am_floats f = p->shape;
-        struct am_str uri;
         AM_TRY(row_of(p, rows[i], x, err));
-        f.data = x;
-        AM_TRY(am_picture_of_floats(&f, SIDE, a, &uri, err));
-        am_node_push(a, list,
-                     am_mistake_node(&p->s->in, rows[i], am_node_get(r, "classes"), uri, a));
+        AM_TRY(am_look_input(&l, &picture, err));
+        struct am_node *m = am_mistake_node(&p->s->in, rows[i], am_node_get(r, "classes"),
+                                            am_node_str(picture->list.items[0], "picture", ""), a);
+        if (files[i].len)
+            am_node_set(a, m, "file", am_new_str(a, files[i]));
+        am_node_push(a, list, m);
     }
     am_node_set(a, r, "mistakes", list);
     return am_arena_check(a, err);
@@ -47,15 +96,7 @@ static enum am_rc look(const struct pictured *p, size_t row, const float *x, str
 {
     struct am_arena *a = p->t->p.arena;
     struct am_node *n;
-    const struct am_look l = {.graph = p->t->learned.graph,
-                              .params = p->t->learned.params,
-                              .pool = p->t->p.pl->pool,
-                              .arena = a,
-                              .shape = p->dims,
-                              .x = x,
-                              .cls = am_eval_label(&p->s->in, row),
-                              .classes = true,
-                              .max_side = SIDE};
+    const struct am_look l = look_at(p, x, am_eval_label(&p->s->in, row));
     AM_TRY(am_look_saliency(&l, &n, err));
     for (size_t i = 0; i < n->list.n; i++) {
         struct am_node *m = am_mistake_node(&p->s->in, row, am_node_get(r, "classes"),
@@ -79,14 +120,12 @@ enum am_rc am_training_pictures(struct am_training *t, const struct am_scored *s
 {
     size_t n_tokens, worst[MISTAKES], n;
     struct am_dims d = am_features_shape(t->fitted.features, &n_tokens);
-    if (d.rank != 3 || s->in.task == AM_TASK_REGRESSION || !rows)
+    if (!am_look_drawable(&d, n_tokens) || !am_task_has_classes(s->in.task) || !rows)
         return AM_OK;
-    struct pictured p = {
-        .t = t,
-        .s = s,
-        .rows = rows,
-        .dims = d,
-        .shape = {.height = (size_t)d.d[0], .width = (size_t)d.d[1], .channels = (size_t)d.d[2]}};
+    struct pictured p = {.t = t, .s = s, .rows = rows, .shape = d};
+    for (uint8_t i = 0; i < 3; i++)
+        if (t->rows[i].data == rows)
+            p.part = i;
     float *x = am_alloc_array(rows->n_features, sizeof *x);
     enum am_rc rc = AM_OK;
     if (!x)

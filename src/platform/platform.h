@@ -35,7 +35,8 @@ struct am_recipe_ref {
     size_t n_sets;
 };
 
-/* Starter recipe. -> {recipe: text, task, target, columns: [{name, type, why}], warnings: [text]}
+/* Starter recipe. target NULL: the class of pictures, sounds or videos in class folders, else
+ * AM_EUSAGE. -> {recipe: text, task, target, columns: [{name, type, why}], warnings: [text]}
  */
 enum am_rc am_platform_init(struct am_platform *p, struct am_arena *a, const char *source,
                             const char *target, struct am_node **out,
