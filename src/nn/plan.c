@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "nn/graph_int.h"
 #include "nn/layers.h"
-#include "nn/plan_int.h"
+#include "nn/plan_port.h"
 
 struct block { /* of the memory map; sorted by offset, neighbours differ in `used` */
     size_t offset, n;
@@ -36,6 +36,7 @@ struct build {
     size_t n;
     AM_VEC(struct block) map;
     size_t scratch;
+    const char *output; /* that is y */
     am_value y;
 };
 
@@ -73,9 +74,9 @@ static enum am_rc find_live(struct build *b, struct am_err *err)
         for (size_t i = 0; i < b->n; i++)
             b->v[i].live |= (node_of(b, (am_value)i)->op->flags & AM_OP_EFFECT) != 0;
     } else {
-        b->y = am_graph_find_output(g, "y");
+        b->y = am_graph_find_output(g, b->output);
         if (b->y == AM_VALUE_NONE)
-            return am_fail(err, AM_EINVAL, "the graph has no output \"y\"");
+            return am_fail(err, AM_EINVAL, "the graph has no output \"%s\"", b->output);
         b->y = b->v[b->y].is;
         mark(b, b->y);
     }
@@ -211,9 +212,9 @@ static enum am_rc place_fixed(struct build *b, struct am_err *err)
     if (b->y != AM_VALUE_NONE) {
         b->v[b->y].arg = arg_of(node_of(b, b->y), AM_IN_Y, 0);
         b->v[b->y].bound = true;
-        const struct am_dims *y = &node_of(b, am_graph_find_output(b->g, "y"))->dims;
+        const struct am_dims *y = &node_of(b, am_graph_find_output(b->g, b->output))->dims;
         if (!am_dims_batched(y) || am_dims_fold(y) != 1 || y->rank != 2)
-            return am_fail(err, AM_EINVAL, "output \"y\" must have the shape [B,n]");
+            return am_fail(err, AM_EINVAL, "output \"%s\" must have the shape [B,n]", b->output);
         b->plan->n_outputs = am_dims_cols(y);
     }
     return AM_OK;
@@ -423,7 +424,31 @@ static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
     return step_name(b, s, n, n != outer, err);
 }
 
-static enum am_rc make_steps(struct build *b, struct am_err *err)
+/* The graph node behind a step: steps remember the outer one. */
+static const struct am_gnode *node_of_step(const struct build *b, const struct am_step *s)
+{
+    return step_node(b, (am_value)s->node);
+}
+
+static const struct am_gnode *port_node(const void *build, size_t step)
+{
+    const struct build *b = build;
+    return node_of_step(b, &b->plan->steps[step]);
+}
+
+static enum am_rc choose_ports(struct build *b, const struct am_plan_options *o, struct am_err *err)
+{
+    const struct am_port_build ports = {.plan = b->plan,
+                                        .graph = b->g,
+                                        .params = b->params,
+                                        .options = o,
+                                        .node = port_node,
+                                        .ctx = b,
+                                        .scratch = &b->scratch};
+    return am_ports_choose(&ports, err);
+}
+
+static enum am_rc make_steps(struct build *b, const struct am_plan_options *o, struct am_err *err)
 {
     struct am_plan *p = b->plan;
     size_t n = 0;
@@ -437,6 +462,7 @@ static enum am_rc make_steps(struct build *b, struct am_err *err)
         if (b->v[i].live && !b->v[i].swallowed &&
             !(node_of(b, (am_value)i)->op->flags & AM_OP_LEAF))
             AM_TRY(make_step(b, (am_value)i, err));
+    AM_TRY(choose_ports(b, o, err));
     if (p->mode == AM_PLAN_EVAL) { /* y has a place even when the caller gives none */
         p->y_offset = p->arena_floats;
         p->arena_floats += (p->n_outputs * p->bucket_rows + 15) / 16 * 16;
@@ -468,12 +494,6 @@ static enum am_rc copy_consts(struct build *b, struct am_err *err)
     return AM_OK;
 }
 
-/* The graph node behind a step: steps remember the outer one. */
-static const struct am_gnode *node_of_step(const struct build *b, const struct am_step *s)
-{
-    return step_node(b, (am_value)s->node);
-}
-
 /* Gives every prepared result and every parameter read as it is a place in the shared block.
  * `floats` counts them; with data the block is filled too. Step arguments are moved to the block in
  * the second pass. */
@@ -484,9 +504,11 @@ static size_t prepare(struct build *b, float *data, bool fill)
     for (size_t i = 0; i < b->plan->n_steps; i++) {
         struct am_step *s = &b->plan->steps[i];
         const struct am_gnode *n = node_of_step(b, s);
-        const size_t own = n->op->prepared ? n->op->prepared(b->g, n, b->plan->kern) : 0;
+        const size_t own = s->port           ? am_port_prepared(s)
+                           : n->op->prepared ? n->op->prepared(b->g, n, b->plan->kern)
+                                             : 0;
         if (own > 0 && data) {
-            if (fill)
+            if (fill && !s->port)
                 n->op->prepare(b->plan->kern, s, params, data + at);
             s->prepared = data + at;
         }
@@ -539,7 +561,7 @@ static enum am_rc prepare_all(struct build *b, const struct am_plan *share, stru
         return am_fail_nomem(err, n_floats * sizeof(float));
     memset(p->shared->data, 0, (n_floats ? n_floats : 16) * sizeof(float));
     (void)prepare(b, p->shared->data, true);
-    return AM_OK;
+    return am_ports_prepare(p, b->params, err);
 }
 
 static enum am_rc check_params(const struct build *b, struct am_err *err)
@@ -567,7 +589,7 @@ static enum am_rc build_all(struct build *b, const struct am_plan_options *o, st
     count_uses(b);
     fuse(b);
     AM_TRY(place_values(b, err));
-    AM_TRY(make_steps(b, err));
+    AM_TRY(make_steps(b, o, err));
     AM_TRY(copy_consts(b, err));
     return b->plan->mode == AM_PLAN_INFER ? prepare_all(b, o->share, err) : AM_OK;
 }
@@ -575,7 +597,11 @@ static enum am_rc build_all(struct build *b, const struct am_plan_options *o, st
 enum am_rc am_plan_build(const struct am_graph *g, const struct am_params *params,
                          const struct am_plan_options *o, struct am_plan **out, struct am_err *err)
 {
-    struct build b = {.g = g, .params = params, .n = am_graph_n_nodes(g), .y = AM_VALUE_NONE};
+    struct build b = {.g = g,
+                      .params = params,
+                      .n = am_graph_n_nodes(g),
+                      .output = o->output ? o->output : "y",
+                      .y = AM_VALUE_NONE};
     enum am_rc rc;
     *out = NULL;
     AM_TRY(am_graph_check(g, err));
@@ -613,6 +639,7 @@ void am_plan_put(struct am_plan *p)
     if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
         return;
     prepared_put(p->shared);
+    am_ports_put(p->ports);
     am_free(p->steps);
     am_free(p->consts);
     am_arena_free(p->arena);

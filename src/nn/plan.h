@@ -19,8 +19,17 @@ enum am_plan_mode {
                       run */
 };
 
+/* Steps that a library of convolution kernels may serve (tensor/kernel_port.h). */
+enum am_plan_library {
+    AM_PLAN_LIBRARY_NONE,  /* our own kernels only */
+    AM_PLAN_LIBRARY_TIMED, /* INFER: where it is measured to be faster; silently none without it */
+    AM_PLAN_LIBRARY_ALL,   /* wherever it can; AM_EMISSING without it */
+    AM_PLAN_LIBRARY_TABLE, /* TRAIN: by the table of plan_port.c; AM_EMISSING without it */
+};
+
 struct am_plan_options {
     enum am_plan_mode mode;
+    enum am_plan_library library;                 /* with `share`: what that plan chose */
     size_t bucket_rows;                           /* the most rows of one run; >= 1 */
     const struct am_kernels *kernels;             /* NULL = am_kernels_best() */
     const struct am_train_kernels *train_kernels; /* EVAL and TRAIN; nn/train_plan.c sets it */
@@ -51,6 +60,12 @@ double am_plan_flops(const struct am_plan *p, size_t n_rows);
 size_t am_plan_n_steps(const struct am_plan *p);
 const char *am_plan_step_name(const struct am_plan *p,
                               size_t i); /* "linear+relu"; lives with the plan */
+/* The library that serves some of the steps and its version ("oneDNN 2.6.3 ..."), or NULL. Static.
+ */
+const char *am_plan_library(const struct am_plan *p);
+size_t am_plan_n_library_steps(const struct am_plan *p);
+/* What the environment wishes of plans that predict (am_kernel_port_wish). */
+enum am_plan_library am_plan_library_wish(void);
 /* Sum of what INTERMEDIATE values would take without reuse; for tests of the memory map. */
 size_t am_plan_unshared_bytes(const struct am_plan *p);
 

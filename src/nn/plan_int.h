@@ -29,6 +29,7 @@ struct am_plan {
     float *consts;          /* owned, or NULL */
     size_t n_const_floats;
     struct am_prepared *shared; /* INFER: one reference; else NULL. Its data is AM_IN_PARAMS */
+    struct am_ports *ports;     /* nn/plan_port.h: one reference, or NULL */
     size_t n_inputs, n_outputs;
     size_t n_classes; /* > 0: targets are classes below this */
     double flops_row, flops_fixed;

@@ -7,13 +7,14 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "nn/plan_int.h"
+#include "nn/plan_port.h"
 
 struct am_session {
     struct am_plan *plan; /* one reference */
     float *arena;         /* owned, 64-byte aligned */
     struct am_run run;
-    uint64_t *profile; /* borrowed; NULL = off */
+    struct am_port_context **port; /* owned; NULL = no step needs one */
+    uint64_t *profile;             /* borrowed; NULL = off */
 };
 
 enum am_rc am_session_new(struct am_plan *plan, struct am_pool *pool, struct am_session **out,
@@ -31,6 +32,12 @@ enum am_rc am_session_new(struct am_plan *plan, struct am_pool *pool, struct am_
     }
     memset(s->arena, 0, n_bytes);
     s->plan = am_plan_get(plan);
+    const enum am_rc rc = am_ports_contexts_new(plan, &s->port, err);
+    if (rc != AM_OK) {
+        am_session_free(s);
+        return rc;
+    }
+    s->run.port = s->port;
     s->run.pool = pool;
     s->run.kern = plan->kern;
     s->run.tkern = plan->tkern;
@@ -44,6 +51,7 @@ void am_session_free(struct am_session *s)
 {
     if (!s)
         return;
+    am_ports_contexts_free(s->plan, s->port);
     am_plan_put(s->plan);
     am_free(s->arena);
     am_free(s);

@@ -127,21 +127,22 @@ enum am_rc am_training_graph(const struct am_graph *model, struct am_graph **out
 }
 
 static enum am_rc build(struct am_graph *g, const struct am_params *params, enum am_plan_mode mode,
-                        size_t bucket_rows, const struct am_kernels *kernels, struct am_plan **out,
-                        struct am_err *err)
+                        size_t bucket_rows, const struct am_kernels *kernels,
+                        enum am_plan_library library, struct am_plan **out, struct am_err *err)
 {
     const struct am_kernels *kern = kernels ? kernels : am_kernels_best();
     const struct am_plan_options o = {.mode = mode,
+                                      .library = library,
                                       .bucket_rows = bucket_rows,
                                       .kernels = kern,
                                       .train_kernels = am_train_kernels_find(kern->name)};
     return am_plan_build(g, params, &o, out, err);
 }
 
-enum am_rc am_train_plan_build_with(const struct am_graph *model, const struct am_params *params,
-                                    const struct am_loss_spec *loss, size_t bucket_rows,
-                                    const struct am_kernels *kernels, struct am_plan **out,
-                                    struct am_err *err)
+static enum am_rc build_training(const struct am_graph *model, const struct am_params *params,
+                                 const struct am_loss_spec *loss, size_t bucket_rows,
+                                 const struct am_kernels *kernels, enum am_plan_library library,
+                                 struct am_plan **out, struct am_err *err)
 {
     struct am_graph *g = NULL;
     enum am_rc rc;
@@ -149,10 +150,27 @@ enum am_rc am_train_plan_build_with(const struct am_graph *model, const struct a
     AM_GO(rc, am_training_graph(model, &g, err));
     AM_GO(rc, am_loss_add(g, loss, err));
     AM_GO(rc, am_grad_build(g, err));
-    rc = build(g, params, AM_PLAN_TRAIN, bucket_rows, kernels, out, err);
+    rc = build(g, params, AM_PLAN_TRAIN, bucket_rows, kernels, library, out, err);
 out:
     am_graph_free(g);
     return rc;
+}
+
+enum am_rc am_train_plan_build_with(const struct am_graph *model, const struct am_params *params,
+                                    const struct am_loss_spec *loss, size_t bucket_rows,
+                                    const struct am_kernels *kernels, struct am_plan **out,
+                                    struct am_err *err)
+{
+    return build_training(model, params, loss, bucket_rows, kernels, AM_PLAN_LIBRARY_NONE, out,
+                          err);
+}
+
+enum am_rc am_train_plan_build_library(const struct am_graph *model, const struct am_params *params,
+                                       const struct am_loss_spec *loss, size_t bucket_rows,
+                                       enum am_plan_library library, struct am_plan **out,
+                                       struct am_err *err)
+{
+    return build_training(model, params, loss, bucket_rows, NULL, library, out, err);
 }
 
 enum am_rc am_eval_plan_build_with(const struct am_graph *model, const struct am_params *params,
@@ -165,7 +183,7 @@ enum am_rc am_eval_plan_build_with(const struct am_graph *model, const struct am
     *out = NULL;
     AM_GO(rc, am_graph_copy(model, &g, err));
     AM_GO(rc, am_loss_add(g, loss, err));
-    rc = build(g, params, AM_PLAN_EVAL, bucket_rows, kernels, out, err);
+    rc = build(g, params, AM_PLAN_EVAL, bucket_rows, kernels, AM_PLAN_LIBRARY_NONE, out, err);
 out:
     am_graph_free(g);
     return rc;

@@ -31,4 +31,11 @@ enum am_rc am_eval_plan_build_with(const struct am_graph *model, const struct am
                                    const struct am_kernels *kernels, struct am_plan **out,
                                    struct am_err *err) AM_MUST_CHECK;
 
+/* The training plan with a library of convolution kernels where `library` says (TABLE, ALL, NONE).
+ */
+enum am_rc am_train_plan_build_library(const struct am_graph *model, const struct am_params *params,
+                                       const struct am_loss_spec *loss, size_t bucket_rows,
+                                       enum am_plan_library library, struct am_plan **out,
+                                       struct am_err *err) AM_MUST_CHECK;
+
 #endif

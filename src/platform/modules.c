@@ -241,3 +241,47 @@ void am_modules_set_media(const char *program)
     memcpy(&l.ctx, &program, sizeof program); /* const: the loader only hands it back */
     am_media_set_loader(&l);
 }
+
+/* ---- convolution kernels ---- */
+
+enum am_rc am_kernels_open(const char *program, const struct am_kernel_port_ops **out,
+                           struct am_err *err)
+{
+    const struct am_module_spec spec = {
+        .name = "kernels-dnnl",
+        .abi = AM_KERNEL_PORT_ABI,
+        .size = sizeof(struct am_kernel_port_ops),
+        .remedy = AM_N("Run scripts/setup and build again: it installs oneDNN (Debian: libdnnl2, "
+                       "libdnnl-dev). Without it leave train.kernels and AIMASS_DNNL as they are: "
+                       "our own kernels do the work."),
+    };
+    const void *ops = NULL;
+    *out = NULL;
+    AM_TRY(am_module_open(program, &spec, &ops, err));
+    const struct am_kernel_port_ops *kernels = ops;
+    AM_TRY(kernels->start(am_host_table(), err));
+    *out = kernels;
+    return AM_OK;
+}
+
+static enum am_rc load_kernels(void *ctx, const struct am_kernel_port_ops **out, struct am_err *err)
+{
+    return am_kernels_open(ctx, out, err);
+}
+
+/* An OpenMP runtime reads its environment once, when the first library brings it. */
+static void hold_openmp(const char *name, const char *value)
+{
+    const char *now = getenv(name);
+    if (!now || strcmp(now, value) != 0)
+        (void)setenv(name, value, 1);
+}
+
+void am_modules_set_kernels(const char *program)
+{
+    struct am_kernel_port_loader l = {.open = load_kernels};
+    memcpy(&l.ctx, &program, sizeof program); /* const: the loader only hands it back */
+    hold_openmp("OMP_NUM_THREADS", "1");
+    hold_openmp("OMP_WAIT_POLICY", "passive");
+    am_kernel_port_set_loader(&l);
+}

@@ -9,6 +9,7 @@
 
 #include "base/host.h"
 #include "data/tables.h"
+#include "tensor/kernel_port.h"
 #include "tensor/media.h"
 
 /* The table of functions for drivers; static. */
@@ -45,3 +46,16 @@ enum am_rc am_videos_open(const char *program, const struct am_videos_ops **out,
                           struct am_err *err) AM_MUST_CHECK;
 
 #endif
+/* Weights of Keras (tensor/weights.h) come from "weights-hdf5", opened at the first HDF5 file; as
+ * above. */
+void am_modules_set_weights(const char *program);
+enum am_rc am_weights_open(const char *program, const struct am_weights_ops **out,
+                           struct am_err *err) AM_MUST_CHECK;
+
+/* Convolution kernels (tensor/kernel_port.h) come from "kernels-dnnl", opened when a plan first may
+ * use them; as above. Holds OpenMP, which that library brings, at one thread: sets
+ * OMP_NUM_THREADS=1 and OMP_WAIT_POLICY=passive in the environment. */
+void am_modules_set_kernels(const char *program);
+enum am_rc am_kernels_open(const char *program, const struct am_kernel_port_ops **out,
+                           struct am_err *err) AM_MUST_CHECK;
+

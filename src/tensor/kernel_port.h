@@ -79,14 +79,13 @@ struct am_kernel_port_ops {
     const struct am_port_info *(*info)(const struct am_port_primitive *p);
     void (*drop)(struct am_port_primitive *p); /* NULL is fine; after its contexts */
 
-    /* weight: [kernel h * kernel w * c / groups, n]; packed: [weight_floats], 64-byte aligned.
-     * unpack is for CONV_DW. They may allocate inside the library: not false = done. */
-    bool (*pack)(const struct am_port_primitive *p, const float *weight, float *packed);
-    bool (*unpack)(const struct am_port_primitive *p, const float *packed, float *weight);
-
     enum am_rc (*context_new)(const struct am_port_primitive *p, struct am_port_context **out,
                               struct am_err *err);
     void (*context_free)(struct am_port_context *c); /* NULL is fine */
+    /* weight: [kernel h * kernel w * c / groups, n]; packed: [weight_floats], 64-byte aligned.
+     * unpack is for CONV_DW. What run says of memory, threads and false holds here. */
+    bool (*pack)(struct am_port_context *c, const float *weight, float *packed);
+    bool (*unpack)(struct am_port_context *c, const float *packed, float *weight);
     /* Nothing of ours is allocated, no thread is started. false: the library failed, out is not
      * to be used. */
     bool (*run)(struct am_port_context *c, const struct am_port_args *a);

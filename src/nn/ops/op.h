@@ -11,6 +11,8 @@
 #include "tensor/train_kernels.h"
 
 struct am_pool;
+struct am_port_step;    /* nn/plan_port.h */
+struct am_port_context; /* tensor/kernel_port.h */
 
 enum am_op_flag {
     AM_OP_LEAF = 1,          /* no step: input, parameter, constant */
@@ -84,17 +86,19 @@ struct am_step {
     struct am_attr attr;   /* after fusion: attr.act and attr.f[0] of the fused activation */
     size_t scratch;        /* float offset into the arena */
     const float *prepared; /* lives with the plan's packed block, or NULL */
-    size_t fold;           /* rows for each row of the batch: run() sees n_rows times this */
-    uint64_t node;         /* id in the graph: names the dropout stream */
+    const struct am_port_step *port; /* a library runs this step; NULL = the op itself */
+    size_t fold;   /* rows for each row of the batch: run() sees n_rows times this */
+    uint64_t node; /* id in the graph: names the dropout stream */
     const char *name;
 };
 
 struct am_run {
     float *base[AM_N_SPACES]; /* read-only ones too; NULL = not given */
-    size_t n_rows; /* of this step */
+    size_t n_rows;            /* of this step */
     struct am_pool *pool;
     const struct am_kernels *kern;
     const struct am_train_kernels *tkern;
+    struct am_port_context *const *port; /* of the session; NULL = no step needs one */
     uint64_t seed, step;
     double mass;               /* what gradients are divided by; 0 = the run's weight sum */
     double *loss, *weight_sum; /* out */
