@@ -27,17 +27,6 @@ struct am_server;
 
 /* ---- protocols: how rows come and how answers go ---- */
 
-enum am_output {
-    AM_OUTPUT_VALUE,
-    AM_OUTPUT_PROBABILITIES,
-    AM_OUTPUT_LABEL,
-    AM_OUTPUT_SCORE,     /* "anomaly_score" */
-    AM_OUTPUT_FLAG,      /* "is_anomaly" */
-    AM_OUTPUT_EMBEDDING, /* "embedding" */
-    AM_OUTPUT_RESTORED,  /* "reconstruction" */
-    AM_N_OUTPUTS
-};
-
 /* A V2 output that was asked for. */
 struct am_wanted {
     enum am_output output;
@@ -200,7 +189,6 @@ enum am_rc am_media_check(const struct am_columns *c, struct am_err *err) AM_MUS
 
 unsigned am_outputs_of(const struct am_serve_info *info);      /* that the model has */
 unsigned am_outputs_default(const struct am_serve_info *info); /* when a request names none */
-const char *am_output_name(enum am_output o);                  /* V2's and TF Serving's */
 const char *am_output_datatype(enum am_output o);              /* "FP32" */
 /* What of one row it is, without the rows; rank 0: one value, written [rows]. */
 struct am_dims am_output_dims(const struct am_serve_info *info, enum am_output o);

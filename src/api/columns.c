@@ -129,6 +129,7 @@ void am_columns_set_missing(struct am_columns *c, size_t column, size_t row)
     case AM_COL_TEXT:
     case AM_COL_IMAGE:
     case AM_COL_AUDIO:
+    case AM_COL_VIDEO:
         am_columns_texts(c, column)[row] = (struct am_str){NULL, 0};
         break;
     case AM_COL_DATE:

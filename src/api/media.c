@@ -1,5 +1,5 @@
-/* Pictures and sounds in requests: base64 in JSON, a body that is the file itself, and the look at
- * every cell's header before anything is decoded.
+/* Pictures, sounds and videos in requests: base64 in JSON, a body that is the file itself, and the
+ * look at every cell's header before anything is decoded.
  *
  * Cells point into the request's body; base64 is undone in place. Parsing touches no decoder and
  * may run anywhere; am_media_check asks the decoders for sizes and runs on workers only. */
@@ -58,15 +58,21 @@ static bool type_is(struct am_str s, const char *prefix)
     return true;
 }
 
-static bool is_file_type(struct am_str type)
+/* What a body of this type is; false: no file. */
+static bool file_type(struct am_str type, enum am_col_type *out)
 {
-    return type_is(type, "image/") || type_is(type, "audio/");
+    *out = type_is(type, "image/")   ? AM_COL_IMAGE
+           : type_is(type, "audio/") ? AM_COL_AUDIO
+           : type_is(type, "video/") ? AM_COL_VIDEO
+                                     : AM_COL_TEXT;
+    return *out != AM_COL_TEXT;
 }
 
 bool am_media_is_body(const struct am_request *rq, const struct am_serve_info *info)
 {
     struct am_str type = rq->content_type;
-    return type.ptr && (is_file_type(type) ||
+    enum am_col_type holds;
+    return type.ptr && (file_type(type, &holds) ||
                         (type_is(type, "application/octet-stream") && am_media_only(info)));
 }
 
@@ -76,15 +82,17 @@ enum am_rc am_media_body(struct am_call *call, struct am_err *err)
     struct am_columns *c = &call->columns;
     struct am_str type = call->rq->content_type;
     if (!am_media_only(info)) {
-        am_fail(err, AM_EINVAL,
-                "a body of type %.*s needs a model whose only input is a picture or a sound",
-                (int)(type.len > 60 ? 60 : type.len), type.ptr);
-        am_hint(err, "Send {\"rows\": [{column: value, ...}, ...]}; pictures and sounds are base64 "
-                     "text.");
+        am_fail(
+            err, AM_EINVAL,
+            "a body of type %.*s needs a model whose only input is a picture, a sound or a video",
+            (int)(type.len > 60 ? 60 : type.len), type.ptr);
+        am_hint(err,
+                "Send {\"rows\": [{column: value, ...}, ...]}; pictures, sounds and videos are "
+                "base64 text.");
         return AM_EINVAL;
     }
-    enum am_col_type want = info->inputs.columns[0].type;
-    if (is_file_type(type) && type_is(type, "image/") != (want == AM_COL_IMAGE))
+    enum am_col_type want = info->inputs.columns[0].type, holds;
+    if (file_type(type, &holds) && holds != want)
         return am_fail(err, AM_EINVAL, "column \"%.*s\" wants %s, the body is of type %.*s",
                        AM_FMT(info->inputs.columns[0].name), am_col_type_name(want),
                        (int)(type.len > 60 ? 60 : type.len), type.ptr);
@@ -97,12 +105,32 @@ enum am_rc am_media_body(struct am_call *call, struct am_err *err)
 
 /* ---- before decoding ---- */
 
-static enum am_rc check_cell(enum am_col_type type, struct am_str cell, uint64_t *left,
+struct budget { /* of one request */
+    uint64_t pixels, video;
+};
+
+static enum am_rc check_video(struct am_str cell, struct budget *left, struct am_err *err)
+{
+    struct am_video_info v;
+    AM_TRY(am_video_probe(cell, &v, err));
+    uint64_t n = (uint64_t)v.width * v.height * v.n_frames;
+    if (n > left->video)
+        return am_fail(err, AM_ELIMIT,
+                       "one request may decode %zu pixels of videos, all frames counted; this is "
+                       "more",
+                       AM_LIMIT_PREDICT_VIDEO);
+    left->video -= n;
+    return AM_OK;
+}
+
+static enum am_rc check_cell(enum am_col_type type, struct am_str cell, struct budget *left,
                              struct am_err *err)
 {
     struct am_image_info i;
     struct am_sound_info s;
     uint64_t n;
+    if (type == AM_COL_VIDEO)
+        return check_video(cell, left, err);
     if (type == AM_COL_IMAGE) {
         AM_TRY(am_image_probe(cell, &i, err));
         n = (uint64_t)i.width * i.height;
@@ -110,17 +138,17 @@ static enum am_rc check_cell(enum am_col_type type, struct am_str cell, uint64_t
         AM_TRY(am_sound_probe(cell, &s, err));
         n = s.n_frames * s.channels;
     }
-    if (n > *left)
+    if (n > left->pixels)
         return am_fail(err, AM_ELIMIT,
                        "one request may decode %zu pixels and sound samples, this is more",
                        AM_LIMIT_PREDICT_PIXELS);
-    *left -= n;
+    left->pixels -= n;
     return AM_OK;
 }
 
 enum am_rc am_media_check(const struct am_columns *c, struct am_err *err)
 {
-    uint64_t left = AM_LIMIT_PREDICT_PIXELS;
+    struct budget left = {AM_LIMIT_PREDICT_PIXELS, AM_LIMIT_PREDICT_VIDEO};
     size_t n_cells = 0;
     for (size_t i = 0; i < c->schema->n; i++) {
         enum am_col_type type = c->columns[i].type;
@@ -131,7 +159,8 @@ enum am_rc am_media_check(const struct am_columns *c, struct am_err *err)
             if (!cell.ptr)
                 continue;
             if (++n_cells > AM_LIMIT_PREDICT_MEDIA)
-                return am_fail(err, AM_ELIMIT, "more than %d pictures and sounds in one request",
+                return am_fail(err, AM_ELIMIT,
+                               "more than %d pictures, sounds and videos in one request",
                                AM_LIMIT_PREDICT_MEDIA);
             enum am_rc rc = check_cell(type, cell, &left, err);
             if (rc == AM_OK)

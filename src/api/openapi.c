@@ -27,7 +27,8 @@ static const struct schema schemas[] = {
      "\"outputs\":{\"description\":\"names of outputs that the model has; left out: its usual "
      "ones\",\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
      "\"rows\":{\"type\":\"array\",\"items\":{\"oneOf\":[{" OBJECT
-     ",\"description\":\"column name to value; null is missing; pictures and sounds are base64 "
+     ",\"description\":\"column name to value; null is missing; pictures, sounds and videos are "
+     "base64 "
      "text or {b64: text}\","
      "\"additionalProperties\":{\"type\":[\"number\",\"string\",\"boolean\",\"object\",\"null\"]}},"
      "{"
@@ -126,7 +127,9 @@ static void operation(struct am_buf *b, const struct am_route *r, size_t n)
         content(b, "application/json", r->request);
         if (r->protocol == &am_protocol_native) { /* into the content just closed */
             b->len--;
-            am_buf_cstr(b, ",\"image/*\":{},\"audio/*\":{},\"application/octet-stream\":{}}");
+            am_buf_cstr(
+                b,
+                ",\"image/*\":{},\"audio/*\":{},\"video/*\":{},\"application/octet-stream\":{}}");
         }
         am_buf_char(b, '}');
     }

@@ -7,44 +7,22 @@
 
 #include "api/api_int.h"
 
-static const char *const names[AM_N_OUTPUTS] = {[AM_OUTPUT_VALUE] = "value",
-                                                [AM_OUTPUT_PROBABILITIES] = "probabilities",
-                                                [AM_OUTPUT_LABEL] = "label",
-                                                [AM_OUTPUT_SCORE] = "anomaly_score",
-                                                [AM_OUTPUT_FLAG] = "is_anomaly",
-                                                [AM_OUTPUT_EMBEDDING] = "embedding",
-                                                [AM_OUTPUT_RESTORED] = "reconstruction"};
-
 #define BIT(o) (1u << (o))
 
 unsigned am_outputs_of(const struct am_serve_info *info)
 {
-    if (am_task_has_classes(info->task))
-        return BIT(AM_OUTPUT_PROBABILITIES) | BIT(AM_OUTPUT_LABEL);
-    if (!am_task_is_own(info->task))
-        return BIT(AM_OUTPUT_VALUE);
-    return BIT(AM_OUTPUT_SCORE) | BIT(AM_OUTPUT_EMBEDDING) |
-           (info->task == AM_TASK_ANOMALY ? BIT(AM_OUTPUT_FLAG) : 0u) |
-           (info->n_restored ? BIT(AM_OUTPUT_RESTORED) : 0u);
+    return am_task_outputs(info->task) & ~(info->n_restored ? 0u : BIT(AM_OUTPUT_RESTORED));
 }
 
 unsigned am_outputs_default(const struct am_serve_info *info)
 {
-    unsigned all = am_outputs_of(info);
-    if (info->task == AM_TASK_ANOMALY)
-        return BIT(AM_OUTPUT_SCORE) | BIT(AM_OUTPUT_FLAG);
-    return info->task == AM_TASK_EMBEDDING ? BIT(AM_OUTPUT_EMBEDDING) : all;
-}
-
-const char *am_output_name(enum am_output o)
-{
-    return names[o];
+    return am_task_usual_outputs(info->task);
 }
 
 bool am_output_find(const struct am_serve_info *info, struct am_str name, enum am_output *out)
 {
     for (unsigned o = 0; o < AM_N_OUTPUTS; o++)
-        if ((am_outputs_of(info) & BIT(o)) && am_str_is(name, names[o])) {
+        if ((am_outputs_of(info) & BIT(o)) && am_str_is(name, am_output_name((enum am_output)o))) {
             *out = (enum am_output)o;
             return true;
         }
@@ -85,7 +63,7 @@ void am_outputs_want(struct am_call *call, unsigned mask)
 
 static const char *native_name(enum am_output o)
 {
-    return o == AM_OUTPUT_PROBABILITIES ? "probability" : names[o];
+    return o == AM_OUTPUT_PROBABILITIES ? "probability" : am_output_name(o);
 }
 
 enum am_rc am_output_native(const struct am_serve_info *info, struct am_str name, unsigned *mask,

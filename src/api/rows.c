@@ -26,11 +26,12 @@ bool am_js_wrong_kind(struct am_js *js, const struct am_columns *c, size_t colum
     if (js->failed == AM_OK) {
         js->failed = am_fail(js->err, AM_EINVAL, "row %zu: column \"%.*s\" wants %s, got %s", row,
                              AM_FMT(d->name), am_col_type_name(d->type), kind_name(k));
-        am_hint(js->err,
-                am_col_is_media(d->type)
-                    ? "Pictures and sounds are base64 text or {\"b64\": text}; null is missing."
-                    : AM_N("Numbers are JSON numbers, booleans true or false, dates ISO 8601 text, "
-                           "a missing value is null."));
+        am_hint(
+            js->err,
+            am_col_is_media(d->type)
+                ? "Pictures, sounds and videos are base64 text or {\"b64\": text}; null is missing."
+                : AM_N("Numbers are JSON numbers, booleans true or false, dates ISO 8601 text, "
+                       "a missing value is null."));
     }
     return false;
 }
@@ -170,6 +171,7 @@ bool am_js_cell(struct am_js *js, struct am_columns *c, size_t column, size_t ro
         return date_cell(js, c, column, row);
     case AM_COL_IMAGE:
     case AM_COL_AUDIO:
+    case AM_COL_VIDEO:
         return am_media_cell(js, c, column, row);
     default:
         return number_cell(js, c, column, row);

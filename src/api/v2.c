@@ -4,10 +4,10 @@
  * matrix `input` [n, n_inputs]. Outputs: `probabilities` FP32 [n, classes] and `label` BYTES [n],
  * or `value` FP64 [n,1]; of a model that learns rows `anomaly_score` FP64 [n,1], `is_anomaly` BOOL
  * [n], `embedding` FP32 [n,k] and `reconstruction` FP64 [n,..], of which "outputs" chooses.
- * Missing: null in JSON, NaN in binary numbers, an empty text in BYTES. Pictures and sounds: BYTES
- * [n], base64 in JSON and the bytes themselves in binary; when the only input is a picture also its
- * pixels, UINT8 or FP32 [n,height,width,channels]. Binary layout: little endian, no padding, BYTES
- * with a 32-bit length each. */
+ * Missing: null in JSON, NaN in binary numbers, an empty text in BYTES. Pictures, sounds, videos:
+ * BYTES [n], base64 in JSON and the bytes themselves in binary; when the only input is a picture
+ * also its pixels, UINT8 or FP32 [n,height,width,channels]. Binary layout: little endian, no
+ * padding, BYTES with a 32-bit length each. */
 #include <math.h>
 #include <stdio.h>
 
@@ -248,7 +248,8 @@ static bool claim_pixels(struct v2_parser *v, struct v2_tensor *t)
     size_t cell = AM_MEDIA_RAW_BYTES + t->width;
     struct am_str *texts = am_columns_texts(&call->columns, t->column);
     if (t->rows > AM_LIMIT_PREDICT_MEDIA)
-        return am_js_fail(&v->js, AM_ELIMIT, "more than %d pictures and sounds in one request",
+        return am_js_fail(&v->js, AM_ELIMIT,
+                          "more than %d pictures, sounds and videos in one request",
                           AM_LIMIT_PREDICT_MEDIA);
     if (t->rows > call->rq->body_len / t->width)
         return am_js_fail(&v->js, AM_EINVAL,

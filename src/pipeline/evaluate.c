@@ -60,17 +60,37 @@ enum am_rc am_check_inputs(const struct am_model *m, const struct am_batch *b, s
     return AM_OK;
 }
 
-/* The model's inputs and its target, as a schema to read. */
-static enum am_rc wanted_schema(struct am_arena *a, const struct am_model *m, struct am_schema *out,
+static bool has_column(const struct am_source *src, struct am_str name)
+{
+    const struct am_tables_info *has = am_source_info(src);
+    for (size_t i = 0; i < has->n_columns; i++)
+        if (am_str_eq(has->columns[i].name, name))
+            return true;
+    return false;
+}
+
+/* The model's inputs and its target, as a schema to read. Where rows are learned, the label is read
+ * when it is there. */
+static enum am_rc wanted_schema(struct am_arena *a, const struct am_model *m,
+                                const struct am_source *src, struct am_schema *out,
                                 struct am_err *err)
 {
     const struct am_model_info *info = am_model_info(m);
+    bool own = am_task_is_own(info->task);
     struct am_column_desc *c = am_arena_array(a, info->inputs->n + 1, sizeof *c);
     AM_TRY(am_arena_check(a, err));
     memcpy(c, info->inputs->columns, info->inputs->n * sizeof *c);
     c[info->inputs->n] = (struct am_column_desc){info->target, am_target_type(am_model_target(m))};
-    *out = (struct am_schema){c, info->inputs->n + 1};
+    *out = (struct am_schema){c, info->inputs->n + (!own || has_column(src, info->target))};
     return AM_OK;
+}
+
+static bool any_label(const struct am_packaged_scores *d)
+{
+    for (size_t i = 0; i < d->truth.len; i++)
+        if (!isnan(d->truth.ptr[i]))
+            return true;
+    return false;
 }
 
 static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m,
@@ -78,7 +98,9 @@ static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m,
                              struct am_err *err)
 {
     const struct am_model_info *info = am_model_info(m);
-    const char *const *names = am_metrics_default(info->task);
+    bool labels = info->task == AM_TASK_ANOMALY && any_label(d);
+    const char *const *names =
+        labels ? am_metrics_default_labelled() : am_metrics_default(info->task);
     const struct am_node *stored = am_node_get(am_model_metrics(m), "test");
     struct am_str list[64];
     struct am_node *metrics, *bands;
@@ -88,7 +110,9 @@ static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m,
         list[n++] = am_str(names[i]);
     for (size_t i = 0; stored && i < stored->map.n && n < 64;
          i++) { /* and what training measured */
-        bool have = am_metric_find(stored->map.pairs[i].key) == NULL;
+        bool have = am_metric_find(stored->map.pairs[i].key) == NULL ||
+                    (!labels && info->task == AM_TASK_ANOMALY &&
+                     am_metric_needs_labels(stored->map.pairs[i].key));
         for (size_t k = 0; k < n; k++)
             have = have || am_str_eq(list[k], stored->map.pairs[i].key);
         if (!have)
@@ -117,10 +141,10 @@ enum am_rc am_pipeline_evaluate(struct am_pipeline *pl, struct am_arena *a, cons
     enum am_rc rc;
     AM_TRY(pl->tables(pl->tables_ctx, &tables, err));
     AM_TRY(am_open_model(pl, a, model, 0, &m, err));
-    AM_GO(rc, wanted_schema(a, m.model, &schema, err));
     AM_GO(rc, am_source_open(tables, &o, &src, err));
+    AM_GO(rc, wanted_schema(a, m.model, src, &schema, err));
     AM_GO(rc, am_source_read(tables, src, &schema, NULL, 0, &t, err));
-    AM_GO(rc, am_score_packaged(m.model, &t, NULL, pl->pool, pl->progress, &d, err));
+    AM_GO(rc, am_score_packaged(m.model, &t, NULL, 0, NULL, pl->pool, pl->progress, &d, err));
     if (d.truth.len == 0)
         AM_GO(rc,
               am_fail(err, AM_EINVAL, "no row of \"%s\" has a value in the target column \"%.*s\"",

@@ -21,6 +21,26 @@ static enum am_rc measure_part(struct am_training *t, const struct am_scored *s,
     return AM_OK;
 }
 
+/* A model's own threshold: the recipe's, or where rows are learned that of its own scores. */
+static enum am_rc threshold_of(const struct am_training *t, const struct am_learned *l, double *out,
+                               struct am_err *err)
+{
+    enum am_task task = am_target_task(t->p.target);
+    struct am_scored s[2] = {{{0}, NULL, NULL}};
+    enum am_rc rc;
+    *out = t->threshold;
+    if (task != AM_TASK_ANOMALY)
+        return AM_OK;
+    AM_GO(rc, am_score(l, task, 0, t->rows[AM_ROW_VALIDATION].data, t->p.pl->pool, &s[0], err));
+    if (s[0].in.n_rows == 0)
+        AM_GO(rc, am_score(l, task, 0, t->rows[AM_ROW_TRAIN].data, t->p.pl->pool, &s[1], err));
+    rc = am_training_anomaly_threshold(t, &s[0], &s[1], out, err);
+out:
+    am_scored_clear(&s[0]);
+    am_scored_clear(&s[1]);
+    return rc;
+}
+
 static enum am_rc baseline(struct am_training *t, const struct am_train_data *on,
                            struct am_err *err)
 {
@@ -37,7 +57,8 @@ static enum am_rc baseline(struct am_training *t, const struct am_train_data *on
     enum am_rc rc = am_learner_fit(&task, &base, a, err);
     if (rc == AM_OK)
         rc = am_score(&base, task.task, task.n_classes, on, t->p.pl->pool, &s, err);
-    s.in.threshold = t->threshold;
+    if (rc == AM_OK)
+        rc = threshold_of(t, &base, &s.in.threshold, err);
     if (rc == AM_OK)
         rc = measure_part(t, &s, "baseline", err);
     am_scored_clear(&s);
@@ -84,13 +105,6 @@ static enum am_rc confusion_node(struct am_training *t, const struct am_scored *
     return AM_OK;
 }
 
-static const char *task_name(enum am_task task)
-{
-    return task == AM_TASK_REGRESSION ? "regression"
-           : task == AM_TASK_BINARY   ? "binary"
-                                      : "multiclass";
-}
-
 /* What was used: columns, types and reasons. */
 static struct am_node *used_columns(const struct am_training *t)
 {
@@ -114,7 +128,7 @@ static struct am_node *report_head(struct am_training *t)
     char now[24];
     am_time_iso(am_wall_us(), now);
     am_node_set(a, r, "title", am_new_str(a, t->p.name));
-    am_node_set(a, r, "task", am_new_cstr(a, task_name(am_target_task(t->p.target))));
+    am_node_set(a, r, "task", am_new_cstr(a, am_task_name(am_target_task(t->p.target))));
     am_node_set(a, r, "target", am_new_str(a, am_target_name(t->p.target)));
     am_node_set(a, r, "learner", am_new_str(a, am_node_str(info, "learner", "")));
     am_node_set(a, r, "run", t->run ? am_new_cstr(a, am_run_id(t->run)) : am_new_null(a));
@@ -200,7 +214,8 @@ static enum am_rc advise(struct am_training *t, struct am_node *r, struct am_err
         f.n_leaks = t->p.counts.n_leaks;
     if (band)
         f.deviation = (am_node_f64(band, "high", NAN) - am_node_f64(band, "low", NAN)) / 3.92;
-    if (imp && imp->list.n > 1) { /* of a single column it says nothing that it decides all */
+    if (imp && imp->list.n > 1 &&
+        !am_task_is_own(f.task)) { /* of a single column it says nothing that it decides all */
         f.top_column = am_arena_str(a, am_node_str(imp->list.items[0], "column", "")).ptr;
         f.top_drop = am_node_f64(imp->list.items[0], "mean", 0);
         f.second_drop = am_node_f64(imp->list.items[1], "mean", 0);
@@ -218,6 +233,8 @@ static enum am_rc plots(struct am_training *t, const struct am_scored *s, struct
     struct am_arena *a = t->p.arena;
     struct am_node *c;
     am_node_set(a, r, "predictions", am_prediction_summary(&s->in, a));
+    if (am_task_is_own(s->in.task))
+        return AM_OK;
     if (s->in.task == AM_TASK_REGRESSION) {
         am_node_set(a, r, "residuals", am_residuals(&s->in, 1000, a));
         return AM_OK;
@@ -241,14 +258,16 @@ static enum am_rc build_report(struct am_training *t, const struct am_scored *he
     struct am_node *r = report_head(t);
     struct am_buf yaml;
     AM_TRY(plots(t, held, r, err));
+    if (am_task_is_own(held->in.task))
+        AM_TRY(am_training_anomaly_report(t, held, rows, r, err));
     am_node_set(a, r, "intervals", t->intervals);
     if (t->folds)
         am_node_set(a, r, "folds", t->folds);
     if (rows)
         AM_TRY(importance(t, rows, r, err));
     AM_TRY(am_training_pictures(t, held, rows, r, err));
-    if (t->p.import_report && am_node_get(t->p.import_report, "files"))
-        am_node_set(a, r, "import", am_node_get(t->p.import_report, "files"));
+    if (t->p.import_report && am_node_get(t->p.import_report, "import"))
+        am_node_set(a, r, "import", am_node_get(t->p.import_report, "import"));
     AM_TRY(advise(t, r, err));
     am_buf_init(&yaml, 1 << 22);
     am_node_to_yaml(t->p.recipe.resolved, &yaml);
@@ -282,7 +301,11 @@ enum am_rc am_training_measure(struct am_training *t, struct am_err *err)
     t->metrics = am_new_map(t->p.arena);
     for (size_t i = 0; i < 3; i++)
         AM_GO(rc, am_score(&t->learned, task, c, t->rows[i].data, t->p.pl->pool, &s[i], err));
-    AM_GO(rc, choose_threshold(t, &s[AM_ROW_VALIDATION], err));
+    if (am_task_is_own(task))
+        AM_GO(rc, am_training_anomaly_threshold(t, &s[AM_ROW_VALIDATION], &s[AM_ROW_TRAIN],
+                                                &t->threshold, err));
+    else
+        AM_GO(rc, choose_threshold(t, &s[AM_ROW_VALIDATION], err));
     for (size_t i = 0; i < 3; i++) {
         s[i].in.threshold = t->threshold;
         AM_GO(rc, measure_part(t, &s[i], part_names[i], err));
@@ -317,7 +340,7 @@ static enum am_rc one_fold(struct am_training *t, const uint16_t *fold, unsigned
     struct am_fitted f = {NULL, NULL};
     struct am_rows train = {NULL, NULL, NULL}, test = {NULL, NULL, NULL};
     struct am_learned learned = {0};
-    struct am_scored s = {0};
+    struct am_scored s = {0}, own = {0};
     struct am_learn_task task;
     size_t memory = (size_t)(t->p.pl->memory_limit_bytes / 8);
     enum am_rc rc;
@@ -334,9 +357,15 @@ static enum am_rc one_fold(struct am_training *t, const uint16_t *fold, unsigned
     AM_GO(rc, am_learner_fit(&task, &learned, t->p.arena, err));
     AM_GO(rc, am_score(&learned, task.task, task.n_classes, test.data, t->p.pl->pool, &s, err));
     s.in.threshold = t->threshold;
+    if (task.task == AM_TASK_ANOMALY) { /* of the rows that this fold's model learned */
+        AM_GO(rc, am_score(&learned, task.task, 0, train.data, t->p.pl->pool, &own, err));
+        AM_GO(rc, am_training_anomaly_threshold(t, &(struct am_scored){{0}, NULL, NULL}, &own,
+                                                &s.in.threshold, err));
+    }
     rc = am_metrics_node(&s.in, t->metric_names, t->n_metrics, NULL, t->p.arena, out, err);
 out:
     am_scored_clear(&s);
+    am_scored_clear(&own);
     am_learned_clear(&learned);
     am_rows_clear(&train);
     am_rows_clear(&test);

@@ -1,31 +1,36 @@
 /* Scores of a packaged model over a table; see packaged.h. */
 #include "pipeline/packaged.h"
 
+#include <math.h>
+
 #include "base/alloc.h"
 #include "feature/target.h"
 
 static enum am_rc add_batch(struct am_packaged_scores *s, const struct am_model *m,
-                            struct am_predictor *p, const struct am_batch *b,
-                            struct am_prediction *answer, double *y, struct am_err *err)
+                            const struct am_target *truth, struct am_predictor *p,
+                            const struct am_batch *b, struct am_prediction *answer, double *y,
+                            struct am_err *err)
 {
     const struct am_model_info *info = am_model_info(m);
     size_t n_in = info->inputs->n, c = info->n_classes,
            per = info->task == AM_TASK_MULTICLASS ? c : 1;
     struct am_batch in = {b->n_rows, n_in, b->columns, b->first_row};
     AM_TRY(am_model_predict(p, &in, answer, err));
-    AM_TRY(
-        am_target_encode(am_model_target(m), &b->columns[n_in], b->n_rows, b->first_row, y, err));
+    if (b->n_columns > n_in)
+        AM_TRY(am_target_encode(truth, &b->columns[n_in], b->n_rows, b->first_row, y, err));
+    for (size_t i = 0; b->n_columns == n_in && i < b->n_rows; i++)
+        y[i] = (double)NAN;
     if (!am_vec_reserve(&s->truth, s->truth.len + b->n_rows) ||
         !am_vec_reserve(&s->pred, s->pred.len + b->n_rows * per))
         return am_fail_nomem(err, b->n_rows * per * sizeof(float));
     for (size_t i = 0; i < b->n_rows; i++) {
-        if (isnan(y[i])) {
+        if (isnan(y[i]) && !am_task_is_own(info->task)) {
             s->n_skipped++;
             continue;
         }
         s->truth.ptr[s->truth.len++] = y[i];
         for (size_t k = 0; k < per; k++)
-            s->pred.ptr[s->pred.len++] = info->task == AM_TASK_REGRESSION ? (float)answer->value[i]
+            s->pred.ptr[s->pred.len++] = !am_task_has_classes(info->task) ? (float)answer->value[i]
                                          : info->task == AM_TASK_BINARY
                                              ? answer->probability[i * 2 + 1]
                                              : answer->probability[i * c + k];
@@ -34,8 +39,9 @@ static enum am_rc add_batch(struct am_packaged_scores *s, const struct am_model 
 }
 
 enum am_rc am_score_packaged(struct am_model *m, const struct am_table *t, const size_t *columns,
-                             struct am_pool *pool, struct am_progress *progress,
-                             struct am_packaged_scores *out, struct am_err *err)
+                             size_t n_columns, const struct am_target *truth, struct am_pool *pool,
+                             struct am_progress *progress, struct am_packaged_scores *out,
+                             struct am_err *err)
 {
     const struct am_model_info *info = am_model_info(m);
     struct am_prediction answer = {0};
@@ -47,7 +53,7 @@ enum am_rc am_score_packaged(struct am_model *m, const struct am_table *t, const
     enum am_rc rc;
     memset(out, 0, sizeof *out);
     AM_TRY(am_predictor_new(m, pool, &p, err));
-    AM_GO(rc, t->ops->open(t->impl, columns, columns ? info->inputs->n + 1 : 0, &it, err));
+    AM_GO(rc, t->ops->open(t->impl, columns, columns ? n_columns : 0, &it, err));
     for (;;) {
         AM_GO(rc, t->ops->next(it, &b, err));
         if (!b)
@@ -59,7 +65,7 @@ enum am_rc am_score_packaged(struct am_model *m, const struct am_table *t, const
             y = q;
             cap = b->n_rows;
         }
-        AM_GO(rc, add_batch(out, m, p, b, &answer, y, err));
+        AM_GO(rc, add_batch(out, m, truth ? truth : am_model_target(m), p, b, &answer, y, err));
         if (am_progress_canceled(progress))
             AM_GO(rc, am_fail(err, AM_ECANCELED, "canceled"));
     }

@@ -63,9 +63,18 @@ static enum am_rc rival_metrics(struct am_training *t, struct am_model *m, struc
                            AM_FMT(info->inputs->columns[i].name));
     }
     columns[n_in] = t->p.target_column;
+    size_t n_read = n_in + (t->p.target_column != SIZE_MAX);
+    const struct am_target *truth = am_task_is_own(info->task) ? t->p.target : NULL;
+    if (info->task != am_target_task(t->p.target)) {
+        am_fail(err, AM_EUSAGE, "the other model's task is %s, this one's is %s",
+                am_task_name(info->task), am_task_name(am_target_task(t->p.target)));
+        am_hint(err, "Give this model another name, or leave the comparison out of register.if.");
+        return AM_EUSAGE;
+    }
     AM_TRY(am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(part), t->p.pl->pool,
                         &view, err));
-    rc = am_score_packaged(m, &view, columns, t->p.pl->pool, t->p.pl->progress, &scores, err);
+    rc = am_score_packaged(m, &view, columns, n_read, truth, t->p.pl->pool, t->p.pl->progress,
+                           &scores, err);
     if (rc == AM_OK)
         rc = am_metrics_node(&scores.in, t->metric_names, t->n_metrics,
                              am_node_path(t->p.recipe.resolved, "evaluate.composite"), t->p.arena,
@@ -359,8 +368,8 @@ enum am_rc am_training_publish(struct am_training *t, struct am_node **out, stru
     am_node_set(a, *out, "advice", t->advice);
     am_node_set(a, *out, "report", am_new_str(a, report_path));
     am_node_set(a, *out, "dataset", am_new_str(a, t->p.dataset));
-    if (t->p.import_report && am_node_get(t->p.import_report, "files"))
-        am_node_set(a, *out, "files", am_node_get(t->p.import_report, "files"));
+    if (t->p.import_report && am_node_get(t->p.import_report, "import"))
+        am_node_set(a, *out, "import", am_node_get(t->p.import_report, "files"));
     am_node_set(a, *out, "rows", am_node_get(t->report, "rows"));
     AM_TRY(set_aliases(t, &aliases, name, *out, err));
     return am_arena_check(a, err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "tensor/task.h"
 
 struct check {
     struct am_arena *arena;
@@ -344,6 +345,41 @@ static enum am_rc resolve(struct check *c, const struct am_node *given, struct a
     return AM_OK;
 }
 
+bool am_recipe_learns_rows(const struct am_node *resolved)
+{
+    enum am_task task;
+    return am_task_parse(am_node_str(am_node_get(resolved, "data"), "task", ""), &task) &&
+           am_task_is_own(task);
+}
+
+static void remove_default(struct am_node *map, const char *key)
+{
+    for (size_t i = 0; i < map->map.n; i++) {
+        const struct am_pair *p = &map->map.pairs[i];
+        if (!am_str_is(p->key, key) || p->value->line || p->value->column)
+            continue;
+        memmove(&map->map.pairs[i], &map->map.pairs[i + 1],
+                (map->map.n - i - 1) * sizeof map->map.pairs[i]);
+        map->map.n--;
+        return;
+    }
+}
+
+/* An autoencoder has no target, and what has no target is an autoencoder: either says both. */
+static enum am_rc settle_task(struct check *c, struct am_node *root)
+{
+    struct am_node *data = am_node_get(root, "data"), *model = am_node_get(root, "model");
+    struct am_str type = am_node_str(model, "type", "auto");
+    if (am_str_is(type, "autoencoder") && am_str_is(am_node_str(data, "task", "auto"), "auto"))
+        am_node_set(c->arena, data, "task", am_new_cstr(c->arena, "anomaly"));
+    if (!am_recipe_learns_rows(root))
+        return am_arena_check(c->arena, c->err);
+    if (am_str_is(type, "auto"))
+        am_node_set(c->arena, model, "type", am_new_cstr(c->arena, "autoencoder"));
+    remove_default(am_node_get(root, "evaluate"), "threshold"); /* of two classes */
+    return am_arena_check(c->arena, c->err);
+}
+
 enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *what,
                           const struct am_recipe_set *sets, size_t n_sets, struct am_recipe *out,
                           struct am_err *err)
@@ -377,5 +413,6 @@ enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *wh
     AM_TRY(check_map(&c, &root, given));
     out->given = given;
     AM_TRY(resolve(&c, given, &out->resolved));
+    AM_TRY(settle_task(&c, out->resolved));
     return am_recipe_check_rules(out->resolved, &out->origin, err);
 }

@@ -107,6 +107,93 @@ static enum am_rc check_roles(const struct rules *r)
     return AM_OK;
 }
 
+/* ---- models that learn rows ---- */
+
+static enum am_rc check_model_type(const struct rules *r, bool own)
+{
+    char where[256];
+    struct am_str type = am_node_str(am_node_get(r->root, "model"), "type", "auto");
+    struct am_str task = am_node_str(am_node_get(r->root, "data"), "task", "auto");
+    if (own == am_str_is(type, "autoencoder"))
+        return AM_OK;
+    am_fail(r->err, AM_EUSAGE, "%s: data.task is %.*s, but model.type is %.*s",
+            where_of(r, "model.type", where, sizeof where), AM_FMT(task), AM_FMT(type));
+    if (own)
+        am_hint(r->err, "Use model.type autoencoder, or predict a target: data.task classification "
+                        "or regression.");
+    else
+        am_hint(r->err, "An autoencoder learns rows, not a target: set data.task to anomaly or "
+                        "embedding.");
+    return AM_EUSAGE;
+}
+
+static bool uses_target_encoding(const struct am_node *features)
+{
+    for (size_t i = 0; features && features->kind == AM_NODE_MAP && i < features->map.n; i++)
+        if (am_str_is(am_node_str(features->map.pairs[i].value, "encode", ""), "target"))
+            return true;
+    return false;
+}
+
+/* Settings that speak of classes or of a target. */
+static enum am_rc check_no_target(const struct rules *r)
+{
+    const struct am_node *weights = am_node_path(r->root, "train.class_weights");
+    struct am_str none = {"", 0};
+    if (am_node_path(r->root, "data.positive"))
+        return contradiction(r, "data.positive",
+                             "data.positive names a class, but the task has no classes",
+                             "Name the normal labels with data.normal, or leave it out.");
+    if (am_node_path(r->root, "evaluate.threshold"))
+        return contradiction(
+            r, "evaluate.threshold", "evaluate.threshold is a probability of two classes",
+            "Set model.contamination: the share of rows that counts as anomalies.");
+    if (weights && (!am_node_as_str(weights, &none) || !am_str_is(none, "none")))
+        return contradiction(r, "train.class_weights",
+                             "train.class_weights is given, but the task has no classes",
+                             "Leave it out.");
+    if (uses_target_encoding(am_node_get(r->root, "features")))
+        return contradiction(r, "features", "encode: target needs a target, the task has none",
+                             "Use encode: onehot, ordinal or hash.");
+    return AM_OK;
+}
+
+static enum am_rc check_labels(const struct rules *r, bool own)
+{
+    const char *const keys[] = {"data.normal", "data.train_on"};
+    bool labels = am_node_str(am_node_get(r->root, "data"), "target", "").len > 0;
+    struct am_str by = am_node_str(am_node_path(r->root, "data.split"), "by", "auto");
+    for (size_t i = 0; i < 2; i++) {
+        if (am_node_path(r->root, keys[i]) && !own)
+            return contradiction(r, keys[i],
+                                 i ? "data.train_on is given, but the task is not anomaly"
+                                   : AM_N("data.normal is given, but the task is not anomaly"),
+                                 "Set data.task to anomaly, or leave it out.");
+        if (am_node_path(r->root, keys[i]) && !labels)
+            return contradiction(r, keys[i],
+                                 i ? "data.train_on needs labels, but the recipe names none"
+                                   : AM_N("data.normal needs labels, but the recipe names none"),
+                                 "Name the label column in data.target, or leave it out.");
+    }
+    if (own && !labels && am_str_is(by, "stratified"))
+        return contradiction(r, "data.split.by", "a stratified split needs labels",
+                             "Name the label column in data.target, or write `by: random`.");
+    if (am_str_is(am_node_str(am_node_get(r->root, "data"), "train_on", "all"), "normal") &&
+        am_node_i64(am_node_get(r->root, "evaluate"), "folds", 0) > 1)
+        return contradiction(r, "evaluate.folds",
+                             "folds would train on the anomalies that train_on: normal leaves out",
+                             "Leave evaluate.folds out, or train on all rows.");
+    return AM_OK;
+}
+
+static enum am_rc check_task(const struct rules *r)
+{
+    bool own = am_recipe_learns_rows(r->root);
+    AM_TRY(check_model_type(r, own));
+    AM_TRY(check_labels(r, own));
+    return own ? check_no_target(r) : AM_OK;
+}
+
 enum am_rc am_recipe_check_rules(const struct am_node *resolved,
                                  const struct am_recipe_origin *origin, struct am_err *err)
 {
@@ -128,6 +215,7 @@ enum am_rc am_recipe_check_rules(const struct am_node *resolved,
     if (am_node_i64(resolved, "version", 1) != 1)
         return contradiction(&r, "version", "this program reads recipes of \"version\" 1 only",
                              "Update AI Mass, or write version: 1.");
+    AM_TRY(check_task(&r));
     AM_TRY(check_split(&r));
     AM_TRY(check_roles(&r));
     if (truthy_map(am_node_path(resolved, "train.early_stopping")) &&

@@ -55,6 +55,20 @@ enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view
 void am_rows_clear(struct am_rows *r);
 void am_training_clear(struct am_training *t);
 
+/* anomaly.c: models that learn rows. */
+#define AM_CONTAMINATION 0.01 /* the default of model.contamination */
+/* The score that model.contamination of the validation rows reach (of the training rows where there
+ * are none); 0 where the task has no anomalies. */
+enum am_rc am_training_anomaly_threshold(const struct am_training *t,
+                                         const struct am_scored *validation,
+                                         const struct am_scored *train, double *out,
+                                         struct am_err *err) AM_MUST_CHECK;
+/* "scores", "threshold", "contamination", "column_errors" of the report r, and curves where rows
+ * are labelled. rows NULL = none. */
+enum am_rc am_training_anomaly_report(struct am_training *t, const struct am_scored *s,
+                                      const struct am_train_data *rows, struct am_node *r,
+                                      struct am_err *err) AM_MUST_CHECK;
+
 /* measure.c */
 enum am_rc am_training_measure(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
 /* pictures.c: "mistakes", "saliency" and "filters" of the report r, when rows are pictures. */

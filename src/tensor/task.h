@@ -44,4 +44,44 @@ static inline bool am_task_is_own(enum am_task t)
     return t == AM_TASK_ANOMALY || t == AM_TASK_EMBEDDING;
 }
 
+/* ---- what a model may answer with; masks are bits 1 << enum am_output ---- */
+
+enum am_output {
+    AM_OUTPUT_VALUE,
+    AM_OUTPUT_PROBABILITIES,
+    AM_OUTPUT_LABEL,
+    AM_OUTPUT_SCORE,
+    AM_OUTPUT_FLAG,
+    AM_OUTPUT_EMBEDDING,
+    AM_OUTPUT_RESTORED, /* of models whose rows come back at all */
+    AM_N_OUTPUTS
+};
+
+static inline const char *am_output_name(enum am_output o)
+{
+    static const char *const names[AM_N_OUTPUTS] = {"value",         "probabilities", "label",
+                                                    "anomaly_score", "is_anomaly",    "embedding",
+                                                    "reconstruction"};
+    return names[o];
+}
+
+static inline unsigned am_task_outputs(enum am_task t)
+{
+    const unsigned own =
+        1u << AM_OUTPUT_SCORE | 1u << AM_OUTPUT_EMBEDDING | 1u << AM_OUTPUT_RESTORED;
+    if (am_task_has_classes(t))
+        return 1u << AM_OUTPUT_PROBABILITIES | 1u << AM_OUTPUT_LABEL;
+    return t == AM_TASK_REGRESSION ? 1u << AM_OUTPUT_VALUE
+           : t == AM_TASK_ANOMALY  ? own | 1u << AM_OUTPUT_FLAG
+                                   : own;
+}
+
+/* When nobody says which. */
+static inline unsigned am_task_usual_outputs(enum am_task t)
+{
+    return t == AM_TASK_ANOMALY     ? 1u << AM_OUTPUT_SCORE | 1u << AM_OUTPUT_FLAG
+           : t == AM_TASK_EMBEDDING ? 1u << AM_OUTPUT_EMBEDDING
+                                    : am_task_outputs(t);
+}
+
 #endif

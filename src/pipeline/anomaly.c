@@ -1,0 +1,163 @@
+/* What training does for models that learn rows only: the threshold of anomalies, the report's
+ * histogram of scores, curves where rows are labelled, and which columns come back badly. One
+ * thread. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "pipeline/train_int.h"
+
+enum am_rc am_training_anomaly_threshold(const struct am_training *t,
+                                         const struct am_scored *validation,
+                                         const struct am_scored *train, double *out,
+                                         struct am_err *err)
+{
+    const struct am_node *model = am_node_get(t->p.recipe.resolved, "model");
+    const struct am_scored *on = validation->in.n_rows ? validation : train;
+    double share = am_node_f64(model, "contamination", AM_CONTAMINATION);
+    *out = 0;
+    if (am_target_task(t->p.target) != AM_TASK_ANOMALY)
+        return AM_OK;
+    AM_TRY(am_quantile(on->pred, on->in.n_rows, 1 - share, out, err));
+    if (!isfinite(*out)) {
+        am_fail(err, AM_EINVAL, "the anomaly scores are not finite");
+        am_hint(err, "Training diverged; try a smaller train.learning_rate or train.clip_norm.");
+        return AM_EINVAL;
+    }
+    return AM_OK;
+}
+
+/* ---- which columns come back badly ---- */
+
+#define ERROR_ROWS 2000
+
+struct column_error {
+    double error;
+    size_t input;
+};
+
+static int by_error(const void *x, const void *y)
+{
+    const struct column_error *a = x, *b = y;
+    if (a->error != b->error)
+        return a->error < b->error ? 1 : -1;
+    return (a->input > b->input) - (a->input < b->input);
+}
+
+/* Mean squared error of each input's numbers in scaled features, over rows taken evenly. */
+static enum am_rc sum_errors(const struct am_training *t, const struct am_train_data *rows,
+                             struct am_graph *back, struct column_error *e, struct am_err *err)
+{
+    const struct am_features *f = t->fitted.features;
+    struct am_learned l = {.graph = back, .params = t->learned.params};
+    size_t width = rows->n_features,
+           n = rows->n_rows < ERROR_ROWS ? (size_t)rows->n_rows : (size_t)ERROR_ROWS;
+    float *x = am_alloc_array(n + 1, width * sizeof *x),
+          *y = am_alloc_array(n + 1, width * sizeof *y);
+    uint64_t *numbers = am_alloc_array(n + 1, sizeof *numbers);
+    enum am_rc rc = AM_OK;
+    if (!x || !y || !numbers)
+        AM_GO(rc, am_fail_nomem(err, n * width * sizeof *x));
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = i * rows->n_rows / n;
+    AM_GO(rc, rows->gather(rows->self, numbers, n, x, NULL, NULL, err));
+    AM_GO(rc, am_score_rows(&l, n, width, x, y, width, t->p.pl->pool, err));
+    for (size_t k = 0; k < am_features_n_inputs(f); k++) {
+        const struct am_feature_input *in = am_features_input(f, k);
+        double sum = 0;
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = in->first_output; j < in->first_output + in->n_outputs; j++) {
+                double d = (double)x[i * width + j] - (double)y[i * width + j];
+                sum += d * d;
+            }
+        e[k] = (struct column_error){in->n_outputs ? sum / (double)(n * in->n_outputs) : 0, k};
+    }
+out:
+    am_free(x);
+    am_free(y);
+    am_free(numbers);
+    return rc;
+}
+
+static enum am_rc column_errors(struct am_training *t, const struct am_train_data *rows,
+                                struct am_node *r, struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    size_t n = am_features_n_inputs(t->fitted.features);
+    struct column_error *e = am_arena_array(a, n + 1, sizeof *e);
+    struct am_node *list = am_new_list(a);
+    struct am_graph *back;
+    AM_TRY(am_arena_check(a, err));
+    if (n < 2)
+        return AM_OK;
+    AM_TRY(am_learn_select_output(t->learned.graph, "reconstruction", &back, err));
+    enum am_rc rc = sum_errors(t, rows, back, e, err);
+    am_graph_free(back);
+    if (rc != AM_OK)
+        return rc;
+    qsort(e, n, sizeof *e, by_error);
+    for (size_t k = 0; k < n; k++) {
+        struct am_node *m = am_new_map(a);
+        am_node_set(a, m, "column",
+                    am_new_str(a, am_features_input(t->fitted.features, e[k].input)->name));
+        am_node_set(a, m, "error", am_new_f64(a, e[k].error));
+        am_node_push(a, list, m);
+    }
+    am_node_set(a, r, "column_errors", list);
+    return am_arena_check(a, err);
+}
+
+/* ---- the report ---- */
+
+#define CURVE_POINTS 200
+#define BINS 60
+
+static struct am_node *names(struct am_arena *a)
+{
+    struct am_node *list = am_new_list(a);
+    am_node_push(a, list, am_new_cstr(a, am_tr("normal")));
+    am_node_push(a, list, am_new_cstr(a, am_tr("anomalous")));
+    return list;
+}
+
+static enum am_rc labelled(struct am_training *t, const struct am_scored *s, struct am_node *r,
+                           struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_node *table = am_new_list(a);
+    struct am_labelled l;
+    uint64_t n[4] = {0};
+    AM_TRY(am_labelled_of(&s->in, &l, err));
+    if (l.in.n_rows) {
+        am_confusion(&l.in, n);
+        for (size_t i = 0; i < 2; i++) {
+            struct am_node *row = am_new_list(a);
+            for (size_t k = 0; k < 2; k++)
+                am_node_push(a, row, am_new_i64(a, (int64_t)n[i * 2 + k]));
+            am_node_push(a, table, row);
+        }
+        am_node_set(a, r, "classes", names(a));
+        am_node_set(a, r, "confusion", table);
+        am_node_set(a, r, "roc", am_curve_roc(&l.in, CURVE_POINTS, a));
+        am_node_set(a, r, "pr", am_curve_pr(&l.in, CURVE_POINTS, a));
+    }
+    am_labelled_clear(&l);
+    return am_arena_check(a, err);
+}
+
+enum am_rc am_training_anomaly_report(struct am_training *t, const struct am_scored *s,
+                                      const struct am_train_data *rows, struct am_node *r,
+                                      struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    const struct am_node *model = am_node_get(t->p.recipe.resolved, "model");
+    am_node_set(a, r, "scores", am_score_histogram(&s->in, BINS, a));
+    if (s->in.task == AM_TASK_ANOMALY) {
+        am_node_set(a, r, "threshold", am_new_f64(a, t->threshold));
+        am_node_set(a, r, "contamination",
+                    am_new_f64(a, am_node_f64(model, "contamination", AM_CONTAMINATION)));
+        if (t->p.target_column != SIZE_MAX)
+            AM_TRY(labelled(t, s, r, err));
+    }
+    return rows ? column_errors(t, rows, r, err) : am_arena_check(a, err);
+}
