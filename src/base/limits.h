@@ -28,8 +28,9 @@
 #define AM_LIMIT_HTTP_CHUNKS_FREE 1024
 #define AM_LIMIT_HTTP_PARKED 1024                 /* requests waiting for a model to load */
 #define AM_LIMIT_PREDICT_CELLS ((size_t)1 << 24)  /* rows x columns of one request */
-#define AM_LIMIT_PREDICT_MEDIA 4096               /* pictures and sounds of one request */
+#define AM_LIMIT_PREDICT_MEDIA 4096               /* pictures, sounds, videos of one request */
 #define AM_LIMIT_PREDICT_PIXELS ((size_t)1 << 27) /* decoded pixels and sound samples of one */
+#define AM_LIMIT_PREDICT_VIDEO ((size_t)1 << 31)  /* pixels of all frames of one's videos */
 #define AM_LIMIT_PREDICT_MS 30000                 /* deadline of a request */
 #define AM_LIMIT_OUTPUTS 64                       /* wanted outputs of one request */
 #define AM_LIMIT_TENSOR_RANK 8

@@ -70,6 +70,16 @@ static void check_images(struct am_platform *p, struct am_arena *a, struct am_no
           e.hint[0] ? e.hint : "Run scripts/setup.", all);
 }
 
+static void check_weights(struct am_platform *p, struct am_arena *a, struct am_node *list,
+                          bool *all)
+{
+    const struct am_weights_ops *ops;
+    struct am_err e = {0};
+    bool ok = am_weights_open(p->options.program, &ops, &e) == AM_OK;
+    check(a, list, "libhdf5 (weights of Keras)", ok, ok ? ops->version() : e.message,
+          e.hint[0] ? e.hint : "Run scripts/setup.", all);
+}
+
 enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct am_node **out,
                               struct am_err *err)
 {
@@ -92,6 +102,7 @@ enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct 
     check_blas(a, list, &all);
     check_images(p, a, list, &all);
     check_sounds(p, a, list, &all);
+    check_weights(p, a, list, &all);
     check_videos(p, a, list, &all);
     *out = am_new_map(a);
     am_node_set(a, *out, "ok", am_new_bool(a, all));
@@ -103,7 +114,6 @@ static enum am_rc import_package(struct am_platform *p, struct am_arena *a, cons
                                  const char *name, enum am_signature_policy policy,
                                  struct am_node **out, struct am_err *err)
 {
-    static const char *const tasks[] = {"regression", "binary", "multiclass"};
     struct am_model *m = NULL;
     struct am_registry *r;
     AM_TRY(am_platform_registry(p, &r, err));
@@ -123,7 +133,7 @@ static enum am_rc import_package(struct am_platform *p, struct am_arena *a, cons
     const struct am_model_info *info = am_model_info(m);
     struct am_version_spec v = {.model = name ? name : am_arena_str(a, info->name).ptr,
                                 .package = path,
-                                .task = tasks[info->task],
+                                .task = am_task_name(info->task),
                                 .metrics = am_model_metrics(m)};
     rc = am_arena_check(a, err);
     if (rc == AM_OK)

@@ -234,6 +234,37 @@ static enum am_rc load_videos(void *ctx, const struct am_videos_ops **out, struc
     return am_videos_open(ctx, out, err);
 }
 
+enum am_rc am_weights_open(const char *program, const struct am_weights_ops **out,
+                           struct am_err *err)
+{
+    const struct am_module_spec spec = {
+        .name = "weights-hdf5",
+        .abi = AM_WEIGHTS_ABI,
+        .size = sizeof(struct am_weights_ops),
+        .remedy = AM_N("Run scripts/setup and build again: it installs libhdf5 (Debian: "
+                       "libhdf5-dev), which reads weights of Keras."),
+    };
+    const void *ops = NULL;
+    *out = NULL;
+    AM_TRY(am_module_open(program, &spec, &ops, err));
+    const struct am_weights_ops *weights = ops;
+    AM_TRY(weights->start(am_host_table(), err));
+    *out = weights;
+    return AM_OK;
+}
+
+static enum am_rc load_weights(void *ctx, const struct am_weights_ops **out, struct am_err *err)
+{
+    return am_weights_open(ctx, out, err);
+}
+
+void am_modules_set_weights(const char *program)
+{
+    struct am_weights_loader l = {.open = load_weights};
+    memcpy(&l.ctx, &program, sizeof program); /* const: the loader only hands it back */
+    am_weights_set_loader(&l);
+}
+
 void am_modules_set_media(const char *program)
 {
     struct am_media_loader l = {

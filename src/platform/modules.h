@@ -11,6 +11,7 @@
 #include "data/tables.h"
 #include "tensor/kernel_port.h"
 #include "tensor/media.h"
+#include "tensor/weights.h"
 
 /* The table of functions for drivers; static. */
 const struct am_host *am_host_table(void);
@@ -45,7 +46,6 @@ enum am_rc am_sounds_open(const char *program, const struct am_sounds_ops **out,
 enum am_rc am_videos_open(const char *program, const struct am_videos_ops **out,
                           struct am_err *err) AM_MUST_CHECK;
 
-#endif
 /* Weights of Keras (tensor/weights.h) come from "weights-hdf5", opened at the first HDF5 file; as
  * above. */
 void am_modules_set_weights(const char *program);
@@ -59,3 +59,4 @@ void am_modules_set_kernels(const char *program);
 enum am_rc am_kernels_open(const char *program, const struct am_kernel_port_ops **out,
                            struct am_err *err) AM_MUST_CHECK;
 
+#endif
