@@ -87,7 +87,8 @@ typedef enum aimass_type {
     AIMASS_DATE =
         4, /* given as text ("2026-11-21", "2026-11-21 13:17:04") or as seconds since 1970 UTC */
     AIMASS_IMAGE = 5, /* given as bytes, see aimass_predict_media */
-    AIMASS_AUDIO = 6
+    AIMASS_AUDIO = 6,
+    AIMASS_VIDEO = 7
 } aimass_type;
 
 AIMASS_API size_t aimass_n_inputs(const aimass_model *m);
@@ -134,19 +135,23 @@ AIMASS_API aimass_status aimass_predict_columns(aimass_predictor *p, const aimas
                                                 size_t n_columns, size_t n_rows, aimass_answer *out,
                                                 aimass_error *err);
 
-/* ---- pictures and sounds ---- */
+/* ---- pictures, sounds, videos ---- */
 
 /* The library decodes no files (PNG, WAV, ...): a cell is AIMASS_RAW_BYTES of header and then the
  * pixels, 8 bits each, sRGB, [height, width, channels], channels 1, 3 or 4; or the samples, signed
- * 16 bits, little-endian, [frames, channels]. These two write the header: */
+ * 16 bits, little-endian, [frames, channels]; or the pixels of a video's frames, 25 a second,
+ * [frames, height, width, channels], at most 65535 frames, channels 1 or 3. These write the header:
+ */
 #define AIMASS_RAW_BYTES 16
 AIMASS_API void aimass_image_header(uint32_t width, uint32_t height, uint32_t channels,
                                     unsigned char out[AIMASS_RAW_BYTES]);
 AIMASS_API void aimass_audio_header(uint32_t sample_rate, uint32_t channels, uint32_t n_frames,
                                     unsigned char out[AIMASS_RAW_BYTES]);
+AIMASS_API void aimass_video_header(uint32_t n_frames, uint32_t width, uint32_t height,
+                                    uint32_t channels, unsigned char out[AIMASS_RAW_BYTES]);
 
 typedef struct aimass_media {
-    const char *name;         /* of an input of type AIMASS_IMAGE or AIMASS_AUDIO */
+    const char *name;         /* of an input of type AIMASS_IMAGE, AIMASS_AUDIO or AIMASS_VIDEO */
     const void *const *bytes; /* [n_rows], NULL = missing; borrowed for the call */
     const size_t *n_bytes;    /* [n_rows] header included */
 } aimass_media;

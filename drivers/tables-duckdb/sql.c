@@ -306,6 +306,7 @@ static const char *cast_of(enum am_stored_type from, enum am_col_type to)
         return from == AM_STORED_DOUBLE ? "%" : "CAST(% AS DOUBLE)"; /* table.c checks 0 and 1 */
     case AM_COL_IMAGE:
     case AM_COL_AUDIO:
+    case AM_COL_VIDEO:
         return "%";
     case AM_COL_CATEGORY:
     case AM_COL_TEXT:

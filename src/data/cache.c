@@ -134,6 +134,7 @@ static enum am_rc cache_next(struct am_table_iter *it, const struct am_batch **o
         case AM_COL_TEXT:
         case AM_COL_IMAGE:
         case AM_COL_AUDIO:
+        case AM_COL_VIDEO:
             it->columns[i].text = p;
             break;
         case AM_COL_DATE:

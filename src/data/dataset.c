@@ -111,6 +111,7 @@ static enum am_stored_type stored_of(enum am_col_type t)
         return AM_STORED_DATE;
     case AM_COL_IMAGE:
     case AM_COL_AUDIO:
+    case AM_COL_VIDEO:
         return AM_STORED_BLOB;
     default:
         return AM_STORED_TEXT;
@@ -160,7 +161,9 @@ static void plan_media(const struct import *im, size_t i, struct plan_column *p)
     if (role == AM_MEDIA_ROLE_CLASS)
         p->why = AM_N("the class of the file");
     if (role == AM_MEDIA_ROLE_MEDIA) {
-        p->type = am_str_is(name, "audio") ? AM_COL_AUDIO : AM_COL_IMAGE;
+        p->type = am_str_is(name, "audio")   ? AM_COL_AUDIO
+                  : am_str_is(name, "video") ? AM_COL_VIDEO
+                                             : AM_COL_IMAGE;
         p->why = AM_N("what the files hold");
     }
     p->read = is_text_type(p->type) ? AM_COL_TEXT : p->type;
@@ -174,7 +177,7 @@ static enum am_rc check_media(const struct import *im, size_t i, struct am_err *
     if (p->stored == AM_STORED_BLOB && !(p->declared && am_col_is_media(p->type))) {
         rc = am_fail(err, AM_EUNSUPPORTED, "column \"%.*s\" holds bytes of an unknown kind",
                      AM_FMT(name));
-        am_hint(err, "Say data.types: {%.*s: image} or audio, or leave the column out.",
+        am_hint(err, "Say data.types: {%.*s: image}, audio or video, or leave the column out.",
                 AM_FMT(name));
         return rc;
     }

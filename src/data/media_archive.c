@@ -1,4 +1,4 @@
-/* Archives of pictures or sounds: zip and tar (gzip, bzip2, xz, zstd), read in memory.
+/* Archives of pictures, sounds or videos: zip and tar (gzip, bzip2, xz, zstd), read in memory.
  *
  * Two passes in the archive's order: the first knows every name, so that classes are known before
  * the first row; the second hands out bytes. Every byte that comes out of the unpacker is counted
@@ -371,9 +371,12 @@ enum am_rc media_archive_open(struct am_str path, struct am_str label, struct am
     AM_TRY(rc);
     media_layout(&impl->e, MEDIA_STRIP_COMMON);
     if (impl->e.kind == MEDIA_NONE) {
-        rc = am_fail(err, AM_EINVAL, "archive \"%.*s\" has no pictures or sounds", AM_FMT(label));
-        am_hint(err, "Pack class folders with pictures or sounds; unpack other archives and name "
-                     "the files in them.");
+        rc = am_fail(err, AM_EINVAL, "archive \"%.*s\" has no pictures, sounds or videos",
+                     AM_FMT(label));
+        am_hint(
+            err,
+            "Pack class folders with pictures, sounds or videos; unpack other archives and name "
+            "the files in them.");
         return rc;
     }
     *s = (struct media_source){.form = &form, .impl = impl, .kind = impl->e.kind};

@@ -1,5 +1,5 @@
-/* Folders of pictures or sounds, and lists of such files: which class and part a file belongs to by
- * the folders it lies in. Links to folders are not followed. */
+/* Folders of pictures, sounds or videos, and lists of such files: which class and part a file
+ * belongs to by the folders it lies in. Links to folders are not followed. */
 #include "data/media_rows.h"
 
 #include <errno.h>
@@ -74,7 +74,7 @@ static size_t common_folders(const struct media_entries *e)
 
 void media_layout(struct media_entries *e, enum media_strip strip)
 {
-    uint64_t count[3] = {0};
+    uint64_t count[MEDIA_KINDS] = {0};
     size_t from = strip == MEDIA_STRIP_COMMON ? common_folders(e) : 0;
     bool any_folder = false, all_parts = true, train = false, deep = false;
     for (size_t i = 0; i < e->n; i++) {
@@ -91,9 +91,10 @@ void media_layout(struct media_entries *e, enum media_strip strip)
             (void)component(e->items[i].name, next, &after);
         deep |= after != 0;
     }
-    e->kind = count[MEDIA_AUDIO] > count[MEDIA_IMAGE] ? MEDIA_AUDIO
-              : count[MEDIA_IMAGE]                    ? MEDIA_IMAGE
-                                                      : MEDIA_NONE;
+    e->kind = MEDIA_NONE;
+    for (unsigned k = MEDIA_IMAGE; k < MEDIA_KINDS; k++)
+        if (count[k] > count[e->kind])
+            e->kind = (enum media_kind)k;
     e->has_split = any_folder && all_parts && train;
     e->has_label = any_folder && (!e->has_split || deep);
     for (size_t i = 0; i < e->n; i++) {
@@ -118,13 +119,19 @@ void media_layout(struct media_entries *e, enum media_strip strip)
 static const char *verdict(const struct media_source *s, const struct media_entries *e,
                            const struct media_entry *m)
 {
+    static const char *const others[MEDIA_KINDS][MEDIA_KINDS] = {
+        [MEDIA_IMAGE] = {[MEDIA_AUDIO] = AM_N("it is a picture among sounds"),
+                         [MEDIA_VIDEO] = AM_N("it is a picture among videos")},
+        [MEDIA_AUDIO] = {[MEDIA_IMAGE] = AM_N("it is a sound among pictures"),
+                         [MEDIA_VIDEO] = AM_N("it is a sound among videos")},
+        [MEDIA_VIDEO] = {[MEDIA_IMAGE] = AM_N("it is a video among pictures"),
+                         [MEDIA_AUDIO] = AM_N("it is a video among sounds")}};
     if (m->reason)
         return m->reason;
     if (m->kind == MEDIA_NONE)
-        return AM_N("it is neither a picture nor a sound");
+        return AM_N("it is neither a picture nor a sound nor a video");
     if (m->kind != (uint8_t)s->kind)
-        return m->kind == MEDIA_AUDIO ? AM_N("it is a sound among pictures")
-                                      : AM_N("it is a picture among sounds");
+        return others[m->kind][s->kind];
     if (e->has_label && m->label_len == 0)
         return AM_N("it lies in no class folder");
     return NULL;
@@ -277,8 +284,8 @@ static const struct media_form files_form = {"files", list_start, list_fill, lis
 
 static enum am_rc fail_no_media(struct am_str label, struct am_err *err)
 {
-    enum am_rc rc =
-        am_fail(err, AM_EINVAL, "\"%.*s\" is a folder without pictures or sounds", AM_FMT(label));
+    enum am_rc rc = am_fail(
+        err, AM_EINVAL, "\"%.*s\" is a folder without pictures, sounds or videos", AM_FMT(label));
     am_hint(err,
             "Put the files of each class into a folder of its own below it, or name the files "
             "of a table with a glob, as \"%.*s/*.csv\".",

@@ -136,6 +136,16 @@ static enum am_rc check_sound(struct loaded *f, struct am_err *err)
     return AM_OK;
 }
 
+static enum am_rc check_video(struct loaded *f, struct am_err *err)
+{
+    const struct am_video_take whole = {0};
+    struct am_video_info i;
+    AM_TRY(am_video_probe(f->bytes, &i, err));
+    f->a = i.width;
+    f->b = i.height;
+    return am_video_frames(f->bytes, &whole, NULL, NULL, err);
+}
+
 static enum am_rc load_one(const struct am_table_iter *it, size_t media, size_t row,
                            struct loaded *f, struct am_err *err)
 {
@@ -147,7 +157,9 @@ static enum am_rc load_one(const struct am_table_iter *it, size_t media, size_t 
         return AM_OK; /* missing */
     if (c->from == MEDIA_FROM_PATH)
         AM_TRY(read_path(it->t, cell, f, err));
-    return c->type == AM_COL_IMAGE ? check_image(f, err) : check_sound(f, err);
+    return c->type == AM_COL_IMAGE   ? check_image(f, err)
+           : c->type == AM_COL_VIDEO ? check_video(f, err)
+                                     : check_sound(f, err);
 }
 
 struct step {

@@ -1,5 +1,5 @@
-/* Rows with files to rows with checked pictures and sounds: reads files, decodes each once to see
- * that it is whole, leaves bad ones out and tells the report. Inside of data/.
+/* Rows with files to rows with checked pictures, sounds and videos: reads files, decodes each once
+ * to see that it is whole, leaves bad ones out and tells the report. Inside of data/.
  *
  * Work runs on the pool; order and verdicts do not depend on it. Memory is bounded by bytes, not
  * rows. */

@@ -30,6 +30,12 @@ enum media_kind media_kind_of_name(struct am_str name)
                                          ".avif", ".heic", ".heif", ".jxl"};
     static const char *const sounds[] = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3",
                                          ".aif", ".aiff", ".au",  ".snd", ".caf",  ".w64"};
+    static const char *const videos[] = {".mp4", ".m4v", ".mov",  ".avi", ".mkv",  ".webm",
+                                         ".ogv", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts",
+                                         ".flv", ".wmv", ".asf",  ".3gp"};
+    for (size_t i = 0; i < sizeof videos / sizeof videos[0]; i++)
+        if (ends_with(name, videos[i]))
+            return MEDIA_VIDEO;
     for (size_t i = 0; i < sizeof images / sizeof images[0]; i++)
         if (ends_with(name, images[i]))
             return MEDIA_IMAGE;
@@ -44,6 +50,17 @@ static bool at(struct am_str head, size_t where, const char *magic, size_t n)
     return head.len >= where + n && memcmp(head.ptr + where, magic, n) == 0;
 }
 
+/* MP4 and its kin, but for HEIF pictures and plain sounds; AVI, Matroska, MPEG, FLV, ASF. */
+static bool is_video_head(struct am_str h)
+{
+    if (at(h, 4, "ftyp", 4))
+        return !at(h, 8, "heic", 4) && !at(h, 8, "mif1", 4) && !at(h, 8, "avif", 4) &&
+               !at(h, 8, "M4A ", 4);
+    return (at(h, 0, "RIFF", 4) && at(h, 8, "AVI ", 4)) || at(h, 0, "\x1A\x45\xDF\xA3", 4) ||
+           at(h, 0, "\0\0\x01\xBA", 4) || at(h, 0, "\0\0\x01\xB3", 4) || at(h, 0, "FLV\x01", 4) ||
+           at(h, 0, "\x30\x26\xB2\x75\x8E\x66\xCF\x11", 8) || at(h, 0, "AMVI", 4);
+}
+
 enum media_kind media_kind_of_head(struct am_str h)
 {
     bool riff = at(h, 0, "RIFF", 4), form = at(h, 0, "FORM", 4);
@@ -55,7 +72,7 @@ enum media_kind media_kind_of_head(struct am_str h)
         (form && at(h, 8, "AIF", 3)) || at(h, 0, ".snd", 4) || at(h, 0, "ID3", 3) ||
         at(h, 0, "AMAU", 4))
         return MEDIA_AUDIO;
-    return MEDIA_NONE;
+    return is_video_head(h) ? MEDIA_VIDEO : MEDIA_NONE;
 }
 
 bool media_name_ignored(struct am_str base)
@@ -179,7 +196,10 @@ struct am_node *media_report_to_node(const struct media_report *r, struct am_are
 const char *media_column_name(const struct media_source *s, enum media_cell c)
 {
     static const char *const names[MEDIA_CELLS] = {"", "label", "file", "split", "coarse"};
-    return c != CELL_MEDIA ? names[c] : s->kind == MEDIA_AUDIO ? "audio" : "image";
+    return c != CELL_MEDIA          ? names[c]
+           : s->kind == MEDIA_AUDIO ? "audio"
+           : s->kind == MEDIA_VIDEO ? "video"
+                                    : "image";
 }
 
 struct rows_table {
@@ -306,6 +326,7 @@ enum am_rc media_rows_table(const struct media_source *s, struct media_report *r
             continue;
         enum am_col_type type = c != CELL_MEDIA          ? AM_COL_TEXT
                                 : s->kind == MEDIA_AUDIO ? AM_COL_AUDIO
+                                : s->kind == MEDIA_VIDEO ? AM_COL_VIDEO
                                                          : AM_COL_IMAGE;
         t->cells[n] = c;
         t->desc[n++] = (struct am_column_desc){am_str(media_column_name(s, c)), type};

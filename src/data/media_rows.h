@@ -1,10 +1,10 @@
-/* Sources that are no tables: folders and archives of pictures or sounds, IDX pairs, CIFAR batches.
- * Inside of data/.
+/* Sources that are no tables: folders and archives of pictures, sounds or videos, IDX pairs, CIFAR
+ * batches. Inside of data/.
  *
- * A form (folder, archive, ...) gives rows in a fixed order; each row is one picture or sound with
- * its class, name and part. Files are not decoded here: media_load.h does that. What cannot become
- * a row is told to the report, and the rows go on. A source lives in the arena it was opened with.
- * One thread. */
+ * A form (folder, archive, ...) gives rows in a fixed order; each row is one picture, sound or
+ * video with its class, name and part. Files are not decoded here: media_load.h does that. What
+ * cannot become a row is told to the report, and the rows go on. A source lives in the arena it was
+ * opened with. One thread. */
 #ifndef AM_DATA_MEDIA_ROWS_H
 #define AM_DATA_MEDIA_ROWS_H
 
@@ -13,7 +13,7 @@
 #include "base/vec.h"
 #include "data/tables.h"
 
-enum media_kind { MEDIA_NONE, MEDIA_IMAGE, MEDIA_AUDIO };
+enum media_kind { MEDIA_NONE, MEDIA_IMAGE, MEDIA_AUDIO, MEDIA_VIDEO, MEDIA_KINDS };
 /* By the name's ending; MEDIA_NONE = not known. */
 enum media_kind media_kind_of_name(struct am_str name);
 /* By the first bytes (16 are enough). */
@@ -73,7 +73,7 @@ struct media_source {
 enum am_rc media_source_open(const struct am_str *paths, const struct am_str *labels, size_t n,
                              struct am_arena *a, struct media_source **out,
                              struct am_err *err) AM_MUST_CHECK;
-/* "image" or "audio", then label, file, split, coarse: those that the source has. */
+/* "image", "audio" or "video", then label, file, split, coarse: those that the source has. */
 const char *media_column_name(const struct media_source *s, enum media_cell c);
 /* A table of the source's columns in the order of enum media_cell. s and report are borrowed. */
 enum am_rc media_rows_table(const struct media_source *s, struct media_report *report,

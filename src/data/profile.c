@@ -343,7 +343,11 @@ static void read_header(struct am_media_profile *m, enum am_col_type type, struc
 {
     struct am_image_info i;
     struct am_sound_info s;
-    if (type == AM_COL_IMAGE && am_image_probe(bytes, &i, NULL) == AM_OK) {
+    struct am_video_info v;
+    if (type == AM_COL_VIDEO && am_video_probe(bytes, &v, NULL) == AM_OK) {
+        widen(m, (uint32_t[3]){v.width, v.height, v.n_frames});
+        count_format(m, v.format);
+    } else if (type == AM_COL_IMAGE && am_image_probe(bytes, &i, NULL) == AM_OK) {
         widen(m, (uint32_t[3]){i.width, i.height, i.channels});
         m->n_animated += i.n_frames > 1;
         count_format(m, i.format);
@@ -439,6 +443,7 @@ static enum am_rc update_column(struct am_profile *p, size_t at, const struct am
         return update_texts(c, col, begin, end, rows, b->first_row, taken, n_taken, sample, err);
     case AM_COL_IMAGE:
     case AM_COL_AUDIO:
+    case AM_COL_VIDEO:
         for (size_t t = 0; t < n_taken; t++)
             sample[t] = NAN;
         return update_media(c, col, begin, end, rows, b->first_row, err);

@@ -30,14 +30,15 @@ struct am_top_value {
 };
 
 #define AM_PROFILE_FORMATS 12
-struct am_media_profile { /* of cells that are pictures or sounds; their headers are read */
+struct am_media_profile { /* of pictures, sounds, videos; their headers are read */
     struct {
         char name[16];
         uint64_t count;
     } formats[AM_PROFILE_FORMATS]; /* [n_formats], in order of appearance */
     size_t n_formats;
     uint64_t n_read, n_unread, n_animated; /* headers read, not understood */
-    /* pictures: width, height, channels; sounds: samples a second, 0, channels */
+    /* pictures: width, height, channels; sounds: samples a second, 0, channels; videos: width,
+     * height, frames */
     uint32_t low[3], high[3];
     double min_seconds, max_seconds, seconds; /* sounds; seconds: the sum */
     uint64_t n_bytes;
@@ -45,7 +46,7 @@ struct am_media_profile { /* of cells that are pictures or sounds; their headers
 
 struct am_column_profile { /* filled by am_profile_finish */
     struct am_str name;
-    enum am_col_type type; /* as read: number, boolean, text, date, image or audio */
+    enum am_col_type type; /* as read: number, boolean, text, date, image, audio or video */
     uint64_t n_rows, n_missing, n_infinite, n_negative, n_zero;
     uint64_t first_infinite_row; /* UINT64_MAX = none */
     double min, max, mean,

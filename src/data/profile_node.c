@@ -341,11 +341,13 @@ static void add_media(const struct am_column_profile *c, struct am_arena *a, str
     am_node_set(a, m, "unread", am_new_i64(a, (int64_t)p->n_unread));
     if (p->n_read == 0)
         return;
-    am_node_set(a, m, "channels", range_node(a, p->low[2], p->high[2]));
-    if (c->type == AM_COL_IMAGE) {
+    am_node_set(a, m, c->type == AM_COL_VIDEO ? "frames" : "channels",
+                range_node(a, p->low[2], p->high[2]));
+    if (c->type == AM_COL_IMAGE || c->type == AM_COL_VIDEO) {
         am_node_set(a, m, "width", range_node(a, p->low[0], p->high[0]));
         am_node_set(a, m, "height", range_node(a, p->low[1], p->high[1]));
-        am_node_set(a, m, "animated", am_new_i64(a, (int64_t)p->n_animated));
+        if (c->type == AM_COL_IMAGE)
+            am_node_set(a, m, "animated", am_new_i64(a, (int64_t)p->n_animated));
         return;
     }
     am_node_set(a, m, "sample_rate", range_node(a, p->low[0], p->high[0]));

@@ -676,6 +676,7 @@ static enum am_stored_type read_as(const struct am_source *s, const struct am_ta
         return AM_STORED_TEXT;
     case AM_COL_IMAGE:
     case AM_COL_AUDIO:
+    case AM_COL_VIDEO:
         return AM_STORED_TEXT;
     case AM_COL_CATEGORY: /* numbers as categories are spelled canonically, as at import */
         return c->stored == AM_STORED_INT || c->stored == AM_STORED_DOUBLE ? c->stored

@@ -203,7 +203,8 @@ _Static_assert((int)AIMASS_NUMBER == (int)AM_COL_NUMBER &&
                    (int)AIMASS_CATEGORY == (int)AM_COL_CATEGORY &&
                    (int)AIMASS_TEXT == (int)AM_COL_TEXT && (int)AIMASS_DATE == (int)AM_COL_DATE &&
                    (int)AIMASS_IMAGE == (int)AM_COL_IMAGE &&
-                   (int)AIMASS_AUDIO == (int)AM_COL_AUDIO && AIMASS_RAW_BYTES == AM_MEDIA_RAW_BYTES,
+                   (int)AIMASS_AUDIO == (int)AM_COL_AUDIO &&
+                   (int)AIMASS_VIDEO == (int)AM_COL_VIDEO && AIMASS_RAW_BYTES == AM_MEDIA_RAW_BYTES,
                "the public types are ours");
 
 const char *aimass_describe(const aimass_model *m)
@@ -457,7 +458,7 @@ static enum am_rc read_media(struct aimass_predictor *p, size_t i, enum am_col_t
 {
     struct am_column *col = &p->columns[i];
     struct am_str *cells;
-    const char *magic = type == AM_COL_IMAGE ? "AMIM" : "AMAU";
+    const char *magic = type == AM_COL_IMAGE ? "AMIM" : type == AM_COL_VIDEO ? "AMVI" : "AMAU";
     AM_TRY(reserve_cells(p, i, n_rows, sizeof *cells, err));
     cells = p->cells[i];
     *col = (struct am_column){.type = type, .text = cells};
@@ -470,8 +471,8 @@ static enum am_rc read_media(struct aimass_predictor *p, size_t i, enum am_col_t
             continue;
         am_fail(err, AM_EINVAL, "column \"%s\", row %zu is no %s in the raw form", m->name, row,
                 am_col_type_name(type));
-        am_hint(err, "Decode the file and put the header of aimass_image_header or "
-                     "aimass_audio_header before the pixels or samples.");
+        am_hint(err, "Decode the file and put the header of aimass_image_header, "
+                     "aimass_audio_header or aimass_video_header before the pixels or samples.");
         return AM_EINVAL;
     }
     return AM_OK;
@@ -530,4 +531,10 @@ void aimass_audio_header(uint32_t sample_rate, uint32_t channels, uint32_t n_fra
                          unsigned char out[AIMASS_RAW_BYTES])
 {
     am_sound_raw_header(sample_rate, channels, n_frames, out);
+}
+
+void aimass_video_header(uint32_t n_frames, uint32_t width, uint32_t height, uint32_t channels,
+                         unsigned char out[AIMASS_RAW_BYTES])
+{
+    am_video_raw_header(n_frames, width, height, channels, out);
 }

@@ -3,9 +3,9 @@
  *   {"profile": "...", "rows": [[cell, ..], ..], "expected": [[y, ..], ..]}
  *
  * Cells in order of the inputs: number, boolean as 0 or 1, text, date as microseconds since 1970,
- * a picture or a sound as base64 of its raw form (tensor/media.h; no decoder is needed to load),
- * null = missing. y is the graph's raw output. Rows come from fitted statistics, never from a
- * person. Any thread. */
+ * a picture, sound or video as base64 of its raw form (tensor/media.h; no decoder is needed to
+ * load), null = missing. y is the graph's raw output. Rows come from fitted statistics, never from
+ * a person. Any thread. */
 #include <math.h>
 
 #include "base/alloc.h"
@@ -35,6 +35,7 @@ static struct am_node *cell_node(const struct am_column *c, size_t row, struct a
         return am_new_str(a, c->text[row]);
     case AM_COL_IMAGE:
     case AM_COL_AUDIO:
+    case AM_COL_VIDEO:
         return bytes_node(c->text[row], a);
     case AM_COL_DATE:
         return am_new_i64(a, c->date[row]);

@@ -139,6 +139,7 @@ static enum am_rc fill_window(struct am_predictor *p, const struct am_batch *b, 
         case AM_COL_TEXT:
         case AM_COL_IMAGE:
         case AM_COL_AUDIO:
+        case AM_COL_VIDEO:
             p->columns[i].text = b->columns[i].text + at;
             break;
         case AM_COL_DATE:

@@ -325,7 +325,7 @@ static void test_more_bad_than_good(void **state)
     new_root();
     put_text("a/notes.txt", "no");
     assert_int_equal(import_root(&o), AM_EINVAL);
-    assert_non_null(strstr(err.message, "without pictures or sounds"));
+    assert_non_null(strstr(err.message, "without pictures, sounds or videos"));
 }
 
 static void test_no_decoder(void **state)
