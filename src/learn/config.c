@@ -149,6 +149,7 @@ enum am_rc am_learn_train_config(const struct am_learn_task *task, struct am_tra
                                  struct am_err *err)
 {
     const struct am_node *m = task->train_spec;
+    struct am_str kernels;
     bool shuffle = true;
     am_train_config_init(out);
     AM_TRY(read_optimizer(m, &out->optim, err));
@@ -160,6 +161,8 @@ enum am_rc am_learn_train_config(const struct am_learn_task *task, struct am_tra
     out->batch_size = count(m, "batch_size", 32);
     out->checkpoint_every = count(m, "checkpoint_every", 1);
     out->accumulate = count(m, "accumulate", 1);
+    if (am_node_as_str(am_node_get(m, "kernels"), &kernels))
+        out->library_kernels = am_str_is(kernels, "dnnl");
     AM_TRY(read_average(m, out, err));
     out->seed = task->seed;
     (void)am_node_as_bool(am_node_get(m, "shuffle"), &shuffle);

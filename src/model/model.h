@@ -33,7 +33,9 @@ enum am_model_output { /* what the graph's "y" is; the order of enum am_learned_
 
 enum am_model_flag {
     AM_MODEL_KEEP_WEIGHTS =
-        1, /* am_model_params stays valid (compression, verify); else it is NULL */
+        1,                /* am_model_params stays valid (compression, verify); else it is NULL */
+    AM_MODEL_LIBRARY = 2, /* convolutions by a library where AIMASS_DNNL and timing say so
+                             (am_plan_library_wish); else our own kernels */
 };
 struct am_model_options {
     struct am_package_options package;
@@ -157,7 +159,8 @@ struct am_model_spec {  /* all borrowed for the call */
     struct am_str description;     /* a paragraph for the card; may be empty */
     /* lineage; texts may be empty */
     struct am_str dataset_hash, dataset_name, parent /* MODEL@VERSION */, run, git_commit;
-    uint64_t n_rows; /* trained on */
+    const char *profile; /* numerics of the training; NULL = am_numerics_profile() */
+    uint64_t n_rows;     /* trained on */
     uint64_t seed;
     int64_t created_us; /* wall clock; 0 = left out, so that equal models have equal bytes */
     const struct am_node *libraries;       /* map of texts, library: version; NULL = {} */

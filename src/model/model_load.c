@@ -175,6 +175,8 @@ static enum am_rc build_plans(struct loader *l, struct am_err *err)
     struct am_plan_options o = {
         .mode = AM_PLAN_INFER, .bucket_rows = 1, .kernels = l->options->kernels, .share = NULL};
     size_t row;
+    if ((l->options->flags & AM_MODEL_LIBRARY) && !o.kernels)
+        o.library = am_plan_library_wish();
     if (am_task_is_own(m->info.task)) {
         AM_TRY(join_outputs(m, err));
         o.output = AM_MODEL_ALL_OUTPUTS;

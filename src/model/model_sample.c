@@ -181,7 +181,7 @@ enum am_rc am_sample_check(struct am_model *m, const char *profile, struct am_er
     enum am_rc rc;
     if (!y)
         return am_fail_nomem(err, n * sizeof *y);
-    m->info.same_profile = strcmp(profile, am_numerics_profile()) == 0;
+    m->info.same_profile = strcmp(profile, am_numerics_profile()) == 0 && !am_plan_library(m->one);
     tolerance = m->info.same_profile ? AM_MODEL_TOLERANCE_SAME : AM_MODEL_TOLERANCE_OTHER;
     AM_GO(rc, am_predictor_make(m, NULL, &p, err));
     AM_GO(rc, am_predict_raw(p, &m->sample, y, err));

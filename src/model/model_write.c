@@ -78,7 +78,8 @@ static enum am_rc make_manifest(const struct am_model_spec *s, struct am_arena *
     AM_TRY(lineage_node(s, a, &lineage, err));
     for (size_t i = 0; i < s->n_ids; i++)
         am_node_push(a, ids, am_new_str(a, s->ids[i]));
-    am_node_set(a, numerics, "profile", am_new_cstr(a, am_numerics_profile()));
+    am_node_set(a, numerics, "profile",
+                am_new_cstr(a, s->profile ? s->profile : am_numerics_profile()));
     am_node_set(a, libraries, "aimass", am_new_cstr(a, AIMASS_VERSION));
     am_node_set(a, m, "name", am_new_str(a, s->name));
     am_node_set(a, m, "version", am_new_i64(a, s->version));

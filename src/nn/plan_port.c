@@ -154,8 +154,8 @@ static const struct {
     size_t min_c, min_n;
     bool library;
 } training[] = {
-    {NULL, AM_PORT_CONV, ANY, 1, 8, true},        {NULL, AM_PORT_CONV_DX, DENSE, 8, 8, true},
-    {NULL, AM_PORT_CONV_DX, GROUPED, 8, 8, true}, {NULL, AM_PORT_CONV_DX, DEPTHWISE, 8, 8, true},
+    {NULL, AM_PORT_CONV, ANY, 8, 8, true},
+    {NULL, AM_PORT_CONV_DX, ANY, 8, 8, true},
     {NULL, AM_PORT_CONV_DW, ANY, 1, 8, true},
 };
 

@@ -113,7 +113,9 @@ static enum am_rc set_up(struct loop *l, struct am_err *err)
     l->part_rows = c->batch_size < l->feed.batch_size ? c->batch_size : l->feed.batch_size;
     l->feed.training = true;
     l->n_batches = am_feed_n_batches(&l->feed);
-    AM_TRY(am_train_plan_build(l->graph, l->params, &c->loss, l->part_rows, &l->plan, err));
+    AM_TRY(am_train_plan_build_library(
+        l->graph, l->params, &c->loss, l->part_rows,
+        c->library_kernels ? AM_PLAN_LIBRARY_TABLE : AM_PLAN_LIBRARY_NONE, &l->plan, err));
     AM_TRY(check_width(l->plan, l->data, err));
     AM_TRY(am_session_new(l->plan, l->pool, &l->session, err));
     AM_TRY(am_params_twin(l->params, &l->grads, err));

@@ -49,6 +49,9 @@ struct am_train_config {
      * when the last epoch is reached first). */
     uint64_t patience;
     double min_delta;
+    /* Convolutions and pools by the table of plan_port.c: AM_EMISSING without a library, other bits
+     * with it (am_kernel_port_profile). */
+    bool library_kernels;
     uint64_t checkpoint_every; /* epochs between checkpoints; 0 = only when interrupted */
 };
 /* adam 0.001, 50 epochs, batch 32, shuffled, no early stopping, checkpoint every epoch, MSE */

@@ -78,6 +78,8 @@ static void add_config(struct am_buf *b, const struct am_train_config *c)
         c->epochs,         c->batch_size,        c->seed,         (uint64_t)c->order, c->patience,
         c->accumulate,     (uint64_t)c->average, c->average_start};
     add_loss(b, &c->loss);
+    if (c->library_kernels)
+        add_u64(b, 1);
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
         add_f64(b, reals[i]);
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)

@@ -40,7 +40,9 @@ static enum am_rc set_up(struct finder *f, const struct am_graph *graph,
         return am_fail(err, AM_EINVAL, "there are no training rows");
     AM_TRY(am_feed_init(&f->feed, data, c->batch_size, c->order, c->seed, pool, err));
     f->feed.training = true;
-    AM_TRY(am_train_plan_build(graph, params, &c->loss, f->feed.batch_size, &f->plan, err));
+    AM_TRY(am_train_plan_build_library(
+        graph, params, &c->loss, f->feed.batch_size,
+        c->library_kernels ? AM_PLAN_LIBRARY_TABLE : AM_PLAN_LIBRARY_NONE, &f->plan, err));
     if (am_plan_n_inputs(f->plan) != data->n_features)
         return am_fail(err, AM_EINVAL, "the model takes %zu inputs, but rows have %zu features",
                        am_plan_n_inputs(f->plan), data->n_features);

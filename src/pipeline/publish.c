@@ -191,6 +191,7 @@ enum am_rc am_training_package(struct am_training *t, const char *path, struct a
                               .git_commit = {"", 0},
                               .n_rows = t->p.counts.n[AM_ROW_TRAIN],
                               .seed = t->seed,
+                              .profile = t->profile,
                               .created_us = am_wall_us()};
     enum am_rc rc = am_buf_check(&yaml, err);
     if (rc == AM_OK)

@@ -148,6 +148,9 @@ static const struct am_recipe_key general[] = {
     {"train.accumulate", INT, NULL, 1, 65536, "1",
      "Batches whose gradients make one step: as a batch so many times as large, in the memory of "
      "one."},
+    {"train.kernels", ENUM, "own|dnnl", 0, 0, "own",
+     "Who computes convolutions in training: our kernels, or oneDNN, which must be installed; the "
+     "weights' bits differ, and the numerics profile says which."},
     {"train.average", ENUM | MAP, "none|ema|swa", 0, 0, "none",
      "Keep an average of the weights as the model: after each step (ema) or each epoch (swa)."},
     {"train.average.type", ENUM, "none|ema|swa", 0, 0, "ema", "Its kind."},

@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "pipeline/train_int.h"
-#include "tensor/kernels.h"
 
 static struct am_node *environment(struct am_training *t)
 {
@@ -24,7 +23,7 @@ static struct am_node *environment(struct am_training *t)
     am_node_set(a, m, "aimass", am_new_cstr(a, AIMASS_VERSION));
     am_node_set(a, m, "tables", am_new_cstr(a, t->p.tables->ops->version(t->p.tables->impl)));
     am_node_set(a, m, "threads", am_new_i64(a, (int64_t)am_pool_size(t->p.pl->pool)));
-    am_node_set(a, m, "profile", am_new_cstr(a, am_numerics_profile()));
+    am_node_set(a, m, "profile", am_new_cstr(a, t->profile));
     return m;
 }
 
@@ -62,7 +61,7 @@ static enum am_rc start_run(struct am_training *t, const char *base_dir, const c
                             .recipe_given = yaml_of(t, t->p.recipe.given),
                             .dataset = t->p.hash.ptr,
                             .git_commit = commit[0] ? commit : NULL,
-                            .profile = am_numerics_profile(),
+                            .profile = t->profile,
                             .parent = parent,
                             .seed = &t->seed,
                             .environment = environment(t),

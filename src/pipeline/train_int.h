@@ -26,6 +26,7 @@ struct am_training {
     struct am_learned learned;
     struct am_run *run; /* NULL while planning or verifying */
     uint64_t seed;
+    const char *profile; /* numerics of this training; static */
     bool resumed;
     uint64_t checkpointed_ns;
 

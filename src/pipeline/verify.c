@@ -7,7 +7,6 @@
 #include "nn/params.h"
 #include "pipeline/open_model.h"
 #include "pipeline/train_int.h"
-#include "tensor/kernels.h"
 
 #define TOLERANCE 1e-3 /* of the largest weight, across profiles */
 
@@ -67,7 +66,7 @@ enum am_rc am_pipeline_verify(struct am_pipeline *pl, struct am_arena *a, const 
     AM_GO(rc, retrain(pl, a, run, t, err));
     AM_GO(rc,
           compare(am_model_params(m.model), t->learned.params, &equal, &difference, &scale, err));
-    bool same_profile = am_str_is(profile, am_numerics_profile());
+    bool same_profile = am_str_is(profile, t->profile);
     *out = am_new_map(a);
     am_node_set(a, *out, "model", am_new_str(a, m.name));
     am_node_set(a, *out, "version", am_new_i64(a, m.version));
@@ -77,7 +76,7 @@ enum am_rc am_pipeline_verify(struct am_pipeline *pl, struct am_arena *a, const 
     am_node_set(a, *out, "max_difference", am_new_f64(a, difference));
     struct am_node *profiles = am_new_map(a);
     am_node_set(a, profiles, "then", am_new_str(a, profile));
-    am_node_set(a, profiles, "now", am_new_cstr(a, am_numerics_profile()));
+    am_node_set(a, profiles, "now", am_new_cstr(a, t->profile));
     am_node_set(a, *out, "profile", profiles);
     if (same_profile ? !equal : difference > TOLERANCE * fmax(1.0, scale))
         rc = am_fail(err, AM_ECONFLICT, "the retrained weights differ by up to %.3g (promise: %s)",

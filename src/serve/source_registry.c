@@ -202,12 +202,13 @@ static enum am_rc source_load(void *impl, const char *model, int64_t version,
                               struct am_serve_model *out, struct am_err *err)
 {
     struct am_version_ref *ref = am_alloc(sizeof *ref);
+    const struct am_model_options o = {.flags = AM_MODEL_LIBRARY};
     struct am_model *m = NULL;
     if (!ref)
         return am_fail_nomem(err, sizeof *ref);
     enum am_rc rc = am_registry_package(impl, model, version, ref, err);
     if (rc == AM_OK)
-        rc = am_model_open(ref->path, NULL, &m, err);
+        rc = am_model_open(ref->path, &o, &m, err);
     am_free(ref);
     AM_TRY(rc);
     return am_serve_model_of(m, out, err);

@@ -283,7 +283,8 @@ static enum am_rc open_package(int fd, struct am_model **out, struct am_err *err
     void *p = mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED)
         return am_fail_errno(err, errno, "cannot map a package of %zu bytes", n);
-    enum am_rc rc = am_model_open_bytes((struct am_str){p, n}, NULL, out, err);
+    const struct am_model_options o = {.flags = AM_MODEL_LIBRARY};
+    enum am_rc rc = am_model_open_bytes((struct am_str){p, n}, &o, out, err);
     (void)munmap(p, n);
     return rc;
 }
