@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/fault.h"
 
@@ -65,6 +66,18 @@ void *am_alloc_aligned(size_t align, size_t n_bytes)
     if (align < sizeof(void *))
         align = sizeof(void *);
     return posix_memalign(&p, align, n_bytes ? n_bytes : 1) == 0 ? p : NULL;
+}
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *am_alloc_tensor(size_t n_bytes)
+{
+    if (n_bytes < 2 * HUGE_PAGE)
+        return am_alloc_aligned(64, n_bytes);
+    void *p = am_alloc_aligned(HUGE_PAGE, n_bytes);
+    if (p) /* advice: without it the pages are small */
+        (void)madvise(p, n_bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return p;
 }
 
 void am_free(void *p)

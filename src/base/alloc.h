@@ -16,7 +16,10 @@ void *am_alloc_array(size_t n, size_t size) __attribute__((malloc));
 void *am_realloc_array(void *p, size_t n, size_t size);
 void *am_alloc_aligned(size_t align, size_t n_bytes)
     __attribute__((malloc)); /* free with am_free */
-void am_free(void *p);       /* NULL is fine */
+/* Aligned to 64; large blocks on huge pages where the system has them, for what is streamed over.
+ */
+void *am_alloc_tensor(size_t n_bytes) __attribute__((malloc));
+void am_free(void *p); /* NULL is fine */
 /* A NUL-terminated copy of n bytes; NULL when memory is out. */
 char *am_strndup(const char *p, size_t n) __attribute__((malloc));
 

@@ -25,7 +25,7 @@ static enum am_rc zero_block(size_t n_floats, float **out, struct am_err *err)
         n_bytes > AM_LIMIT_TENSOR_BYTES)
         return am_fail(err, AM_ELIMIT, "%zu parameter floats need more than %zu bytes", n_floats,
                        AM_LIMIT_TENSOR_BYTES);
-    float *data = am_alloc_aligned(64, n_bytes);
+    float *data = am_alloc_tensor(n_bytes);
     if (!data)
         return am_fail_nomem(err, n_bytes);
     memset(data, 0, n_bytes);

@@ -303,7 +303,7 @@ static const struct am_gnode *step_node(const struct build *b, am_value v)
 
 static bool takes_place(const struct build *b, am_value v, const struct am_gnode *n)
 {
-    if (b->v[v].linear != AM_VALUE_NONE || !(n->op->flags & AM_OP_IN_PLACE))
+    if (!(n->op->flags & AM_OP_IN_PLACE))
         return false;
     const struct value *in = &b->v[input_of(b, n, 0)];
     return in->arena_n > 0 && in->last == v && in->arena_n == b->v[v].arena_n;
@@ -411,7 +411,11 @@ static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
     if (n->op->flags & AM_OP_CLASS_TARGET)
         p->n_classes = (size_t)n->attr.i[2];
     if (n->op->scratch) {
-        const size_t floats = n->op->scratch(b->g, n, p->bucket_rows * s->fold);
+        const size_t rows = p->bucket_rows * s->fold;
+        const bool prepared = p->mode == AM_PLAN_INFER && n->op->prepared_scratch &&
+                              n->op->prepared(b->g, n, p->kern) > 0;
+        const size_t floats = prepared ? n->op->prepared_scratch(b->g, n, rows, p->kern)
+                                       : n->op->scratch(b->g, n, rows);
         b->scratch = floats > b->scratch ? floats : b->scratch;
     }
     double flops = n->op->flops ? n->op->flops(b->g, n) : (double)am_dims_count(&n->dims);
@@ -556,7 +560,7 @@ static enum am_rc prepare_all(struct build *b, const struct am_plan *share, stru
         return am_fail_nomem(err, sizeof *p->shared);
     atomic_init(&p->shared->refs, 1);
     p->shared->n_floats = n_floats;
-    p->shared->data = am_alloc_aligned(64, (n_floats ? n_floats : 16) * sizeof(float));
+    p->shared->data = am_alloc_tensor((n_floats ? n_floats : 16) * sizeof(float));
     if (!p->shared->data)
         return am_fail_nomem(err, n_floats * sizeof(float));
     memset(p->shared->data, 0, (n_floats ? n_floats : 16) * sizeof(float));

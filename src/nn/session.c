@@ -25,7 +25,7 @@ enum am_rc am_session_new(struct am_plan *plan, struct am_pool *pool, struct am_
     const size_t n_bytes = (plan->arena_floats ? plan->arena_floats : 16) * sizeof(float);
     if (!s)
         return am_fail_nomem(err, sizeof *s);
-    s->arena = am_alloc_aligned(64, n_bytes);
+    s->arena = am_alloc_tensor(n_bytes);
     if (!s->arena) {
         am_free(s);
         return am_fail_nomem(err, n_bytes);

@@ -30,6 +30,7 @@ struct am_conv {
     const struct am_conv_piece *pieces;
     size_t n_pieces, k; /* k = sum of len */
     const float *b;     /* packed [k, n] (am_pack) */
+    bool far;           /* b does not stay in the second cache: fetch the next part meanwhile */
     size_t n, width;    /* output channels, output columns */
     float *y;
     size_t y_row, y_col; /* floats between output rows and columns */
@@ -82,11 +83,31 @@ struct am_depthwise_dw {
     bool first;
 };
 
+/* Winograd's F(4x4, 3x3) (Lavin, Gray 2015): tiles of 4x4 outputs from 6x6 inputs by 36 products
+ * where a direct sum takes 144. Element (i, k) of a transformed tile lies at (i * 6 + k) * step. */
+enum { AM_WINOGRAD_OUT = 4, AM_WINOGRAD_IN = 6, AM_WINOGRAD_TERMS = 36 };
+
+struct am_winograd_in {
+    const float *at[AM_WINOGRAD_TERMS]; /* the channels of each pixel of the tile */
+    size_t c;
+    float *v; /* [36][.. step], c floats each */
+    size_t step;
+};
+struct am_winograd_out {
+    const float *m; /* [36][.. step], n floats each */
+    size_t n, step;
+    const float *bias; /* [n] or NULL */
+    bool relu;
+    float *to[AM_WINOGRAD_OUT * AM_WINOGRAD_OUT]; /* channels of each pixel; NULL = none there */
+};
+
 struct am_conv_kernels {
     void (*conv)(const struct am_conv *c, size_t row0, size_t row1);
     void (*depthwise)(const struct am_depthwise *d, size_t row0, size_t row1);
     void (*dw)(const struct am_conv_dw *d);
     void (*depthwise_dw)(const struct am_depthwise_dw *d);
+    void (*winograd_in)(const struct am_winograd_in *t); /* both NULL in ref */
+    void (*winograd_out)(const struct am_winograd_out *t);
 };
 extern const struct am_conv_kernels am_conv_kernels_ref;
 /* The table of the same instruction set. */

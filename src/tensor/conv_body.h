@@ -32,8 +32,10 @@ struct tile {
     size_t b_pair;  /* floats between pairs of vectors */
     float *c;
     size_t c_row;
-    const float *bias; /* at the tile's first column, or NULL */
-    vm last;           /* lanes of the last vector that exist */
+    const float *bias;  /* at the tile's first column, or NULL */
+    const float *ahead; /* fetched while this is worked on: a part of the next block's b */
+    size_t ahead_step;  /* floats for each of the block's rows */
+    vm last;            /* lanes of the last vector that exist */
     bool first_block, last_block, relu;
 };
 
@@ -73,7 +75,8 @@ AM_INLINE void conv_tile(const int mr, const int nv, const struct tile *t,
         for (int v = 0; v < nv; v++)
             acc[i][v] = vf_set(0.0f);
     const float *b = t->b;
-    const size_t b_pair = t->b_pair, row = t->a_row;
+    const size_t b_pair = t->b_pair, row = t->a_row, ahead_step = t->ahead_step;
+    const float *ahead = t->ahead;
     for (size_t s = 0; s < n_pieces; s++) {
         const float *a[5];
 #pragma GCC unroll 5
@@ -94,6 +97,8 @@ AM_INLINE void conv_tile(const int mr, const int nv, const struct tile *t,
                     acc[i][v] = vf_fma(x, bv[v], acc[i][v]);
             }
             b += PANEL;
+            _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+            ahead += ahead_step;
 #pragma GCC unroll 5
             for (int i = 0; i < 5; i++)
                 if (3 * i < mr)
@@ -134,7 +139,8 @@ static conv_tile_fn *const conv_tiles[ROWS][3] = {
 
 /* All pixels of rows row0..row1 for channels j..j+n and one block of pieces. */
 static void conv_strip(const struct am_conv *c, struct tile *t, size_t row0, size_t row1, size_t n,
-                       unsigned kind, const struct am_conv_piece *pieces, size_t n_pieces)
+                       unsigned kind, const struct am_conv_piece *pieces, size_t n_pieces,
+                       size_t len)
 {
     const float *x = t->a;
     float *y = t->c;
@@ -145,6 +151,7 @@ static void conv_strip(const struct am_conv *c, struct tile *t, size_t row0, siz
             t->a = x + r * c->x_row + i0 * c->x_col;
             t->c = y + r * c->y_row + i0 * c->y_col;
             conv_tiles[rows - 1][kind](t, pieces, n_pieces);
+            t->ahead += len * t->ahead_step;
             if (t->last_block && c->act > AM_ACT_RELU)
                 for (size_t i = 0; i < rows; i++)
                     KERN_BASE.act(c->act, c->alpha, t->c + i * c->y_col, t->c + i * c->y_col, n);
@@ -156,6 +163,8 @@ static void conv_strip(const struct am_conv *c, struct tile *t, size_t row0, siz
 static void conv(const struct am_conv *c, size_t row0, size_t row1)
 {
     const size_t tallest = (c->width + tile_count(c->width) - 1) / tile_count(c->width);
+    const size_t n_tiles = (row1 - row0) * tile_count(c->width);
+    const size_t ahead_step = !c->far || n_tiles == 0 ? 0 : (PANEL + n_tiles - 1) / n_tiles;
     for (size_t j = 0, n; j < c->n; j += n) {
         const size_t nv = (c->n - j + VL - 1) / VL;
         unsigned kind = nv >= 4 ? 2 : nv >= 2 ? 1 : 0;
@@ -170,6 +179,7 @@ static void conv(const struct am_conv *c, size_t row0, size_t row1)
                          .c_row = c->y_col,
                          .bias = c->bias ? c->bias + j : NULL,
                          .last = vm_first(n - (((size_t)1 << kind) - 1) * VL),
+                         .ahead_step = ahead_step,
                          .relu = c->act == AM_ACT_RELU};
         for (size_t s = 0, e; s < c->n_pieces; s = e) {
             size_t len = 0;
@@ -178,7 +188,8 @@ static void conv(const struct am_conv *c, size_t row0, size_t row1)
                 len += c->pieces[e].len;
             t.first_block = s == 0;
             t.last_block = e == c->n_pieces;
-            conv_strip(c, &t, row0, row1, n, kind, c->pieces + s, e - s);
+            t.ahead = t.b + len * PANEL;
+            conv_strip(c, &t, row0, row1, n, kind, c->pieces + s, e - s, len);
             t.b += len * PANEL;
         }
     }
@@ -343,6 +354,89 @@ static void depthwise_dw(const struct am_depthwise_dw *d)
     }
 }
 
+/* ---- Winograd's transforms ---- */
+
+/* B^T d of one column or row of six */
+AM_INLINE void winograd_bt(const vf d[6], vf t[6])
+{
+    const vf four = vf_set(4.0f), five = vf_set(5.0f), two = vf_set(2.0f);
+    const vf a = vf_fnma(four, d[2], d[4]), b = vf_fnma(four, d[1], d[3]);
+    const vf e = vf_sub(d[4], d[2]), f = vf_sub(d[3], d[1]);
+    t[0] = vf_fnma(five, d[2], vf_fma(four, d[0], d[4]));
+    t[1] = vf_add(a, b);
+    t[2] = vf_sub(a, b);
+    t[3] = vf_fma(two, f, e);
+    t[4] = vf_fnma(two, f, e);
+    t[5] = vf_fnma(five, d[3], vf_fma(four, d[1], d[5]));
+}
+
+/* A^T m of one column or row of six */
+AM_INLINE void winograd_at(const vf m[6], vf t[4])
+{
+    const vf a = vf_add(m[1], m[2]), b = vf_add(m[3], m[4]);
+    const vf e = vf_sub(m[1], m[2]), f = vf_sub(m[3], m[4]);
+    t[0] = vf_add(m[0], vf_add(a, b));
+    t[1] = vf_fma(vf_set(2.0f), f, e);
+    t[2] = vf_fma(vf_set(4.0f), b, a);
+    t[3] = vf_add(vf_fma(vf_set(8.0f), f, e), m[5]);
+}
+
+static void winograd_in(const struct am_winograd_in *w)
+{
+    for (size_t j = 0; j < w->c; j += VL) {
+        const vm m = vm_first(w->c - j);
+        vf t[6][6], d[6], e[6];
+#pragma GCC unroll 6
+        for (size_t k = 0; k < 6; k++) {
+#pragma GCC unroll 6
+            for (size_t i = 0; i < 6; i++)
+                d[i] = vf_load_m(w->at[i * 6 + k] + j, m);
+            winograd_bt(d, e);
+#pragma GCC unroll 6
+            for (size_t i = 0; i < 6; i++)
+                t[i][k] = e[i];
+        }
+        for (size_t i = 0; i < 6; i++) {
+            winograd_bt(t[i], e);
+#pragma GCC unroll 6
+            for (size_t k = 0; k < 6; k++)
+                vf_store_m(w->v + (i * 6 + k) * w->step + j, m, e[k]);
+        }
+    }
+}
+
+static void winograd_out(const struct am_winograd_out *w)
+{
+    for (size_t j = 0; j < w->n; j += VL) {
+        const vm m = vm_first(w->n - j);
+        const vf bias = w->bias ? vf_load_m(w->bias + j, m) : vf_set(0.0f);
+        vf t[4][6], d[6], e[4];
+#pragma GCC unroll 6
+        for (size_t k = 0; k < 6; k++) {
+#pragma GCC unroll 6
+            for (size_t i = 0; i < 6; i++)
+                d[i] = vf_load_m(w->m + (i * 6 + k) * w->step + j, m);
+            winograd_at(d, e);
+#pragma GCC unroll 4
+            for (size_t i = 0; i < 4; i++)
+                t[i][k] = e[i];
+        }
+        for (size_t i = 0; i < 4; i++) {
+            winograd_at(t[i], e);
+            for (size_t k = 0; k < 4; k++) {
+                if (!w->to[i * 4 + k])
+                    continue;
+                const vf y = w->bias ? vf_add(e[k], bias) : e[k];
+                vf_store_m(w->to[i * 4 + k] + j, m, w->relu ? vf_max(vf_set(0.0f), y) : y);
+            }
+        }
+    }
+}
+
 extern const struct am_conv_kernels KERN_TABLE;
-const struct am_conv_kernels KERN_TABLE = {
-    .conv = conv, .depthwise = depthwise, .dw = conv_dw, .depthwise_dw = depthwise_dw};
+const struct am_conv_kernels KERN_TABLE = {.conv = conv,
+                                           .depthwise = depthwise,
+                                           .dw = conv_dw,
+                                           .depthwise_dw = depthwise_dw,
+                                           .winograd_in = winograd_in,
+                                           .winograd_out = winograd_out};

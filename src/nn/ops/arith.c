@@ -1,5 +1,5 @@
-/* Arithmetic on whole tensors: add, mul (same shapes), scale (x * factor + shift: attr.f[0],
- * attr.f[1]). */
+/* Arithmetic on whole tensors: add (with an activation that the planner fused), mul (same shapes),
+ * scale (x * factor + shift: attr.f[0], attr.f[1]). */
 #include "nn/ops/op.h"
 
 static enum am_rc pair_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
@@ -10,10 +10,18 @@ static enum am_rc pair_infer(const struct am_graph *g, struct am_gnode *n, struc
     return AM_OK;
 }
 
+#define ADD_FLOATS 4096 /* at a time, so that the activation finds them in the first cache */
+
 static void add_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
 {
-    r->kern->add(am_arg_ptr(r, &s->in[0]) + begin, am_arg_ptr(r, &s->in[1]) + begin,
-                 am_arg_ptr(r, &s->out) + begin, end - begin);
+    const float *a = am_arg_ptr(r, &s->in[0]), *b = am_arg_ptr(r, &s->in[1]);
+    float *y = am_arg_ptr(r, &s->out);
+    for (size_t i = begin, n; i < end; i += n) {
+        n = s->attr.act != AM_ACT_NONE && end - i > ADD_FLOATS ? ADD_FLOATS : end - i;
+        r->kern->add(a + i, b + i, y + i, n);
+        if (s->attr.act != AM_ACT_NONE)
+            r->kern->act(s->attr.act, s->attr.f[0], y + i, y + i, n);
+    }
 }
 
 static void add_run(const struct am_run *r, const struct am_step *s)
@@ -54,7 +62,7 @@ static void scale_run(const struct am_run *r, const struct am_step *s)
 const struct am_op am_op_add = {.name = "add",
                                 .min_in = 2,
                                 .max_in = 2,
-                                .flags = AM_OP_IN_PLACE,
+                                .flags = AM_OP_IN_PLACE | AM_OP_FUSES_ACT,
                                 .infer = pair_infer,
                                 .run = add_run};
 const struct am_op am_op_mul = {.name = "mul",

@@ -9,8 +9,11 @@
 
 #include "base/pool.h"
 #include "nn/ops/conv_int.h"
+#include "nn/ops/winograd.h"
 
-#define BAND_FLOATS 32768    /* of a padded band: 128 KiB */
+#define BAND_FLOATS 45056    /* of a padded band: 176 KiB */
+#define CACHE_FLOATS 300000  /* of a weight: 1.2 MB of the second cache */
+#define FAR_FLOATS 131072    /* a weight of more is fetched ahead */
 #define MIN_UNITS 8          /* wanted, so that there is work to share out */
 #define PARALLEL_FLOPS 1.2e7 /* as in linear.c */
 #define PACK_ROUND 64        /* any table's panel divides 64 */
@@ -131,9 +134,25 @@ struct pass {
     float alpha;
     float *slots;
     size_t n_slots;
+    size_t wide; /* filters of a unit of work */
 };
 
-static void pass_rows(const struct pass *p, const float *x, size_t x_row, float *y, size_t rows)
+/* Filters of a unit of work: a weight [k, n] that does not stay in the cache is read once for all
+ * images, range by range. */
+static size_t unit_filters(size_t k, size_t n, size_t groups)
+{
+    const size_t fit = CACHE_FLOATS / k / PACK_ROUND * PACK_ROUND, wide = fit ? fit : PACK_ROUND;
+    return groups > 1 || wide > n ? n : wide;
+}
+
+static size_t ranges(size_t n, size_t wide)
+{
+    return (n + wide - 1) / wide;
+}
+
+/* Filters j0..j0+n of some rows. */
+static void pass_rows(const struct pass *p, const float *x, size_t x_row, float *y, size_t rows,
+                      size_t j0, size_t n)
 {
     if (p->offsets) {
         const struct am_depthwise d = {.x = x,
@@ -154,7 +173,7 @@ static void pass_rows(const struct pass *p, const float *x, size_t x_row, float 
         p->conv->depthwise(&d, 0, rows);
         return;
     }
-    const size_t cg = p->c / p->groups, ng = p->n / p->groups;
+    const size_t cg = p->c / p->groups, ng = p->groups > 1 ? p->n / p->groups : n;
     for (size_t g = 0; g < p->groups; g++) {
         const struct am_conv c = {.x = x + g * cg,
                                   .x_row = x_row,
@@ -162,13 +181,14 @@ static void pass_rows(const struct pass *p, const float *x, size_t x_row, float 
                                   .pieces = p->pieces,
                                   .n_pieces = p->n_pieces,
                                   .k = p->k,
-                                  .b = p->b + g * p->b_group,
+                                  .b = p->b + g * p->b_group + j0 * p->k,
+                                  .far = p->k * p->n > FAR_FLOATS,
                                   .n = ng,
                                   .width = p->ow,
-                                  .y = y + g * ng,
+                                  .y = y + g * ng + j0,
                                   .y_row = p->y_row,
                                   .y_col = p->y_col,
-                                  .bias = p->bias ? p->bias + g * ng : NULL,
+                                  .bias = p->bias ? p->bias + g * ng + j0 : NULL,
                                   .act = p->act,
                                   .alpha = p->alpha};
         p->conv->conv(&c, 0, rows);
@@ -179,21 +199,23 @@ static void pass_units(void *ctx, size_t begin, size_t end)
 {
     const struct pass *p = ctx;
     const struct am_conv_window *v = &p->v;
-    const size_t units = p->batch * v->bands, x_row = v->step_y * v->cols * p->c;
+    const size_t bands = p->batch * v->bands, units = bands * ranges(p->n, p->wide);
+    const size_t x_row = v->step_y * v->cols * p->c;
     for (size_t s = begin; s < end; s++)
         for (size_t u = s * units / p->n_slots; u < (s + 1) * units / p->n_slots; u++) {
-            const size_t i = u / v->bands, row0 = u % v->bands * v->band;
+            const size_t i = u % bands / v->bands, row0 = u % v->bands * v->band;
+            const size_t j0 = u / bands * p->wide, n = p->n - j0 < p->wide ? p->n - j0 : p->wide;
             const size_t rows = p->oh - row0 < v->band ? p->oh - row0 : v->band;
             const float *image = p->src + i * p->h * p->w * p->c;
             float *y = p->dst + i * p->image + row0 * p->y_row;
             if (v->floats == 0) {
                 const size_t at = (size_t)v->y + row0 * v->step_y;
-                pass_rows(p, image + (at * p->w + (size_t)v->x) * p->c, x_row, y, rows);
+                pass_rows(p, image + (at * p->w + (size_t)v->x) * p->c, x_row, y, rows, j0, n);
                 continue;
             }
             float *slot = p->slots + s * ((v->floats + 15) / 16 * 16);
             am_conv_band(v, image, p->h, p->w, p->c, row0, rows, slot);
-            pass_rows(p, slot, x_row, y, rows);
+            pass_rows(p, slot, x_row, y, rows, j0, n);
         }
 }
 
@@ -250,7 +272,7 @@ static void run_pass(const struct am_run *r, struct pass *p, const struct tap *t
     }
     p->kern = r->kern;
     p->conv = am_conv_kernels_beside(r->kern);
-    const size_t units = p->batch * p->v.bands;
+    const size_t units = p->batch * p->v.bands * ranges(p->n, p->wide);
     p->n_slots = units < AM_CONV_SLOTS ? units : AM_CONV_SLOTS;
     const double flops = 2.0 * (double)p->batch * (double)(p->oh * p->ow * p->n) *
                          (double)(n_taps * (depthwise ? 1 : p->c / p->groups));
@@ -364,6 +386,15 @@ static size_t conv_scratch(const struct am_graph *g, const struct am_gnode *n, s
            am_conv_slots(&v, q.c, q.oh);
 }
 
+static size_t conv_prepared_scratch(const struct am_graph *g, const struct am_gnode *n, size_t rows,
+                                    const struct am_kernels *k)
+{
+    const struct am_conv_geo q = geo_of(g, n);
+    const struct am_conv_window v = am_conv_window_of(&q, rows);
+    return am_winograd_fits(k, &q) ? am_winograd_scratch(&q, rows)
+                                   : conv_lists(&q) + am_conv_slots(&v, q.c, q.oh);
+}
+
 static void conv_matrix(const struct am_run *r, const struct pass *p)
 {
     const struct am_gemm g = {.m = p->batch * p->oh * p->ow,
@@ -381,12 +412,23 @@ static void conv_matrix(const struct am_run *r, const struct pass *p)
     am_run_gemm(r, &g);
 }
 
+/* Floats of a prepared weight. */
+static size_t weight_floats(const struct am_kernels *k, const struct am_conv_geo *q)
+{
+    const size_t rows = q->kh * q->kw * (q->c / q->groups);
+    if (am_conv_is_depthwise(q))
+        return rows * q->n;
+    return am_winograd_fits(k, q) ? am_winograd_floats(k, q)
+                                  : q->groups * am_pack_floats(k, rows, q->n / q->groups);
+}
+
 static void conv_run(const struct am_run *r, const struct am_step *s)
 {
     const struct am_conv_geo q = am_conv_geo(&s->attr, s->in[0].cols, s->out.cols);
     const size_t k = q.kh * q.kw * (q.c / q.groups), ng = q.n / q.groups;
     float *scratch = am_scratch(r, s), *packed = scratch + conv_lists(&q);
     const float *w = am_arg_ptr(r, &s->in[1]);
+    const size_t wide = unit_filters(k, q.n, q.groups);
     const bool depthwise = am_conv_is_depthwise(&q), folded = s->n_in > 3;
     struct pass p = {.src = am_arg_ptr(r, &s->in[0]),
                      .h = q.h,
@@ -401,7 +443,8 @@ static void conv_run(const struct am_run *r, const struct am_step *s)
                      .y_col = q.n,
                      .batch = r->n_rows,
                      .groups = q.groups,
-                     .v = am_conv_window_of(&q, r->n_rows),
+                     .wide = wide,
+                     .v = am_conv_window_of(&q, r->n_rows * ranges(q.n, wide)),
                      .b = s->prepared ? s->prepared
                           : depthwise ? w
                                       : packed,
@@ -409,11 +452,23 @@ static void conv_run(const struct am_run *r, const struct am_step *s)
                      .bias = s->n_in > 2 ? am_arg_ptr(r, &s->in[2]) : NULL,
                      .act = s->attr.act,
                      .alpha = s->attr.f[0],
-                     .slots = packed + packed_floats(k, ng, q.groups)};
+                     .slots = packed + (s->prepared ? 0 : packed_floats(k, ng, q.groups))};
     if (p.batch == 0)
         return;
     if (folded && s->prepared)
-        p.bias = s->prepared + (depthwise ? k * q.n : q.groups * p.b_group);
+        p.bias = s->prepared + weight_floats(r->kern, &q);
+    if (s->prepared && am_winograd_fits(r->kern, &q)) {
+        const struct am_winograd w9 = {.q = q,
+                                       .x = p.src,
+                                       .u = s->prepared,
+                                       .y = p.dst,
+                                       .bias = p.bias,
+                                       .act = p.act,
+                                       .alpha = p.alpha,
+                                       .batch = p.batch};
+        am_winograd_run(r, &w9, scratch);
+        return;
+    }
     if (!s->prepared && !depthwise)
         pack_groups(r->kern, &q, w, packed);
     if (is_matrix(&q)) {
@@ -437,12 +492,15 @@ static size_t conv_prepared(const struct am_graph *g, const struct am_gnode *n,
                             const struct am_kernels *k)
 {
     const struct am_conv_geo q = geo_of(g, n);
-    const size_t rows = q.kh * q.kw * (q.c / q.groups);
     if (am_graph_node(g, n->in[1])->op != &am_op_param)
         return 0;
-    return (am_conv_is_depthwise(&q) ? rows * q.n
-                                     : q.groups * am_pack_floats(k, rows, q.n / q.groups)) +
-           q.n;
+    return weight_floats(k, &q) + q.n;
+}
+
+static void scale_column(float *at, size_t step, size_t rows, double factor)
+{
+    for (size_t t = 0; t < rows; t++)
+        at[t * step] = (float)((double)at[t * step] * factor);
 }
 
 /* Batch norm after the convolution: its factor goes into the weight, its shift into the bias. The
@@ -450,9 +508,9 @@ static size_t conv_prepared(const struct am_graph *g, const struct am_gnode *n,
 static void fold_norm(const struct am_kernels *kern, const struct am_conv_geo *q,
                       const struct am_step *s, const float *params, float *packed, float *bias)
 {
-    const size_t rows = q->kh * q->kw * (q->c / q->groups), ng = q->n / q->groups;
-    const bool depthwise = am_conv_is_depthwise(q);
-    const size_t group = am_pack_floats(kern, rows, ng);
+    const bool winograd = am_winograd_fits(kern, q);
+    const size_t rows = winograd ? q->c : q->kh * q->kw * (q->c / q->groups);
+    const size_t ng = q->n / q->groups, matrix = am_pack_floats(kern, rows, ng);
     for (size_t j = 0; j < q->n; j++) {
         const double var = (double)params[s->in[6].offset + j];
         const double f = (double)params[s->in[3].offset + j] / sqrt(var + (double)s->attr.f[1]);
@@ -460,16 +518,13 @@ static void fold_norm(const struct am_kernels *kern, const struct am_conv_geo *q
             s->in[2].space == AM_IN_NOTHING ? 0.0 : (double)params[s->in[2].offset + j];
         const double mean = (double)params[s->in[5].offset + j];
         bias[j] = (float)((double)params[s->in[4].offset + j] + (b - mean) * f);
-        if (depthwise)
-            for (size_t t = 0; t < rows; t++)
-                packed[t * q->n + j] = (float)((double)packed[t * q->n + j] * f);
-        else /* one column of its group's matrix */
-            for (size_t t = 0; t < rows; t++) {
-                const size_t at = j % ng;
-                float *to = packed + j / ng * group + at / kern->panel * (rows * kern->panel) +
-                            t * kern->panel + at % kern->panel;
-                *to = (float)((double)*to * f);
-            }
+        if (am_conv_is_depthwise(q))
+            scale_column(packed + j, q->n, rows, f);
+        else /* a column of each of Winograd's matrices, or of its group's */
+            for (size_t m = 0; m < (winograd ? AM_WINOGRAD_TERMS : 1); m++)
+                scale_column(packed + (j / ng + m) * matrix +
+                                 j % ng / kern->panel * (rows * kern->panel) + j % ng % kern->panel,
+                             kern->panel, rows, f);
     }
 }
 
@@ -477,16 +532,15 @@ static void conv_prepare(const struct am_kernels *k, const struct am_step *s, co
                          float *out)
 {
     const struct am_conv_geo q = am_conv_geo(&s->attr, s->in[0].cols, s->out.cols);
-    const size_t rows = q.kh * q.kw * (q.c / q.groups);
-    const bool depthwise = am_conv_is_depthwise(&q);
-    if (depthwise)
-        memcpy(out, params + s->in[1].offset, rows * q.n * sizeof(float));
+    const float *w = params + s->in[1].offset;
+    if (am_conv_is_depthwise(&q))
+        memcpy(out, w, weight_floats(k, &q) * sizeof(float));
+    else if (am_winograd_fits(k, &q))
+        am_winograd_pack(k, &q, w, out);
     else
-        pack_groups(k, &q, params + s->in[1].offset, out);
+        pack_groups(k, &q, w, out);
     if (s->n_in > 3)
-        fold_norm(
-            k, &q, s, params, out,
-            out + (depthwise ? rows * q.n : q.groups * am_pack_floats(k, rows, q.n / q.groups)));
+        fold_norm(k, &q, s, params, out, out + weight_floats(k, &q));
 }
 
 /* ---- the way back: gradient by the input, transposed convolution ---- */
@@ -575,6 +629,7 @@ static void back_phase(const struct am_run *r, const struct am_conv_back *b, siz
     struct tap *taps = (struct tap *)(void *)scratch;
     const size_t n = phase_taps(q, ry, rx, taps);
     const size_t group = am_pack_floats(r->kern, n * ng, cg);
+    const size_t wide = n ? unit_filters(n * ng, q->c, q->groups) : 0;
     float *dst = b->dx + (ry * q->w + rx) * q->c, *own = scratch + back_lists(q);
     if (oh == 0 || ow == 0)
         return;
@@ -597,7 +652,8 @@ static void back_phase(const struct am_run *r, const struct am_conv_back *b, siz
                      .y_col = q->sw * q->c,
                      .batch = b->batch,
                      .groups = q->groups,
-                     .v = phase_window(q, taps, n, oh, ow, b->batch),
+                     .wide = wide,
+                     .v = phase_window(q, taps, n, oh, ow, b->batch * ranges(q->c, wide)),
                      .b = depthwise ? b->w : own,
                      .b_group = group,
                      .bias = b->bias,
@@ -723,6 +779,7 @@ const struct am_op am_op_conv = {.name = "conv",
                                  .run = conv_run,
                                  .flops = conv_flops,
                                  .scratch = conv_scratch,
+                                 .prepared_scratch = conv_prepared_scratch,
                                  .prepared = conv_prepared,
                                  .prepare = conv_prepare,
                                  .prepared_inputs = 0x7a};

@@ -48,6 +48,9 @@ struct am_op {
                     const struct am_gnode *n); /* a batch row; NULL = 1 an element */
     /* floats of scratch for one run of `rows` rows; NULL = none */
     size_t (*scratch)(const struct am_graph *g, const struct am_gnode *n, size_t rows);
+    /* the same where the weight is prepared; NULL = as above */
+    size_t (*prepared_scratch)(const struct am_graph *g, const struct am_gnode *n, size_t rows,
+                               const struct am_kernels *k);
     /* INFER: what is computed once from the parameters; NULL = nothing */
     size_t (*prepared)(const struct am_graph *g, const struct am_gnode *n,
                        const struct am_kernels *k);

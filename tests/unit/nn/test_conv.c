@@ -43,6 +43,8 @@ static const struct shape shapes[] = {
     {"wide", 3, 19, 17, 33, {.kernel = {3, 3}, .padding = {1, 1}}, false},
     {"deep", 3, 3, 130, 9, {.kernel = {3, 3}, .padding = {1, 1}}, false},
     {"first layer", 9, 29, 1, 32, {.kernel = {3, 3}, .same = true}, false},
+    {"Winograd", 6, 9, 18, 21, {.kernel = {3, 3}, .padding = {1, 1}}, false},
+    {"Winograd, no padding", 10, 7, 16, 40, {.kernel = {3, 3}}, false},
 };
 #define N_SHAPES (sizeof shapes / sizeof shapes[0])
 
@@ -215,16 +217,20 @@ static void same_bits(void **state)
         {"big", 21, 23, 19, 35, {.kernel = {3, 3}, .padding = {1, 1}}, false},
         {"big stride", 30, 31, 16, 33, {.kernel = {3, 3}, .stride = {2, 2}, .same = true}, false},
         {"big depthwise", 60, 61, 40, 40, {.kernel = {3, 3}, .groups = 40, .same = true}, false},
+        {"large Winograd", 30, 27, 64, 130, {.kernel = {3, 3}, .same = true}, false},
+        {"many filters", 5, 6, 300, 140, {.kernel = {3, 3}, .same = true}, false},
         {"one large picture", 150, 151, 8, 33, {.kernel = {3, 3}, .same = true}, false}};
     const char *table = am_kernels_best()->name;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof big / sizeof big[0]; i++) {
         struct rig r;
-        const size_t rows = i == 3 ? 1 : 13;
+        const size_t rows = big[i].h > 100 ? 1 : 13;
         set_up(&r, &big[i], rows, false);
         float *want = floats(rows * r.out), *grads = floats(r.p->n_floats);
         const double loss = train(&r, table, NULL, rows);
         memcpy(grads, r.grads, am_params_bytes(r.p));
+        infer(&r, "ref", NULL, rows, r.y);
         infer(&r, table, NULL, rows, want);
+        assert_true(distance(r.y, want, rows * r.out) < 1e-5 * norm_of(r.y, rows * r.out));
         for (unsigned threads = 1; threads <= 3; threads++) {
             struct am_pool *pool;
             MUST(am_pool_new(threads, &pool, err));
