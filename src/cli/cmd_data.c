@@ -126,7 +126,7 @@ static void show_plan(struct am_cli *c, const struct am_node *r)
     static const char *const headers[] = {AM_N("column"), AM_N("type"), AM_N("role"), AM_N("why")};
     struct am_grid *g = am_grid_new(headers, 4);
     struct am_str yaml = am_node_str(r, "yaml", "");
-    (void)c;
+    am_say_import(c, am_node_get(r, "files"));
     am_say("%.*s\n", (int)yaml.len, yaml.ptr);
     for (size_t i = 0; list && i < list->list.n; i++)
         for (size_t k = 0; k < 4; k++)

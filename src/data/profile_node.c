@@ -188,6 +188,15 @@ static void warn(struct am_arena *a, struct am_node *list, struct am_str column,
     am_node_push(a, list, w);
 }
 
+#define ID_BYTES 64 /* longer ones are texts, also without spaces (Chinese) */
+
+/* Texts that hardly ever come twice tell any target. */
+static bool tells_by_itself(const struct am_column_profile *c)
+{
+    const bool text = c->type == AM_COL_TEXT || c->type == AM_COL_CATEGORY;
+    return text && c->n_distinct * 2 > c->n_rows - c->n_missing;
+}
+
 static bool looks_like_id(const struct am_column_profile *c, enum am_col_type type)
 {
     uint64_t n = c->n_rows - c->n_missing;
@@ -195,7 +204,7 @@ static bool looks_like_id(const struct am_column_profile *c, enum am_col_type ty
         return false;
     bool unique = (double)c->n_distinct >= (c->distinct_exact ? 1.0 : 0.95) * (double)n;
     if (c->type == AM_COL_TEXT || c->type == AM_COL_CATEGORY)
-        return unique && c->mean_words < 3;
+        return unique && c->mean_words < 3 && c->max_bytes <= ID_BYTES;
     return unique && c->all_integers && c->max - c->min + 1 <= 1.1 * (double)n;
 }
 
@@ -228,7 +237,7 @@ static void warn_column(const struct am_profile *p, size_t i, enum am_col_type t
         warn(a, list, c->name, "id",
              am_arena_printf(a, am_tr("every row has another value: an identifier teaches nothing, "
                                       "name it in data.id")));
-    else if (fabs(c->target_correlation) >= 0.999)
+    else if (fabs(c->target_correlation) >= 0.999 && !tells_by_itself(c))
         warn(a, list, c->name, "leak",
              am_arena_printf(
                  a,

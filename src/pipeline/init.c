@@ -62,6 +62,8 @@ enum am_rc am_pipeline_profile(struct am_pipeline *pl, struct am_arena *a, const
     }
     am_node_set(a, *out, "columns", columns);
     am_node_set(a, *out, "warnings", am_node_get(info.profile, "warnings"));
+    if (am_node_get(info.report, "import"))
+        am_node_set(a, *out, "files", am_node_get(info.report, "import"));
     return am_arena_check(a, err);
 }
 
@@ -308,6 +310,8 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     am_node_set(a, *out, "yaml", am_new_str(a, am_buf_view(&yaml)));
     am_node_set(a, *out, "dataset", am_new_str(a, t->p.dataset));
     am_node_set(a, *out, "task", am_new_cstr(a, am_task_name(am_target_task(t->p.target))));
+    if (t->p.import_report && am_node_get(t->p.import_report, "import"))
+        am_node_set(a, *out, "files", am_node_get(t->p.import_report, "import"));
     am_node_set(a, *out, "task_why", am_new_str(a, t->p.task_why));
     for (size_t i = 0; i < 4; i++)
         am_node_set(a, split, parts[i], am_new_i64(a, (int64_t)t->p.counts.n[i]));

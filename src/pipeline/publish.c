@@ -370,7 +370,7 @@ enum am_rc am_training_publish(struct am_training *t, struct am_node **out, stru
     am_node_set(a, *out, "report", am_new_str(a, report_path));
     am_node_set(a, *out, "dataset", am_new_str(a, t->p.dataset));
     if (t->p.import_report && am_node_get(t->p.import_report, "import"))
-        am_node_set(a, *out, "import", am_node_get(t->p.import_report, "files"));
+        am_node_set(a, *out, "files", am_node_get(t->p.import_report, "import"));
     am_node_set(a, *out, "rows", am_node_get(t->report, "rows"));
     AM_TRY(set_aliases(t, &aliases, name, *out, err));
     return am_arena_check(a, err);

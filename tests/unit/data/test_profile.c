@@ -52,7 +52,12 @@ static void test_numpy(void **state)
 #define N 2000
 static double values[6][N];
 static struct am_str texts[2][N];
-static char words[2][N][12];
+static char words[2][N][96];
+#define CHINESE                                                                                    \
+    "\xe6\x88\xbf\xe9\x97\xb4\xe5\xbe\x88\xe5\xa4\xa7\xe6\x88\xbf\xe9\x97\xb4\xe5\xbe\x88\xe5\xa4" \
+    "\xa7"                                                                                         \
+    "\xe6\x88\xbf\xe9\x97\xb4\xe5\xbe\x88\xe5\xa4\xa7\xe6\x88\xbf\xe9\x97\xb4\xe5\xbe\x88\xe5\xa4" \
+    "\xa7"
 static const struct am_column columns[] = {
     {.type = AM_COL_NUMBER, .number = values[0]}, {.type = AM_COL_NUMBER, .number = values[1]},
     {.type = AM_COL_NUMBER, .number = values[2]}, {.type = AM_COL_NUMBER, .number = values[3]},
@@ -124,6 +129,11 @@ static void test_warnings(void **state)
     for (int i = 0; i < N; i++)
         snprintf(words[0][i], sizeof words[0][i], "u%d", i), texts[0][i] = am_str(words[0][i]);
     assert_true(warned("name", "id", &n));
+    for (int i = 0; i < N; i++) /* Chinese has no spaces: a text, and no leak though all differ */
+        snprintf(words[0][i], sizeof words[0][i], "%020d%s", i, CHINESE),
+            texts[0][i] = am_str(words[0][i]);
+    assert_false(warned("name", "id", &n));
+    assert_false(warned("name", "leak", &n));
     fill(NULL);
     for (int i = 0; i < N; i++)
         values[2][i] = i % 2 ? 10 : -3;
