@@ -65,10 +65,10 @@ const char *am_numerics_profile(void)
 {
     const char *name = am_kernels_best()->name;
     if (strcmp(name, "avx512") == 0)
-        return "x86-64 avx512 kernels-1";
+        return "x86-64 avx512 kernels-2";
     if (strcmp(name, "avx2") == 0)
-        return "x86-64 avx2 kernels-1";
-    return "portable ref kernels-1";
+        return "x86-64 avx2 kernels-2";
+    return "portable ref kernels-2";
 }
 
 size_t am_pack_floats(const struct am_kernels *kern, size_t k, size_t n)
