@@ -620,7 +620,7 @@ const char *const *am_metrics_default_labelled(void)
 bool am_metric_needs_labels(struct am_str name)
 {
     const struct am_metric_info *m = am_metric_find(name);
-    return m && (m->tasks & ANO) && (m->tasks & BIN);
+    return m && (m->tasks & ANO) && (m->tasks & BIN) && m->better != AM_METRIC_NEITHER;
 }
 
 bool am_eval_finite(const struct am_eval_input *in)
@@ -654,8 +654,13 @@ static enum am_rc labelled_metric(const struct am_eval_input *in, struct am_str 
                                   struct am_err *err)
 {
     struct am_labelled l;
+    double anomalies = 0;
     AM_TRY(am_labelled_of(in, &l, err));
-    enum am_rc rc = am_metric(&l.in, name, out, err);
+    for (size_t i = 0; i < l.in.n_rows; i++)
+        anomalies += l.truth[i];
+    enum am_rc rc = AM_OK; /* of one kind only nothing can be told apart */
+    if (anomalies > 0 && anomalies < (double)l.in.n_rows)
+        rc = am_metric(&l.in, name, out, err);
     am_labelled_clear(&l);
     return rc;
 }

@@ -232,9 +232,9 @@ static enum am_rc plots(struct am_training *t, const struct am_scored *s, struct
 {
     struct am_arena *a = t->p.arena;
     struct am_node *c;
-    am_node_set(a, r, "predictions", am_prediction_summary(&s->in, a));
     if (am_task_is_own(s->in.task))
         return AM_OK;
+    am_node_set(a, r, "predictions", am_prediction_summary(&s->in, a));
     if (s->in.task == AM_TASK_REGRESSION) {
         am_node_set(a, r, "residuals", am_residuals(&s->in, 1000, a));
         return AM_OK;

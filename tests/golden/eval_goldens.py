@@ -114,6 +114,29 @@ def regression(name, y, p, w=None):
     add(name, "regression", y, p, w, e, n_classes=0)
 
 
+def own(name, task, y, s, w=None, threshold=0.5):
+    """Anomaly scores s; y is 0, 1 or -1 (not labelled). Labels of one kind only tell nothing."""
+    s = np.asarray(s, dtype=np.float32).astype(np.float64)
+    y = np.asarray(y)
+    e = {"reconstruction_error": np.average(s, weights=w), **summary(s, w)}
+    more = {"quantiles": [[q, float(np.quantile(s, q))] for q in (0, 0.01, 0.5, 0.9, 0.99, 0.995, 1)]}
+    if task == "anomaly":
+        e["flagged_share"] = np.average((s >= threshold).astype(float), weights=w)
+        k = y >= 0
+        yk, sk, wk = y[k], s[k], None if w is None else w[k]
+        label = (sk >= threshold).astype(int)
+        kw = {"sample_weight": wk, "zero_division": 0}
+        both = len(np.unique(yk)) == 2
+        f = {"accuracy": lambda: m.accuracy_score(yk, label, sample_weight=wk),
+             "balanced_accuracy": lambda: m.balanced_accuracy_score(yk, label, sample_weight=wk),
+             "mcc": lambda: m.matthews_corrcoef(yk, label, sample_weight=wk),
+             "precision": lambda: m.precision_score(yk, label, **kw), "recall": lambda: m.recall_score(yk, label, **kw),
+             "f1": lambda: m.f1_score(yk, label, **kw), "roc_auc": lambda: m.roc_auc_score(yk, sk, sample_weight=wk),
+             "average_precision": lambda: m.average_precision_score(yk, sk, sample_weight=wk)}
+        e.update({name: call() if both else None for name, call in f.items()})
+    add(name, task, y, s, w, e, n_classes=0, threshold=threshold, **more)
+
+
 n = 157
 w = rng.integers(1, 25, n) / 8  # exact sums: a weighted median at a tie is no matter of rounding
 y = (rng.random(n) < 0.4).astype(int)
@@ -153,6 +176,16 @@ regression("regression, rounded", np.round(t), np.round(r), w)
 regression("regression, large offset", t + 1e7, (r + 1e7))
 regression("regression, constant truth", np.full(9, 3.0), r[:9])
 regression("regression, one row", [2.0], [2.5])
+
+ya = (rng.random(n) < 0.1).astype(int)
+sa = rng.gamma(2, 0.5, n) + 3 * ya * rng.random(n)
+own("anomaly", "anomaly", ya, sa, threshold=2.5)
+own("anomaly, weights", "anomaly", ya, sa, w, threshold=1.5)
+own("anomaly, half of the rows labelled", "anomaly", np.where(rng.random(n) < 0.5, ya, -1), sa, threshold=2)
+own("anomaly, no labels", "anomaly", np.full(n, -1), sa, threshold=3)
+own("anomaly, all normal", "anomaly", np.zeros(n, int), sa, threshold=3)
+own("anomaly, ties", "anomaly", ya, np.round(sa), threshold=2)
+own("embedding", "embedding", np.full(40, -1), sa[:40], w[:40])
 
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "eval_goldens.json"), "w") as f:
     f.write('{"sklearn": "1.2.1", "cases": [\n')

@@ -7,10 +7,9 @@
 
 static enum am_task task_of(const struct am_node *c)
 {
-    struct am_str t = am_node_str(c, "task", "");
-    return am_str_is(t, "binary")       ? AM_TASK_BINARY
-           : am_str_is(t, "multiclass") ? AM_TASK_MULTICLASS
-                                        : AM_TASK_REGRESSION;
+    enum am_task t = AM_N_TASKS;
+    assert_true(am_task_parse(am_node_str(c, "task", ""), &t));
+    return t;
 }
 
 static double *numbers(struct am_arena *a, const struct am_node *c, const char *key, size_t *n)
@@ -61,6 +60,14 @@ static void check_case(struct am_arena *a, const struct am_node *c)
     const struct am_node *e = am_node_get(c, "expect");
     for (size_t i = 0; i < e->map.n; i++)
         compare(am_node_str(c, "name", "").ptr, &in, e->map.pairs[i].key, e->map.pairs[i].value);
+    const struct am_node *q = am_node_get(c, "quantiles");
+    for (size_t i = 0; q && i < q->list.n; i++) {
+        double at, want, got;
+        assert_true(am_node_as_f64(q->list.items[i]->list.items[0], &at));
+        assert_true(am_node_as_f64(q->list.items[i]->list.items[1], &want));
+        OK(am_quantile(p, n_rows, at, &got, &err));
+        NEAR(got, want);
+    }
     const struct am_metric_info *m = am_metrics(&n_metrics);
     for (size_t i = 0; i < n_metrics; i++)
         expected += (m[i].tasks >> in.task) & 1u;
