@@ -150,7 +150,8 @@ static const struct am_recipe_key general[] = {
      "one."},
     {"train.kernels", ENUM, "own|dnnl", 0, 0, "own",
      "Who computes convolutions in training: our kernels, or oneDNN, which must be installed; the "
-     "weights' bits differ, and the numerics profile says which."},
+     "weights' bits differ, and the numerics profile says which. In serving the faster one does, "
+     "unless AIMASS_DNNL=off or on in the environment says otherwise."},
     {"train.average", ENUM | MAP, "none|ema|swa", 0, 0, "none",
      "Keep an average of the weights as the model: after each step (ema) or each epoch (swa)."},
     {"train.average.type", ENUM, "none|ema|swa", 0, 0, "ema", "Its kind."},

@@ -80,6 +80,19 @@ static void check_weights(struct am_platform *p, struct am_arena *a, struct am_n
           e.hint[0] ? e.hint : "Run scripts/setup.", all);
 }
 
+/* Optional: what is missing is no fault. */
+static void check_kernels(struct am_platform *p, struct am_arena *a, struct am_node *list,
+                          bool *all)
+{
+    const struct am_kernel_port_ops *ops;
+    struct am_err e = {0};
+    const bool there = am_kernels_open(p->options.program, &ops, &e) == AM_OK;
+    check(a, list, "oneDNN (convolutions, optional)", true,
+          there ? ops->version()
+                : am_tr("not found; own kernels do the work (apt-get install libdnnl2)"),
+          "", all);
+}
+
 enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct am_node **out,
                               struct am_err *err)
 {
@@ -100,6 +113,7 @@ enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct 
               e.hint[0] ? e.hint : "Run scripts/setup.", &all);
     }
     check_blas(a, list, &all);
+    check_kernels(p, a, list, &all);
     check_images(p, a, list, &all);
     check_sounds(p, a, list, &all);
     check_weights(p, a, list, &all);
