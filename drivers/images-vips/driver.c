@@ -2,16 +2,17 @@
  *
  * Bytes come from anybody: the first bytes choose one loader out of a short list (all others are
  * blocked in the library too), the header's size is checked before a pixel is decoded, and a file
- * that is damaged or ends early is refused. libvips only decodes; depth, CMYK, alpha and
- * orientation are done by our own loops (pixels.h), so they do not change with its version. Colour
- * profiles are not applied, as in the usual training tools. One thread of the library a call, no
- * cache. Thread-safe. */
+ * that is damaged or ends early is refused. BMP is read here (bmp.h). libvips only decodes; depth,
+ * CMYK, alpha and orientation are done by our own loops (pixels.h), so they do not change with its
+ * version. Colour profiles are not applied, as in the usual training tools. One thread of the
+ * library a call, no cache. Thread-safe. */
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <vips/vips.h>
 
 #include "base/limits.h"
+#include "bmp.h"
 #include "pixels.h"
 #include "tensor/media.h"
 
@@ -55,8 +56,6 @@ static const struct kind *kind_of(struct am_str b)
 /* Other kinds by name, for the message. */
 static const char *other_kind(struct am_str b)
 {
-    if (has(b, 0, "BM", 2))
-        return "BMP";
     if (has(b, 0, "%PDF", 4))
         return "PDF";
     if (has(b, 0, "<svg", 4) || has(b, 0, "<?xml", 5))
@@ -147,15 +146,15 @@ static enum am_rc check_pixels(struct picture *p, struct am_err *err)
     return AM_OK;
 }
 
-static enum am_rc check_size(const struct picture *p, struct am_err *err)
+static enum am_rc check_size(uint32_t width, uint32_t height, struct am_err *err)
 {
-    if (p->width == 0 || p->height == 0)
-        return FAIL(err, AM_EINVAL, "the picture has %u x %u pixels", p->width, p->height);
-    if (p->width > AM_LIMIT_IMAGE_SIDE || p->height > AM_LIMIT_IMAGE_SIDE ||
-        (uint64_t)p->width * p->height > AM_LIMIT_IMAGE_PIXELS)
+    if (width == 0 || height == 0)
+        return FAIL(err, AM_EINVAL, "the picture has %u x %u pixels", width, height);
+    if (width > AM_LIMIT_IMAGE_SIDE || height > AM_LIMIT_IMAGE_SIDE ||
+        (uint64_t)width * height > AM_LIMIT_IMAGE_PIXELS)
         return FAIL(err, AM_ELIMIT,
-                    "the picture has %u x %u pixels, at most %zu (%u on a side) are allowed",
-                    p->width, p->height, AM_LIMIT_IMAGE_PIXELS, AM_LIMIT_IMAGE_SIDE);
+                    "the picture has %u x %u pixels, at most %zu (%u on a side) are allowed", width,
+                    height, AM_LIMIT_IMAGE_PIXELS, AM_LIMIT_IMAGE_SIDE);
     return AM_OK;
 }
 
@@ -168,7 +167,7 @@ static enum am_rc open_picture(struct am_str bytes, struct picture *p, struct am
         enum am_rc rc = other
                             ? FAIL(err, AM_EINVAL, "pictures of the kind %s are not read", other)
                             : FAIL(err, AM_EINVAL, "this is not a picture of a kind that is read");
-        host->hint(err, "Send PNG, JPEG, WebP, GIF or TIFF.");
+        host->hint(err, "Send PNG, JPEG, WebP, GIF, TIFF or BMP.");
         return rc;
     }
     memcpy(&data, &bytes.ptr, sizeof data); /* the library does not write there */
@@ -181,7 +180,7 @@ static enum am_rc open_picture(struct am_str bytes, struct picture *p, struct am
     p->height = (uint32_t)vips_image_get_height(p->image);
     p->bands = (uint32_t)vips_image_get_bands(p->image);
     p->orientation = vips_image_get_orientation(p->image);
-    enum am_rc rc = check_size(p, err);
+    enum am_rc rc = check_size(p->width, p->height, err);
     return rc == AM_OK ? check_pixels(p, err) : rc;
 }
 
@@ -202,9 +201,59 @@ static bool is_turned(const struct picture *p)
     return p->orientation >= 5 && p->orientation <= 8;
 }
 
+/* ---- bitmaps ---- */
+
+static enum am_rc open_bmp(struct am_str bytes, struct bmp *b, struct am_err *err)
+{
+    const char *why = bmp_open(bytes, b);
+    if (!why)
+        AM_TRY(check_size(b->width, b->height, err));
+    if (!why && !bmp_is_whole(b))
+        why = "it is truncated";
+    if (!why)
+        return AM_OK;
+    enum am_rc rc = FAIL(err, AM_EINVAL, "the bitmap cannot be read: %s", why);
+    host->hint(err, "Save it as PNG, or as BMP without compression.");
+    return rc;
+}
+
+static enum am_rc decode_bmp(struct am_str bytes, struct am_image *out, struct am_err *err)
+{
+    struct bmp b;
+    AM_TRY(open_bmp(bytes, &b, err));
+    size_t n = (size_t)b.width * b.height * b.channels;
+    uint8_t *pixels = host->alloc(n);
+    if (!pixels)
+        return host->fail_nomem(err, n, __FILE__, __LINE__);
+    if (!bmp_read(&b, pixels)) {
+        host->free(pixels);
+        return FAIL(err, AM_EINVAL, "the bitmap is damaged: a pixel is outside of its palette");
+    }
+    *out = (struct am_image){b.width, b.height, b.channels, pixels};
+    return AM_OK;
+}
+
+static enum am_rc probe_bmp(struct am_str bytes, struct am_image_info *out, struct am_err *err)
+{
+    struct bmp b;
+    AM_TRY(open_bmp(bytes, &b, err));
+    *out = (struct am_image_info){.width = b.width,
+                                  .height = b.height,
+                                  .channels = b.channels,
+                                  .format = "bmp",
+                                  .n_frames = 1};
+    return AM_OK;
+}
+
+/* ---- the port ---- */
+
 static enum am_rc probe(struct am_str bytes, struct am_image_info *out, struct am_err *err)
 {
     struct picture p;
+    if (has(bytes, 0, "BM", 2)) {
+        *out = (struct am_image_info){0};
+        return probe_bmp(bytes, out, err);
+    }
     enum am_rc rc = open_picture(bytes, &p, err);
     *out = (struct am_image_info){0};
     if (rc == AM_OK) {
@@ -284,6 +333,8 @@ static enum am_rc decode(struct am_str bytes, struct am_image *out, struct am_er
     struct picture p;
     uint8_t *pixels = NULL;
     *out = (struct am_image){0};
+    if (has(bytes, 0, "BM", 2))
+        return decode_bmp(bytes, out, err);
     enum am_rc rc = open_picture(bytes, &p, err);
     if (rc == AM_OK)
         rc = read_pixels(&p, &pixels, err);

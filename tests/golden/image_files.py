@@ -110,9 +110,52 @@ save(RGB, "pages.tif", rgb, format="tiff", save_all=True, append_images=others)
 save(Image.fromarray(cmyk, "CMYK"), "cmyk.tif", naive, format="tiff")
 save(Image.fromarray(wide), "grey16.tif", to8(wide), format="tiff")
 
+# BMP: what Pillow writes, and the rest byte by byte
+save(RGB, "picture.bmp", rgb, format="bmp")
+save(GREY, "grey.bmp", grey, format="bmp")
+save(palette, "palette.bmp", np.asarray(palette.convert("RGB")), format="bmp")
+save(Image.fromarray(ones), "bit1.bmp", ones * 255, format="bmp")
+
+
+def bmp(bits, rows, compression=0, colours=b"", n_colours=0, header=40, more=b"", width=W, height=H):
+    """rows: [H] of bytes, the upper one first; colours stand behind the header, `more` is its longer part."""
+    at = 14 + header + len(colours)
+    data = b"".join(r + b"\0" * (-len(r) % 4) for r in (rows if height < 0 else rows[::-1]))
+    info = struct.pack("<IiiHHIIiiII", header, width, height, 1, bits, compression, len(data), 2835, 2835, n_colours, 0)
+    return b"BM" + struct.pack("<IHHI", at + len(data), 0, 0, at) + info + more + colours + data
+
+
+def scaled(v, bits):
+    most = (1 << bits) - 1
+    return ((v.astype(np.uint32) * 255 + most // 2) // most).astype(np.uint8)
+
+
+r, g, b = (rgb[:, :, i].astype(np.uint32) for i in range(3))
+index = ((x // 3 + y) % 16).astype(np.uint8)
+table = np.array([[i * 16, 255 - i * 9, i * 5, 0] for i in range(16)], np.uint8)
+nibbles = [bytes(int(line[i]) << 4 | int(line[i + 1]) for i in range(0, W, 2)) for line in index]
+put("bit4.bmp", bmp(4, nibbles, colours=table.tobytes()), table[index][:, :, 2::-1])
+v = (r >> 3) << 10 | (g >> 3) << 5 | b >> 3
+put("rgb555.bmp", bmp(16, [line.astype("<u2").tobytes() for line in v]),
+    np.dstack([scaled(r >> 3, 5), scaled(g >> 3, 5), scaled(b >> 3, 5)]))
+v = (r >> 3) << 11 | (g >> 2) << 5 | b >> 3
+put("rgb565.bmp", bmp(16, [line.astype("<u2").tobytes() for line in v], 3, struct.pack("<III", 0xf800, 0x7e0, 0x1f)),
+    np.dstack([scaled(r >> 3, 5), scaled(g >> 2, 6), scaled(b >> 3, 5)]))
+v = (b | g << 8 | r << 16 | 0x55 << 24).astype("<u4")
+put("rgb32.bmp", bmp(32, [line.tobytes() for line in v]), rgb)
+put("top_down.bmp", bmp(32, [line.tobytes() for line in v], height=-H), rgb)
+v = (r | g << 8 | b << 16 | alpha.astype(np.uint32) << 24).astype("<u4")
+masks = struct.pack("<IIII", 0xff, 0xff00, 0xff0000, 0xff000000)
+put("rgba32.bmp", bmp(32, [line.tobytes() for line in v], 3, header=124, more=masks + b"\0" * 68), np.dstack([rgb, alpha]))
+
 # refused
+put("rle.bmp", bmp(8, [b"\x14\x07\0\0"] * H, 1, table.tobytes(), 16))
+put("outside.bmp", bmp(8, [bytes([i % 20 for i in range(W)])] * H, 0, table.tobytes(), 16))
+put("masks.bmp", bmp(32, [b"\0" * 4 * W] * H, 3, struct.pack("<III", 0xff, 0x1f0, 0xff0000)))
+put("os2.bmp", b"BM" + struct.pack("<IHHIIHHHH", 26 + 60 * H, 0, 0, 26, 12, W, H, 1, 24) + b"\0" * 60 * H)
+put("short.bmp", bmp(24, [b"\0" * 3 * W] * H)[:-1])
+put("huge.bmp", bmp(24, [b"\0" * 64], width=60000, height=60000))
 save(Image.fromarray(grey.astype(np.float32)), "float.tif", format="tiff")
-save(RGB, "picture.bmp", format="bmp")
 put("huge.png", png(60000, 60000, 8, 2, b"\0" * 100))
 put("long.png", png(70000, 1, 8, 0, b"\0" * 70001))
 jpeg = bytearray(save(RGB, "rgb.jpg", format="jpeg", quality=95, subsampling=0))

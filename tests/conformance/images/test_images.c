@@ -91,7 +91,12 @@ static const struct {
     {"still.gif", "gif", 1, 0},    {"animated.gif", "gif", 3, 0},
     {"rgb.tif", "tiff", 1, 0},     {"lzw.tif", "tiff", 1, 0},
     {"pages.tif", "tiff", 3, 0},   {"cmyk.tif", "tiff", 1, 0},
-    {"grey16.tif", "tiff", 1, 0},
+    {"grey16.tif", "tiff", 1, 0},  {"picture.bmp", "bmp", 1, 0},
+    {"grey.bmp", "bmp", 1, 0},     {"palette.bmp", "bmp", 1, 0},
+    {"bit1.bmp", "bmp", 1, 0},     {"bit4.bmp", "bmp", 1, 0},
+    {"rgb555.bmp", "bmp", 1, 0},   {"rgb565.bmp", "bmp", 1, 0},
+    {"rgb32.bmp", "bmp", 1, 0},    {"rgba32.bmp", "bmp", 1, 0},
+    {"top_down.bmp", "bmp", 1, 0},
 };
 #define N_GOOD (sizeof good / sizeof good[0])
 
@@ -143,7 +148,8 @@ static void refused(const char *name, struct am_str bytes, enum am_rc want)
 static void test_refused(void **state)
 {
     (void)state;
-    static const char *const big[] = {"huge.png", "long.png", "huge.jpg", "huge.gif", "huge.tif"};
+    static const char *const big[] = {"huge.png", "long.png", "huge.jpg",
+                                      "huge.gif", "huge.tif", "huge.bmp"};
     for (size_t i = 0; i < sizeof big / sizeof big[0]; i++) {
         struct file f = read_file(big[i]);
         struct am_image_info info;
@@ -151,7 +157,8 @@ static void test_refused(void **state)
         assert_int_equal(ops->probe(str_of(&f), &info, &err), AM_ELIMIT);
         free(f.bytes);
     }
-    static const char *const other[] = {"float.tif", "picture.bmp"};
+    static const char *const other[] = {"float.tif", "rle.bmp", "outside.bmp",
+                                        "masks.bmp", "os2.bmp", "short.bmp"};
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
         struct file f = read_file(other[i]);
         refused(other[i], str_of(&f), AM_EINVAL);
