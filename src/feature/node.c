@@ -13,7 +13,8 @@
  *     {"name", "type", "kind": "video", "frames", "fps", and as image},
  *     {"name", "type", "kind": "histogram", "channels", "bins"},
  *     {"name", "type", "kind": "sound", "encode", "sample_rate", "n_samples", "n_mels", "n_fft",
- *      "hop", "n_mfcc", "low_hz", "high_hz", "gate_db", "trim_db", "own", "shift": [..], "mul":
+ *      "hop", "n_mfcc", "low_hz", "high_hz", "gate_db", "trim_db", "range_db", "own", "shift":
+ * [..], "mul":
  * [..]},
  *     {"name", "type", "kind": "chars" | "tokens", "length", "lower", "vocabulary": [..]}]}
  *
@@ -144,6 +145,7 @@ static void put_sound(struct am_arena *a, struct am_node *m, const struct am_fco
     put_f64(a, m, "high_hz", s->high_hz, 0);
     put_f64(a, m, "gate_db", s->gate_db, 0);
     put_f64(a, m, "trim_db", s->trim_db, 0);
+    put_f64(a, m, "range_db", s->range_db, 0);
     put_flag(a, m, "own", s->own);
     if (c->channel_shift) {
         put_f64s(a, m, "shift", c->channel_shift, am_sound_channels(c->plan));
@@ -426,6 +428,7 @@ static enum am_rc get_sound(struct am_arena *a, struct am_fcol *c, const struct 
     AM_TRY(get_f64(c, m, "high_hz", 0, &s->high_hz, err));
     AM_TRY(get_f64(c, m, "gate_db", 0, &s->gate_db, err));
     AM_TRY(get_f64(c, m, "trim_db", 0, &s->trim_db, err));
+    AM_TRY(get_f64(c, m, "range_db", 0, &s->range_db, err));
     s->n_samples = n_samples;
     AM_TRY(get_flag(c, m, "own", &s->own, err));
     if (am_node_get(m, "shift") == NULL)

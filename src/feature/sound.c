@@ -69,6 +69,7 @@ enum am_rc am_sound_config_check(const struct am_sound_config *c, struct am_err 
     AM_TRY(check_range("high_hz", c->high_hz, 0, half, err));
     AM_TRY(check_range("gate_db", c->gate_db, 0, 200, err));
     AM_TRY(check_range("trim_db", c->trim_db, 0, 200, err));
+    AM_TRY(check_range("range_db", c->range_db, 0, 200, err));
     if (c->high_hz > 0 && c->high_hz <= c->low_hz)
         return am_fail(err, AM_EINVAL, "high_hz is %g, not above low_hz, %g", c->high_hz,
                        c->low_hz);
@@ -340,7 +341,7 @@ static void encode_frames(const struct am_sound_plan *p, const double *x, uint64
 {
     const struct am_sound_config *c = &p->config;
     size_t n_frames = am_sound_frames(p, n), n_mels = c->n_mels, width = am_sound_channels(p);
-    double most = -DBL_MAX;
+    double most = -DBL_MAX, range = c->range_db > 0 ? c->range_db : TOP_DB;
     for (size_t t = 0; t < n_frames; t++) {
         double *mel = w->mel + t * n_mels;
         frame_db(p, x, n, (uint64_t)t * c->hop, w, mel);
@@ -350,7 +351,7 @@ static void encode_frames(const struct am_sound_plan *p, const double *x, uint64
     for (size_t t = 0; t < n_frames; t++) {
         double *mel = w->mel + t * n_mels;
         for (size_t m = 0; m < n_mels; m++)
-            mel[m] = fmax(mel[m], most - TOP_DB);
+            mel[m] = fmax(mel[m], most - range);
         if (c->encode == AM_SOUND_MFCC) {
             mfcc_row(p, mel, out + t * width);
         } else {

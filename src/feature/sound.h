@@ -35,9 +35,10 @@ struct am_sound_config {
     double low_hz;        /* 0 = no lower edge; also the lowest mel edge */
     double high_hz;       /* 0 = half the rate */
     double gate_db;       /* 0 = off; else 10 ms pieces this far below the loudest become silence */
-    bool own;       /* am_sound_encode: each channel to mean 0 and deviation 1 over the sound's
-                       own frames, padding to 0: free of level and microphone */
-    double trim_db; /* 0 = off; else quieter ends are cut (25 ms frames every 10 ms) */
+    bool own;        /* am_sound_encode: each channel to mean 0 and deviation 1 over the sound's
+                        own frames, padding to 0: free of level and microphone */
+    double range_db; /* of logmel and mfcc below the loudest; 0 = 80, as librosa has it */
+    double trim_db;  /* 0 = off; else quieter ends are cut (25 ms frames every 10 ms) */
 };
 /* AM_EINVAL naming the setting. */
 enum am_rc am_sound_config_check(const struct am_sound_config *c, struct am_err *err) AM_MUST_CHECK;

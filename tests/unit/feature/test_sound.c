@@ -322,11 +322,31 @@ static void test_settings(void **state)
         }
     }
     am_features_free(own);
-    static const char *const bad[] = {
-        "sound: {encode: onehot}\n",  "sound: {seconds: 0}\n",
-        "sound: {n_mfcc: 50}\n",      "sound: {hop: 1000}\n",
-        "sound: {high_hz: 9000}\n",   "sound: {buckets: 8}\n",
-        "sound: {normalize: unit}\n", "sound: {low_hz: 500, high_hz: 400}\n"};
+    /* nothing lies further below the loudest than the range, which goes into the file form */
+    struct am_features *near =
+        fit("sound: {sample_rate: 8000, normalize: none, seconds: 0.4, range_db: 20}\n", 9, 1);
+    struct am_features *again;
+    OK(am_features_from_node(am_features_to_node(near, arena), &again, &err));
+    y = apply(again, cells, SOUNDS);
+    for (size_t i = 0; i < SOUNDS; i++) {
+        float low = INFINITY, high = -INFINITY;
+        for (size_t k = 0; k < width; k++) {
+            low = fminf(low, y[i * width + k]);
+            high = fmaxf(high, y[i * width + k]);
+        }
+        assert_true((double)(high - low) < 20.001 && (i == 7 || (double)(high - low) > 19.9));
+    }
+    am_features_free(near);
+    am_features_free(again);
+    static const char *const bad[] = {"sound: {encode: onehot}\n",
+                                      "sound: {seconds: 0}\n",
+                                      "sound: {n_mfcc: 50}\n",
+                                      "sound: {hop: 1000}\n",
+                                      "sound: {high_hz: 9000}\n",
+                                      "sound: {buckets: 8}\n",
+                                      "sound: {range_db: 0.5}\n",
+                                      "sound: {normalize: unit}\n",
+                                      "sound: {low_hz: 500, high_hz: 400}\n"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct am_features_config config = {
             .spec = spec_of(arena, bad[i]), .schema = &sound_schema, .task = AM_TASK_REGRESSION};
