@@ -22,10 +22,15 @@ void am_rows_clear(struct am_rows *r)
     *r = (struct am_rows){NULL, NULL, NULL};
 }
 
-struct block { /* scratch of one batch, grown as needed */
+/* The features of this many bytes are made at once: a batch of small picture files may hold
+ * gigabytes of pixels. */
+#define FEATURE_BYTES ((size_t)16 << 20)
+
+struct block { /* scratch of some rows of a batch, grown as needed */
     float *x, *y;
     double *t;
     size_t cap;
+    struct am_column *columns; /* owned [n_columns] of the batches */
 };
 
 static enum am_rc block_grow(struct block *b, size_t n, size_t width, struct am_err *err)
@@ -65,13 +70,12 @@ struct decoding { /* of a batch with files to decode: rows on all threads */
     atomic_bool failed;
 };
 
-#define DECODE_COLUMNS 16
-static void decode_rows(void *ctx, size_t begin, size_t end)
+/* Rows [begin, begin + n) of a batch; columns [n_columns] lives as long as the slice. */
+static struct am_batch slice(const struct am_batch *b, size_t begin, size_t n,
+                             struct am_column *columns)
 {
-    struct decoding *d = ctx;
-    struct am_column columns[DECODE_COLUMNS];
-    for (size_t i = 0; i < d->in->n_columns; i++) {
-        columns[i] = d->in->columns[i];
+    for (size_t i = 0; i < b->n_columns; i++) {
+        columns[i] = b->columns[i];
         if (am_col_is_string(columns[i].type))
             columns[i].text += begin;
         else if (columns[i].type == AM_COL_DATE)
@@ -79,7 +83,15 @@ static void decode_rows(void *ctx, size_t begin, size_t end)
         else
             columns[i].number += begin;
     }
-    const struct am_batch part = {end - begin, d->in->n_columns, columns, d->in->first_row + begin};
+    return (struct am_batch){n, b->n_columns, columns, b->first_row + begin};
+}
+
+#define DECODE_COLUMNS 16
+static void decode_rows(void *ctx, size_t begin, size_t end)
+{
+    struct decoding *d = ctx;
+    struct am_column columns[DECODE_COLUMNS];
+    const struct am_batch part = slice(d->in, begin, end - begin, columns);
     struct am_err err;
     if (apply_rows(d->f, d->training, &part, d->x + begin * am_features_width(d->f->features),
                    &err) != AM_OK)
@@ -104,19 +116,40 @@ static enum am_rc apply_batch(const struct am_prepared *p, const struct am_batch
     return apply_rows(f, training, in, x, err);
 }
 
-static enum am_rc append_batch(const struct am_prepared *p, const struct am_batch *b,
-                               const struct am_fitted *f, bool training, struct block *s,
-                               struct am_matrix *m, struct am_err *err)
+/* Some rows of a batch whose last column is the target. */
+static enum am_rc append_rows(const struct am_prepared *p, const struct am_batch *b,
+                              const struct am_fitted *f, bool training, struct block *s,
+                              struct am_matrix *m, struct am_err *err)
 {
-    size_t width = am_features_width(f->features);
     struct am_batch in = {b->n_rows, b->n_columns - 1, b->columns, b->first_row};
-    AM_TRY(block_grow(s, b->n_rows, width, err));
+    AM_TRY(block_grow(s, b->n_rows, am_features_width(f->features), err));
     AM_TRY(am_target_encode(p->target, &b->columns[b->n_columns - 1], b->n_rows, b->first_row, s->t,
                             err));
     for (size_t i = 0; i < b->n_rows; i++)
         s->y[i] = (float)s->t[i];
     AM_TRY(apply_batch(p, &in, f, training, s->x, err));
     return am_matrix_append(m, b->n_rows, s->x, s->y, NULL, err);
+}
+
+static enum am_rc append_batch(const struct am_prepared *p, const struct am_batch *b,
+                               const struct am_fitted *f, bool training, struct block *s,
+                               struct am_matrix *m, struct am_err *err)
+{
+    size_t width = am_features_width(f->features), most = FEATURE_BYTES / sizeof(float);
+    most = width > 1 ? most / width : most;
+    most = most ? most : 1;
+    if (b->n_rows <= most)
+        return append_rows(p, b, f, training, s, m, err);
+    if (!s->columns)
+        s->columns = am_alloc_array(b->n_columns, sizeof *s->columns);
+    if (!s->columns)
+        return am_fail_nomem(err, b->n_columns * sizeof *s->columns);
+    for (size_t at = 0, n; at < b->n_rows; at += n) {
+        n = b->n_rows - at < most ? b->n_rows - at : most;
+        const struct am_batch part = slice(b, at, n, s->columns);
+        AM_TRY(append_rows(p, &part, f, training, s, m, err));
+    }
+    return AM_OK;
 }
 
 static const struct am_node *augment_spec(const struct am_prepared *p)
@@ -145,7 +178,7 @@ enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view
                                   .weights = AM_MATRIX_NO_WEIGHTS};
     size_t *columns = am_arena_array(p->arena, p->n_columns + 1, sizeof *columns);
     struct am_table_iter *it = NULL;
-    struct block s = {NULL, NULL, NULL, 0};
+    struct block s = {0};
     const struct am_batch *b;
     enum am_rc rc;
     *out = (struct am_rows){NULL, NULL, NULL};
@@ -172,6 +205,7 @@ out:
     am_free(s.x);
     am_free(s.y);
     am_free(s.t);
+    am_free(s.columns);
     if (rc != AM_OK)
         am_rows_clear(out);
     return rc;
