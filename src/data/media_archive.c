@@ -349,7 +349,7 @@ static enum am_rc archive_fill(void *state, struct media_rows *rows, struct medi
     return AM_OK;
 }
 
-static const struct media_form form = {"archive", archive_start, archive_fill, archive_stop};
+static const struct media_form form = {"archive", true, archive_start, archive_fill, archive_stop};
 
 enum am_rc media_archive_open(struct am_str path, struct am_str label, struct am_arena *a,
                               struct media_source **out, struct am_err *err)

@@ -142,10 +142,15 @@ enum am_rc media_entry_row(const struct media_source *s, const struct media_entr
                            struct am_err *err)
 {
     const struct media_entry *m = &e->items[i];
-    const char *reason = verdict(s, e, m);
+    struct am_str fields[MEDIA_FIELDS] = {{NULL, 0}};
     *added = false;
+    if (s->pattern && !media_pattern_fits(s->pattern, m->name, fields))
+        return media_report_unfit(report, m->name, err);
+    const char *reason = verdict(s, e, m);
     if (reason)
         return media_report_bad(report, m->name, am_str(am_tr(reason)), err);
+    for (size_t k = 0; k < MEDIA_FIELDS; k++)
+        rows->cells[CELL_FIELD + k][rows->n] = fields[k];
     rows->cells[CELL_MEDIA][rows->n] = m->name;
     rows->cells[CELL_FILE][rows->n] = m->name;
     rows->cells[CELL_LABEL][rows->n] = (struct am_str){m->name.ptr + m->label_at, m->label_len};
@@ -279,8 +284,8 @@ static void list_stop(void *state)
     am_free(state);
 }
 
-static const struct media_form folder_form = {"folder", list_start, list_fill, list_stop};
-static const struct media_form files_form = {"files", list_start, list_fill, list_stop};
+static const struct media_form folder_form = {"folder", true, list_start, list_fill, list_stop};
+static const struct media_form files_form = {"files", true, list_start, list_fill, list_stop};
 
 static enum am_rc fail_no_media(struct am_str label, struct am_err *err)
 {

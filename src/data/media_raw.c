@@ -270,7 +270,7 @@ static void close_file(struct raw_state *st)
 static struct am_str label_text(const struct am_str *names, size_t n_names, unsigned label,
                                 struct am_arena *a)
 {
-    return label < n_names ? names[label] : am_arena_printf(a, "%u", label);
+    return names && label < n_names ? names[label] : am_arena_printf(a, "%u", label);
 }
 
 static enum am_rc idx_open_next(struct raw_state *st, struct am_err *err)
@@ -332,7 +332,7 @@ static enum am_rc idx_fill(void *state, struct media_rows *rows, struct media_re
     return AM_OK;
 }
 
-static const struct media_form idx_form = {"idx", raw_start, idx_fill, raw_stop};
+static const struct media_form idx_form = {"idx", false, raw_start, idx_fill, raw_stop};
 
 static int by_part(const struct raw_file *a, const struct raw_file *b)
 {
@@ -498,7 +498,7 @@ static enum am_rc cifar_fill(void *state, struct media_rows *rows, struct media_
     return AM_OK;
 }
 
-static const struct media_form cifar_form = {"cifar", raw_start, cifar_fill, raw_stop};
+static const struct media_form cifar_form = {"cifar", false, raw_start, cifar_fill, raw_stop};
 
 enum am_rc media_cifar_open(const struct am_str *paths, size_t n, struct am_arena *a,
                             struct media_source **out, struct am_err *err)

@@ -128,6 +128,15 @@ enum am_rc media_report_bad(struct media_report *r, struct am_str file, struct a
     return am_vec_push(&r->bad, b) ? AM_OK : am_fail_nomem(err, sizeof b);
 }
 
+enum am_rc media_report_unfit(struct media_report *r, struct am_str file, struct am_err *err)
+{
+    if (r->n_unfit++ > 0)
+        return AM_OK;
+    bool text = am_utf8_valid(file);
+    r->unfit = am_arena_str(r->arena, text ? file : AM_STR("?"));
+    return r->unfit.ptr ? AM_OK : am_fail_nomem(err, file.len);
+}
+
 static void add_note(struct am_node *notes, const char *kind, struct am_str text,
                      struct am_arena *a)
 {
@@ -145,6 +154,13 @@ static void add_notes(const struct media_report *r, struct am_node *notes, struc
                                  am_tr("%llu files are animated, their first picture is used; the "
                                        "first one is \"%.*s\""),
                                  (unsigned long long)r->n_animated, AM_FMT(r->animated)),
+                 a);
+    if (r->n_unfit)
+        add_note(notes, "pattern",
+                 am_arena_printf(a,
+                                 am_tr("%llu files do not fit data.pattern and are left out; the "
+                                       "first one is \"%.*s\""),
+                                 (unsigned long long)r->n_unfit, AM_FMT(r->unfit)),
                  a);
     if (r->low[0] != r->high[0] || r->low[1] != r->high[1])
         add_note(notes, "sizes",
@@ -195,7 +211,9 @@ struct am_node *media_report_to_node(const struct media_report *r, struct am_are
 
 const char *media_column_name(const struct media_source *s, enum media_cell c)
 {
-    static const char *const names[MEDIA_CELLS] = {"", "label", "file", "split", "coarse"};
+    static const char *const names[CELL_FIELD] = {"", "label", "file", "split", "coarse"};
+    if (c >= CELL_FIELD)
+        return media_pattern_name(s->pattern, (size_t)(c - CELL_FIELD)).ptr;
     return c != CELL_MEDIA          ? names[c]
            : s->kind == MEDIA_AUDIO ? "audio"
            : s->kind == MEDIA_VIDEO ? "video"

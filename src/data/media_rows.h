@@ -27,8 +27,9 @@ struct media_report {
     struct am_arena *arena; /* owned */
     AM_VEC(struct media_bad) bad;
     struct am_map labels; /* class -> good rows; keys in the arena */
-    uint64_t n_good, n_bad, n_animated;
+    uint64_t n_good, n_bad, n_animated, n_unfit;
     struct am_str animated;   /* the first one */
+    struct am_str unfit;      /* the first file that does not fit the pattern */
     uint32_t low[2], high[2]; /* of widths and heights; high 0 = none seen */
     uint32_t low_rate, high_rate;
 };
@@ -37,11 +38,23 @@ void media_report_reset(struct media_report *r);
 void media_report_clear(struct media_report *r);
 enum am_rc media_report_bad(struct media_report *r, struct am_str file, struct am_str reason,
                             struct am_err *err) AM_MUST_CHECK;
+/* A file that is no row since the pattern does not fit it. */
+enum am_rc media_report_unfit(struct media_report *r, struct am_str file,
+                              struct am_err *err) AM_MUST_CHECK;
 /* {files, n_bad, bad: [{file, reason}], notes: [{kind, text}]} */
 struct am_node;
 struct am_node *media_report_to_node(const struct media_report *r, struct am_arena *a);
 
-enum media_cell { CELL_MEDIA, CELL_LABEL, CELL_FILE, CELL_SPLIT, CELL_COARSE, MEDIA_CELLS };
+#define MEDIA_FIELDS 8 /* columns that a pattern may name */
+enum media_cell {
+    CELL_MEDIA,
+    CELL_LABEL,
+    CELL_FILE,
+    CELL_SPLIT,
+    CELL_COARSE,
+    CELL_FIELD, /* the first one of a pattern */
+    MEDIA_CELLS = CELL_FIELD + MEDIA_FIELDS
+};
 
 struct media_rows {                    /* a batch in the making */
     struct am_arena *arena;            /* owned: the cells; reset with every batch */
@@ -50,8 +63,10 @@ struct media_rows {                    /* a batch in the making */
 };
 
 struct media_source;
+struct media_pattern;
 struct media_form {
     const char *name; /* for printing */
+    bool entries;     /* impl begins with a struct media_entries */
     enum am_rc (*start)(const struct media_source *s, void **state, struct am_err *err);
     /* Fills rows (empty on entry); none added = the end. */
     enum am_rc (*fill)(void *state, struct media_rows *rows, struct media_report *report,
@@ -65,6 +80,7 @@ struct media_source {
     bool has[MEDIA_CELLS];
     bool paths; /* media cells are names of files below `root`, not their bytes */
     struct am_str root;
+    const struct media_pattern *pattern; /* in the arena; NULL = class folders */
 };
 
 /* Whether these files (or one folder) are no table, and if so opened. labels: the names in
@@ -75,6 +91,14 @@ enum am_rc media_source_open(const struct am_str *paths, const struct am_str *la
                              struct am_err *err) AM_MUST_CHECK;
 /* "image", "audio" or "video", then label, file, split, coarse: those that the source has. */
 const char *media_column_name(const struct media_source *s, enum media_cell c);
+/* Takes columns from the files' names in place of class folders: {column} and * in `text` stand for
+ * characters without a slash. s NULL or without files of its own: AM_EUSAGE. */
+enum am_rc media_pattern_apply(struct media_source *s, struct am_str text, struct am_arena *a,
+                               struct am_err *err) AM_MUST_CHECK;
+/* fields: views into name, of the pattern's columns. */
+bool media_pattern_fits(const struct media_pattern *p, struct am_str name,
+                        struct am_str fields[MEDIA_FIELDS]);
+struct am_str media_pattern_name(const struct media_pattern *p, size_t field);
 /* A table of the source's columns in the order of enum media_cell. s and report are borrowed. */
 enum am_rc media_rows_table(const struct media_source *s, struct media_report *report,
                             struct am_table *out, struct am_err *err) AM_MUST_CHECK;

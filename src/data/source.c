@@ -392,6 +392,8 @@ static enum am_rc open_files(struct am_source *s, const struct am_source_options
     for (size_t i = 0; i < o->n_specs; i++)
         AM_TRY(add_spec(s, o->specs[i], o->base_dir, err));
     AM_TRY(media_source_open(s->paths.ptr, s->labels.ptr, s->paths.len, s->arena, &s->media, err));
+    if (o->pattern.ptr)
+        AM_TRY(media_pattern_apply(s->media, o->pattern, s->arena, err));
     if (s->media)
         return media_info(s, err);
     struct am_str first = s->paths.ptr[0]; /* it may be rewritten elsewhere */

@@ -29,7 +29,9 @@ struct am_source_options {
     const char *temp_dir; /* for rewritten files; must exist */
     enum am_encoding encoding;
     struct am_csv_options csv;
-    struct am_pool *pool; /* decodes pictures and sounds; NULL = one thread */
+    struct am_str pattern; /* the recipe's data.pattern: what the names of media files say; NULL ptr
+                              = class folders */
+    struct am_pool *pool;  /* decodes pictures and sounds; NULL = one thread */
 };
 
 struct am_source; /* opaque */

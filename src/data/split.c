@@ -311,6 +311,43 @@ static enum am_rc order_groups(const struct split_keys *k, uint64_t seed, struct
     return AM_OK;
 }
 
+static enum am_rc fail_no_group(const struct am_split_spec *s, const struct split_keys *k,
+                                struct am_str name, struct am_err *err)
+{
+    const char *near = NULL;
+    unsigned best = 2 + (unsigned)(name.len / 3);
+    enum am_rc rc = am_fail(err, AM_EUSAGE,
+                            "data.split.test names \"%.*s\", which column \"%.*s\" "
+                            "does not hold",
+                            AM_FMT(name), AM_FMT(s->column));
+    for (size_t i = 0; i < k->n; i++) {
+        unsigned d = am_str_distance(name, k->map.entries[i].key);
+        if (d < best) {
+            best = d;
+            near = k->map.entries[i].key.ptr;
+            am_hint(err, "Did you mean \"%.*s\"?", AM_FMT(k->map.entries[i].key));
+        }
+    }
+    if (!near && k->n)
+        am_hint(err, "It holds %zu values, as \"%.*s\".", k->n, AM_FMT(k->map.entries[0].key));
+    return rc;
+}
+
+/* Groups that the recipe names are tested. */
+static enum am_rc take_named(const struct am_split_spec *s, const struct split_keys *k,
+                             uint8_t *part, struct am_err *err)
+{
+    for (size_t i = 0; i < s->n_test_groups; i++) {
+        size_t g = 0;
+        while (g < k->n && !am_str_eq(k->map.entries[g].key, s->test_groups[i]))
+            g++;
+        if (g == k->n)
+            return fail_no_group(s, k, s->test_groups[i], err);
+        part[g] = AM_ROW_TEST;
+    }
+    return AM_OK;
+}
+
 static enum am_rc split_group(const struct am_table *t, const struct am_split_spec *s,
                               uint8_t *parts, uint64_t n_rows, struct am_err *err)
 {
@@ -324,6 +361,7 @@ static enum am_rc split_group(const struct am_table *t, const struct am_split_sp
         goto out;
     }
     AM_GO(rc, order_groups(&k, s->seed, &order, err));
+    AM_GO(rc, take_named(s, &k, part, err));
     struct wanted need = wanted_of(s, count_kept(parts, n_rows));
     if (s->validation_take == AM_SPLIT_TAKE_LAST)
         need.validation = 0;
@@ -331,6 +369,8 @@ static enum am_rc split_group(const struct am_table *t, const struct am_split_sp
     size_t left = k.n;
     for (size_t i = 0; i < k.n; i++, left--) {
         size_t g = order[i].at;
+        if (part[g] == AM_ROW_TEST)
+            continue;
         /* a group goes where more than half of it is still wanted; the last one is for training */
         if (left > 1 && need.test > test && (need.test - test) * 2 >= k.sizes[g]) {
             part[g] = AM_ROW_TEST;

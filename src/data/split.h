@@ -39,6 +39,9 @@ struct am_split_spec {
                               given: train, validation or test in each row */
     struct am_str classes; /* given: the column by whose classes validation is drawn from the
                               training rows when no row is given for it; NULL ptr = at random */
+    const struct am_str *test_groups; /* [n_test_groups] group: these are tested, in place of a
+                                         share; NULL = by share */
+    size_t n_test_groups;
     const struct am_str *hash_columns; /* [n_hash_columns]; none = all columns */
     size_t n_hash_columns;
     const struct am_str *ignore; /* [n_ignore] id columns: not compared in the leak check */

@@ -47,6 +47,38 @@ static enum am_rc read_by(const struct am_node *split, struct am_str target, boo
     return rc;
 }
 
+/* Of a list; *n = 0 when it is none. The checker saw that it holds scalars. */
+static enum am_rc read_texts(const struct am_node *list, struct am_arena *a,
+                             const struct am_str **out, size_t *n, struct am_err *err)
+{
+    *n = 0;
+    if (!list || list->kind != AM_NODE_LIST || list->list.n == 0)
+        return AM_OK;
+    struct am_str *texts = am_arena_array(a, list->list.n, sizeof *texts);
+    if (!texts)
+        return am_fail_nomem(err, list->list.n * sizeof *texts);
+    for (size_t i = 0; i < list->list.n; i++)
+        if (am_node_as_str(list->list.items[i], &texts[*n]))
+            ++*n;
+    *out = texts;
+    return AM_OK;
+}
+
+static enum am_rc read_test_groups(const struct am_node *test, struct am_arena *a,
+                                   struct am_split_spec *out, struct am_err *err)
+{
+    if (!test || test->kind != AM_NODE_LIST)
+        return AM_OK;
+    if (out->by != AM_SPLIT_GROUP || test->list.n == 0) {
+        enum am_rc rc = am_fail(err, AM_EUSAGE, "data.split.test names groups, but the split is %s",
+                                test->list.n ? am_tr("not by group") : am_tr("of none"));
+        am_hint(err, "Write data.split: {by: group, group: COLUMN, test: [VALUE]}, or a share.");
+        return rc;
+    }
+    out->test = 0; /* as many as they have */
+    return read_texts(test, a, &out->test_groups, &out->n_test_groups, err);
+}
+
 enum am_rc am_split_spec_from_node(const struct am_node *split, struct am_str target,
                                    bool target_is_class, struct am_arena *a,
                                    struct am_split_spec *out, struct am_err *err)
@@ -71,18 +103,8 @@ enum am_rc am_split_spec_from_node(const struct am_node *split, struct am_str ta
                  : am_str_is(leaks, "warn")   ? AM_LEAKS_WARN
                  : am_str_is(leaks, "ignore") ? AM_LEAKS_IGNORE
                                               : AM_LEAKS_GROUP;
-    const struct am_node *hash = am_node_get(split, "hash");
-    if (!hash || hash->kind != AM_NODE_LIST || hash->list.n == 0)
-        return AM_OK;
-    struct am_str *names = am_arena_array(a, hash->list.n, sizeof *names);
-    if (!names)
-        return am_fail_nomem(err, hash->list.n * sizeof *names);
-    for (size_t i = 0; i < hash->list.n; i++)
-        if (!am_node_as_str(hash->list.items[i], &names[i]))
-            return am_fail(err, AM_EUSAGE, "data.split.hash is not a list of columns");
-    out->hash_columns = names;
-    out->n_hash_columns = hash->list.n;
-    return AM_OK;
+    AM_TRY(read_test_groups(am_node_get(split, "test"), a, out, err));
+    return read_texts(am_node_get(split, "hash"), a, &out->hash_columns, &out->n_hash_columns, err);
 }
 
 enum am_rc am_sample_from_node(const struct am_node *sample, uint8_t *parts, uint64_t n_rows,

@@ -141,6 +141,7 @@ static enum am_rc source_options(struct am_prepared *p, const struct am_node *da
     o->temp_dir = am_registry_scratch(p->pl->registry);
     o->pool = p->pl->pool;
     (void)am_encoding_parse(am_node_str(data, "encoding", "auto"), &o->encoding);
+    o->pattern = am_node_str(data, "pattern", NULL);
     o->csv.nulls = nulls;
     o->csv.delimiter = first_char(am_node_str(csv, "delimiter", ""));
     o->csv.quote = first_char(am_node_str(csv, "quote", ""));

@@ -426,6 +426,99 @@ static void test_files_one_by_one(void **state)
     assert_int_equal(info.schema.n_rows, 2);
 }
 
+/* ---- names that say something ---- */
+
+static enum am_rc import_pattern(const char *pattern)
+{
+    struct am_import_options o = {.source.pattern = am_str(pattern)};
+    return import_root(&o);
+}
+
+static void expect_cells(const char *column, const char *const *want)
+{
+    size_t n = read_column(column);
+    for (size_t i = 0; i < n; i++)
+        if (!am_str_is(cells[i], want[i]))
+            fail_msg("%s %zu: \"%.*s\", expected \"%s\"", column, i, AM_FMT(cells[i]), want[i]);
+    assert_null(want[n]);
+}
+
+static void test_pattern(void **state)
+{
+    (void)state;
+    new_root();
+    put_raw("0_ann_1.png", 2, 2, 1);
+    put_raw("0_bob_12.png", 2, 2, 2);
+    put_raw("sub/7_ann_x_y.png", 2, 2, 3);
+    put_raw("loose.png", 2, 2, 4);
+    put_raw("0__1.png", 2, 2, 5); /* nobody */
+    put_text("0_bob_2.png", "no picture");
+    put_text("sub/notes_about_it.txt", "words");
+    EXPECT_OK(import_pattern("{digit}_{speaker}_*.png"));
+    assert_int_equal(info.schema.n, 4);
+    assert_int_equal(info.schema.n_rows, 3);
+    for (size_t i = 1; i < 4; i++) /* the target is one of them; no other is a feature */
+        assert_true(info.schema.columns[i].aside);
+    assert_int_equal(info.schema.columns[3].type, AM_COL_CATEGORY);
+    expect_cells("file",
+                 (const char *const[]){"0_ann_1.png", "0_bob_12.png", "sub/7_ann_x_y.png", NULL});
+    expect_cells("digit", (const char *const[]){"0", "0", "7", NULL});
+    expect_cells("speaker", (const char *const[]){"ann", "bob", "ann", NULL});
+    assert_int_equal(am_node_i64(import_node(), "n_bad", 0),
+                     1); /* what does not fit is no bad file */
+    expect_bad("0_bob_2.png", "not a picture");
+    expect_note("pattern");
+    /* the pattern says what folders mean, and as few characters as fit */
+    new_root();
+    put_raw("en_US_f/one/cat-1.png", 2, 2, 1);
+    put_raw("more/fr_CA_f/two/a-b-2.png", 2, 2, 2);
+    put_raw("two/c-2.png", 2, 2, 2);
+    EXPECT_OK(import_pattern("{language}_*/{topic}/{word}-{take}.png"));
+    assert_int_equal(info.schema.n, 6);
+    expect_cells("language", (const char *const[]){"en", "fr", NULL});
+    expect_cells("topic", (const char *const[]){"one", "two", NULL});
+    expect_cells("word", (const char *const[]){"cat", "a", NULL});
+    expect_cells("take", (const char *const[]){"1", "b-2", NULL});
+    EXPECT_OK(import_pattern("{name}.png"));
+    expect_cells("name", (const char *const[]){"cat-1", "a-b-2", "c-2", NULL});
+    assert_int_equal(import_pattern("{name}.jpg"), AM_EINVAL);
+    assert_non_null(strstr(err.message, "fits data.pattern"));
+    assert_non_null(strstr(err.hint, "en_US_f/one/cat-1.png"));
+}
+
+static void test_pattern_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *why;
+    } bad[] = {{"*.png", "names no column"},
+               {"{a}{b}.png", "nothing stands between"},
+               {"{a}*.png", "nothing stands"},
+               {"*{a}.png", "nothing stands"},
+               {"{a.png", "not closed"},
+               {"a}.png", "not opened"},
+               {"{a/b}.png", "not closed"},
+               {"{}.png", "1 to 64"},
+               {"{a}_{a}.png", "named twice"},
+               {"{image}.png", "columns already"},
+               {"{a}_{b}_{c}_{d}_{e}_{f}_{g}_{h}_{i}", "more than 8"},
+               {"{x}*_*_*_*_*_*_*_*_*_*_*_*_*_*_*_*_*_*", "nothing stands"},
+               {"{x}_*_*_*_*_*_*_*_*_*_*_*_*_*_*_*_*_*_*", "more than 16"}};
+    char csv[600];
+    new_root();
+    put_raw("a_b.png", 2, 2, 1);
+    put_text("table.csv", "x,y\n1,2\n2,3\n");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(import_pattern(bad[i].pattern), AM_EUSAGE);
+        if (!strstr(err.message, bad[i].why))
+            fail_msg("%s: \"%s\", expected \"%s\"", bad[i].pattern, err.message, bad[i].why);
+    }
+    struct am_import_options o = {.source.pattern = AM_STR("{a}_*.csv")};
+    snprintf(csv, sizeof csv, "%s/table.csv", root);
+    assert_int_equal(import_spec(csv, &o, arena, &info, dir, &err), AM_EUSAGE);
+    assert_non_null(strstr(err.message, "files of pictures, sounds or videos"));
+}
+
 /* ---- archives ---- */
 
 struct packed {
@@ -843,6 +936,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_table_of_paths, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_one_by_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pattern, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pattern_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_zip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tar_gz_and_bomb, setup, teardown),
         cmocka_unit_test_setup_teardown(test_idx, setup, teardown),

@@ -152,6 +152,35 @@ static void test_group(void **state)
     assert_int_equal(counts.n[AM_ROW_VALIDATION], 200);
 }
 
+/* Groups named by the recipe are tested, others are drawn for validation only. */
+static void test_group_named(void **state)
+{
+    (void)state;
+    uint8_t p[N] = {0};
+    struct am_split_spec s;
+    struct am_node *n;
+    struct am_arena *a = am_arena_new(0);
+    assert_int_equal(
+        am_yaml_parse(a, AM_STR("{by: group, group: group, test: [g3, g17], validation: 0.2}"), "t",
+                      &n, &err),
+        AM_OK);
+    assert_int_equal(am_split_spec_from_node(n, AM_STR("label"), true, a, &s, &err), AM_OK);
+    assert_int_equal(split(s, p), AM_OK);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(p[i] == AM_ROW_TEST, i % 50 == 3 || i % 50 == 17);
+    assert_int_equal(counts.n[AM_ROW_TEST], 40);
+    assert_int_equal(counts.n[AM_ROW_VALIDATION], 200);
+    s.test_groups = (const struct am_str[]){AM_STR("g3"), AM_STR("g117")};
+    memset(p, 0, N);
+    assert_int_equal(split(s, p), AM_EUSAGE);
+    assert_non_null(strstr(err.message, "names \"g117\""));
+    assert_non_null(strstr(err.hint, "g1"));
+    assert_int_equal(am_yaml_parse(a, AM_STR("{by: random, test: [g3]}"), "t", &n, &err), AM_OK);
+    assert_int_equal(am_split_spec_from_node(n, AM_STR("label"), true, a, &s, &err), AM_EUSAGE);
+    assert_non_null(strstr(err.message, "not by group"));
+    am_arena_free(a);
+}
+
 static void test_time(void **state)
 {
     (void)state;
@@ -411,13 +440,21 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, setup)
     const struct CMUnitTest tests[] = {
-        T(test_random_counts), T(test_validation_meanings),
-        T(test_stratified),    T(test_group),
-        T(test_time),          T(test_hash_is_stable),
-        T(test_refused),       T(test_leaks),
-        T(test_folds),         T(test_sample),
-        T(test_views),         T(test_spec_from_recipe),
-        T(test_shards),        T(test_faults),
+        T(test_random_counts),
+        T(test_validation_meanings),
+        T(test_stratified),
+        T(test_group),
+        T(test_group_named),
+        T(test_time),
+        T(test_hash_is_stable),
+        T(test_refused),
+        T(test_leaks),
+        T(test_folds),
+        T(test_sample),
+        T(test_views),
+        T(test_spec_from_recipe),
+        T(test_shards),
+        T(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
