@@ -351,10 +351,24 @@ static enum am_rc check_augment(const struct am_prepared *p, struct am_err *err)
     return am_augmented_check(augment_spec(p), &inputs, err);
 }
 
+/* Whose kernels train, and that they are there. */
+static enum am_rc check_kernels(struct am_training *t, struct am_err *err)
+{
+    const struct am_node *train = am_node_get(t->p.recipe.resolved, "train");
+    t->profile = am_numerics_profile();
+    if (!am_str_is(am_node_str(train, "kernels", "own"), "dnnl"))
+        return AM_OK;
+    const enum am_rc rc = am_kernel_port_profile(&t->profile, err);
+    if (rc != AM_OK)
+        am_context(err, "train.kernels: dnnl");
+    return rc;
+}
+
 enum am_rc am_training_check(struct am_training *t, struct am_err *err)
 {
     struct am_learn_task task;
     double threshold = 0.5;
+    AM_TRY(check_kernels(t, err));
     AM_TRY(am_training_task(t, &task, err));
     AM_TRY(am_learner_check(&task, err));
     AM_TRY(check_augment(&t->p, err));
@@ -388,24 +402,10 @@ static enum am_rc save_checkpoint(void *ctx, const void *bytes, size_t n, struct
     struct am_training *t = ctx;
     const struct am_node *epochs = am_node_get(t->history, "epoch");
     bool ours = am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "checkpoint_every", 0) == 0;
-/* Whose kernels train, and that they are there. */
-static enum am_rc check_kernels(struct am_training *t, struct am_err *err)
-{
-    const struct am_node *train = am_node_get(t->p.recipe.resolved, "train");
-    t->profile = am_numerics_profile();
-    if (!am_str_is(am_node_str(train, "kernels", "own"), "dnnl"))
-        return AM_OK;
-    const enum am_rc rc = am_kernel_port_profile(&t->profile, err);
-    if (rc != AM_OK)
-        am_context(err, "train.kernels: dnnl");
-    return rc;
-}
-
     uint64_t now = am_mono_ns();
     if (ours && !am_progress_canceled(t->p.pl->progress) &&
         now - t->checkpointed_ns < CHECKPOINT_EVERY_NS)
         return AM_OK;
-    AM_TRY(check_kernels(t, err));
     t->checkpointed_ns = now;
     return am_run_checkpoint(t->run, epochs ? (int64_t)epochs->list.n : 0, bytes, n, 2, err);
 }
