@@ -29,6 +29,10 @@ void am_report_html(const struct am_node *report, struct am_buf *out);
  * loses without it. */
 void am_explanation_html(const struct am_node *explanation, struct am_buf *out);
 
+/* The learning-rate range test as a page of the same kind: {name, rates: [..], losses: [..],
+ * suggestion, learning_rate}. */
+void am_rates_html(const struct am_node *found, struct am_buf *out);
+
 /* One plot of lines, dots or bars as inline SVG. Values that are not finite are left out. Bars
  * stand right of x, as wide as x[1] - x[0]. Colours are classes of the report's style sheet. */
 struct am_svg_series {

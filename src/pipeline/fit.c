@@ -116,15 +116,14 @@ static enum am_rc apply_batch(const struct am_prepared *p, const struct am_batch
     return apply_rows(f, training, in, x, err);
 }
 
-/* Some rows of a batch whose last column is the target. */
+/* Some rows of a batch whose last column is the target, where there is one. */
 static enum am_rc append_rows(const struct am_prepared *p, const struct am_batch *b,
                               const struct am_fitted *f, bool training, struct block *s,
                               struct am_matrix *m, struct am_err *err)
 {
-    struct am_batch in = {b->n_rows, b->n_columns - 1, b->columns, b->first_row};
+    struct am_batch in = {b->n_rows, p->n_columns, b->columns, b->first_row};
     AM_TRY(block_grow(s, b->n_rows, am_features_width(f->features), err));
-    AM_TRY(am_target_encode(p->target, &b->columns[b->n_columns - 1], b->n_rows, b->first_row, s->t,
-                            err));
+    AM_TRY(am_prepared_targets(p, b, s->t, err));
     for (size_t i = 0; i < b->n_rows; i++)
         s->y[i] = (float)s->t[i];
     AM_TRY(apply_batch(p, &in, f, training, s->x, err));
@@ -162,7 +161,7 @@ static enum am_rc augment_rows(const struct am_prepared *p, const struct am_feat
 {
     const struct am_node *train = am_node_get(p->recipe.resolved, "train");
     AM_TRY(am_augmented_new(augment_spec(p), f, out->data,
-                            am_target_task(p->target) != AM_TASK_REGRESSION,
+                            am_task_has_classes(am_target_task(p->target)),
                             (uint64_t)am_node_i64(train, "seed", 42), &out->augmented, err));
     if (out->augmented)
         out->data = am_augmented_data(out->augmented);
@@ -183,10 +182,9 @@ enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view
     enum am_rc rc;
     *out = (struct am_rows){NULL, NULL, NULL};
     AM_TRY(am_arena_check(p->arena, err));
-    memcpy(columns, p->columns, p->n_columns * sizeof *columns);
-    columns[p->n_columns] = p->target_column;
+    size_t n_read = am_prepared_columns(p, columns);
     AM_GO(rc, am_matrix_new(am_features_width(f->features), 1, &o, &out->matrix, err));
-    AM_GO(rc, view->ops->open(view->impl, columns, p->n_columns + 1, &it, err));
+    AM_GO(rc, view->ops->open(view->impl, columns, n_read, &it, err));
     for (;;) {
         AM_GO(rc, view->ops->next(it, &b, err));
         if (!b)
@@ -246,7 +244,8 @@ static enum am_rc class_weights(const struct am_training *t, double **out, struc
     if (!w || w->kind != AM_NODE_MAP)
         return AM_OK;
     if (n == 0) {
-        am_fail(err, AM_EUSAGE, "train.class_weights is given, but the task is regression");
+        am_fail(err, AM_EUSAGE, "train.class_weights is given, but the task is %s",
+                am_task_name(am_target_task(t->p.target)));
         am_hint(err, "Leave it out.");
         return AM_EUSAGE;
     }
@@ -290,7 +289,9 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
         .train_spec = am_node_get(t->p.recipe.resolved, "train"),
         .class_weights = weights,
         .seed = t->seed,
-        .pool = t->p.pl->pool};
+        .pool = t->p.pl->pool,
+        .read_file = t->weights_path ? am_training_weights_read : NULL,
+        .read_ctx = t->weights_path};
     return AM_OK;
 }
 
@@ -301,7 +302,9 @@ static enum am_rc check_metrics(struct am_training *t, struct am_err *err)
     struct am_str chosen =
         am_node_str(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), "maximize", "");
     enum am_task task = am_target_task(t->p.target);
-    const char *const *defaults = am_metrics_default(task);
+    bool labels = t->p.target_column != SIZE_MAX;
+    const char *const *defaults = task == AM_TASK_ANOMALY && labels ? am_metrics_default_labelled()
+                                                                    : am_metrics_default(task);
     size_t n = 0;
     while (defaults[n])
         n++;
@@ -313,6 +316,15 @@ static enum am_rc check_metrics(struct am_training *t, struct am_err *err)
         if (!list || list->list.n == 0 || !am_node_as_str(list->list.items[i], &t->metric_names[i]))
             t->metric_names[i] = am_str(defaults[i]);
         AM_TRY(am_composite_check(t->metric_names[i], task, err));
+        if (!labels && am_metric_needs_labels(t->metric_names[i])) {
+            am_fail(err, AM_EUSAGE,
+                    "metric \"%.*s\" compares with labels, but the recipe names none",
+                    AM_FMT(t->metric_names[i]));
+            am_hint(err,
+                    "Name the label column in data.target: it is measured with, never learned; "
+                    "or take the metric out.");
+            return AM_EUSAGE;
+        }
     }
     t->n_metrics = n;
     for (size_t i = 0; composite && composite->kind == AM_NODE_MAP && i < composite->map.n; i++) {
@@ -342,8 +354,21 @@ static enum am_rc check_conditions(const struct am_training *t, struct am_err *e
     return when.len ? am_condition_parse(when, &c, err) : AM_OK;
 }
 
-static enum am_rc check_augment(const struct am_prepared *p, struct am_err *err)
+static enum am_rc check_augment(const struct am_prepared *p, const struct am_learn_task *task,
+                                struct am_err *err)
 {
+    const struct am_node *spec = augment_spec(p);
+    char where[256];
+    if (spec && spec->kind == AM_NODE_MAP && spec->map.n && !am_learner_in_steps(task)) {
+        am_recipe_where(spec, &p->recipe.origin, where, sizeof where);
+        am_fail(err, AM_EUSAGE,
+                "%s: train.augment is given, but model type \"%.*s\" looks at every "
+                "row once and cannot change it anew in each epoch",
+                where, AM_FMT(am_node_str(task->model, "type", "auto")));
+        am_hint(err, "Use a network (cnn, mlp, lstm and others; logistic and linear with solver: "
+                     "stochastic), or leave train.augment out.");
+        return AM_EUSAGE;
+    }
     struct am_column_desc first = {{"", 0}, AM_COL_NUMBER};
     if (p->n_columns > 0)
         first = p->schema->columns[p->columns[0]];
@@ -371,7 +396,7 @@ enum am_rc am_training_check(struct am_training *t, struct am_err *err)
     AM_TRY(check_kernels(t, err));
     AM_TRY(am_training_task(t, &task, err));
     AM_TRY(am_learner_check(&task, err));
-    AM_TRY(check_augment(&t->p, err));
+    AM_TRY(check_augment(&t->p, &task, err));
     AM_TRY(check_metrics(t, err));
     (void)am_node_as_f64(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), &threshold);
     t->threshold = threshold;

@@ -297,6 +297,7 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     AM_TRY(am_arena_check(a, err));
     am_buf_init(&yaml, 1 << 22);
     AM_GO(rc, am_prepare_data(&t->p, pl, a, src, NULL, err));
+    AM_GO(rc, am_training_weights_find(t, src, NULL, err));
     t->seed = (uint64_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "seed", 42);
     AM_GO(rc, am_prepare_rows(&t->p, err));
     AM_GO(rc, am_training_check(t, err));
@@ -309,9 +310,9 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     am_node_set(a, *out, "recipe", t->p.recipe.resolved);
     am_node_set(a, *out, "yaml", am_new_str(a, am_buf_view(&yaml)));
     am_node_set(a, *out, "dataset", am_new_str(a, t->p.dataset));
-    am_node_set(a, *out, "task", am_new_cstr(a, am_task_name(am_target_task(t->p.target))));
     if (t->p.import_report && am_node_get(t->p.import_report, "import"))
         am_node_set(a, *out, "files", am_node_get(t->p.import_report, "import"));
+    am_node_set(a, *out, "task", am_new_cstr(a, am_task_name(am_target_task(t->p.target))));
     am_node_set(a, *out, "task_why", am_new_str(a, t->p.task_why));
     for (size_t i = 0; i < 4; i++)
         am_node_set(a, split, parts[i], am_new_i64(a, (int64_t)t->p.counts.n[i]));

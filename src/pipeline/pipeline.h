@@ -30,6 +30,7 @@ struct am_recipe_source {
     const char *base_dir;    /* NULL = the working directory */
     const char *const *sets; /* [n_sets] "a.b=c" */
     size_t n_sets;
+    bool foreign; /* somebody else sent it: it may name no file of this machine (train.weights) */
 };
 
 enum am_rc am_pipeline_init(struct am_pipeline *p, struct am_arena *a, const char *source,
@@ -44,6 +45,16 @@ enum am_rc am_pipeline_plan(struct am_pipeline *p, struct am_arena *a,
 enum am_rc am_pipeline_train(struct am_pipeline *p, struct am_arena *a,
                              const struct am_recipe_source *r, struct am_node **out,
                              struct am_err *err) AM_MUST_CHECK;
+/* The learning-rate range test (learn.h); 0 = its own defaults. */
+struct am_pipeline_rate_job {
+    double lowest, highest;
+    size_t n_steps;
+    const char *page; /* HTML file to write; NULL = none */
+};
+enum am_rc am_pipeline_find_rate(struct am_pipeline *p, struct am_arena *a,
+                                 const struct am_recipe_source *r,
+                                 const struct am_pipeline_rate_job *job, struct am_node **out,
+                                 struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_pipeline_resume(struct am_pipeline *p, struct am_arena *a, const char *run,
                               struct am_node **out, struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_pipeline_evaluate(struct am_pipeline *p, struct am_arena *a, const char *model,
@@ -60,6 +71,7 @@ struct am_pipeline_predict_job {
     struct am_str bytes;
     enum am_pipeline_format format;
     enum am_pipeline_format otherwise; /* AUTO, and the input is neither CSV nor JSON */
+    const char *outputs; /* names with commas between; NULL = what the task answers with usually */
     enum am_rc (*write)(void *ctx, const char *bytes, size_t n, struct am_err *err);
     void *ctx;
 };

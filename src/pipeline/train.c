@@ -74,6 +74,8 @@ static enum am_rc start_run(struct am_training *t, const char *base_dir, const c
 
 static enum am_rc phases(struct am_training *t, struct am_err *err)
 {
+    if (!t->resumed)
+        AM_TRY(am_training_weights_keep(t, err));
     AM_TRY(am_training_rows(t, err));
     AM_TRY(am_training_folds(t, err));
     AM_TRY(am_training_learn(t, err));
@@ -98,11 +100,13 @@ static enum am_rc finish(struct am_training *t, enum am_rc rc, struct am_err *er
 }
 
 static enum am_rc prepare(struct am_training *t, struct am_pipeline *pl, struct am_arena *a,
-                          const struct am_recipe_source *src, const char *dataset,
+                          const struct am_recipe_source *src, const struct am_node *run,
                           struct am_err *err)
 {
+    struct am_str dataset = am_node_str(run, "dataset", "");
     memset(t, 0, sizeof *t);
-    AM_TRY(am_prepare_data(&t->p, pl, a, src, dataset, err));
+    AM_TRY(am_prepare_data(&t->p, pl, a, src, run ? dataset.ptr : NULL, err));
+    AM_TRY(am_training_weights_find(t, src, run, err));
     t->seed = (uint64_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "seed", 42);
     AM_TRY(am_prepare_rows(&t->p, err));
     return am_training_check(t, err);
@@ -281,7 +285,7 @@ enum am_rc am_pipeline_resume(struct am_pipeline *pl, struct am_arena *a, const 
     AM_TRY(am_registry_run_get(pl->registry, a, run, &stored, err));
     struct am_recipe_source src = {.text = am_node_str(stored, "recipe", ""),
                                    .what = am_tr("the run's recipe")};
-    struct am_str id = am_node_str(stored, "run", ""), dataset = am_node_str(stored, "dataset", "");
+    struct am_str id = am_node_str(stored, "run", "");
     if (am_str_is(am_node_str(stored, "state", ""), "finished")) {
         am_fail(err, AM_ECONFLICT, "run %.*s has finished, there is nothing to resume", AM_FMT(id));
         return AM_ECONFLICT;
@@ -291,7 +295,7 @@ enum am_rc am_pipeline_resume(struct am_pipeline *pl, struct am_arena *a, const 
     am_buf_clear(&bytes);
     if (rc != AM_OK && rc != AM_ENOTFOUND)
         return rc;
-    AM_GO(rc, prepare(t, pl, a, &src, dataset.ptr, err));
+    AM_GO(rc, prepare(t, pl, a, &src, stored, err));
     t->resumed = true;
     t->resumed_history = am_training_history(t);
     old_history(t, stored, step, t->resumed_history);

@@ -28,6 +28,7 @@ struct am_training {
     uint64_t seed;
     const char *profile; /* numerics of this training; static */
     bool resumed;
+    char *weights_path; /* arena; where train.weights is read from; NULL = there is none */
     uint64_t checkpointed_ns;
 
     struct am_str *metric_names; /* arena */
@@ -79,6 +80,16 @@ enum am_rc am_training_pictures(struct am_training *t, const struct am_scored *s
 /* {metric: value} of the rows that decide: test, else validation, else train. */
 const struct am_node *am_training_deciding(const struct am_training *t);
 enum am_rc am_training_folds(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+
+/* weights.c: after am_prepare_data. run: that is resumed or verified, whose artefact it is; NULL =
+ * a new one. AM_ENOTFOUND, AM_EPERM. */
+enum am_rc am_training_weights_find(struct am_training *t, const struct am_recipe_source *src,
+                                    const struct am_node *run, struct am_err *err) AM_MUST_CHECK;
+/* The file becomes an artefact of t->run. */
+enum am_rc am_training_weights_keep(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+/* As am_learn_task's read_file; ctx = weights_path. */
+enum am_rc am_training_weights_read(void *path, struct am_str name, struct am_buf *out,
+                                    struct am_err *err) AM_MUST_CHECK;
 
 /* publish.c */
 /* Does evaluate.accept hold? why gets the first term that does not. */

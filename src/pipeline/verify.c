@@ -33,6 +33,7 @@ static enum am_rc retrain(struct am_pipeline *pl, struct am_arena *a, const stru
                                    .what = am_tr("the run's recipe")};
     struct am_str dataset = am_node_str(run, "dataset", "");
     AM_TRY(am_prepare_data(&t->p, pl, a, &src, dataset.ptr, err));
+    AM_TRY(am_training_weights_find(t, &src, run, err));
     t->seed = (uint64_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "seed", 42);
     AM_TRY(am_prepare_rows(&t->p, err));
     AM_TRY(am_training_check(t, err));

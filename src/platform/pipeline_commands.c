@@ -14,8 +14,11 @@ static enum am_rc read_recipe(struct am_arena *a, const struct am_recipe_ref *r,
                               struct am_recipe_source *out, struct am_err *err)
 {
     struct am_buf b;
-    *out = (struct am_recipe_source){
-        .text = r->text, .what = am_tr("recipe"), .sets = r->sets, .n_sets = r->n_sets};
+    *out = (struct am_recipe_source){.text = r->text,
+                                     .what = am_tr("recipe"),
+                                     .sets = r->sets,
+                                     .n_sets = r->n_sets,
+                                     .foreign = r->foreign};
     if (!r->path)
         return AM_OK;
     am_buf_init(&b, AM_LIMIT_RECIPE_BYTES);
@@ -74,6 +77,18 @@ enum am_rc am_platform_train(struct am_platform *p, struct am_arena *a,
     return am_pipeline_train(&pl, a, &s, out, err);
 }
 
+enum am_rc am_platform_find_rate(struct am_platform *p, struct am_arena *a,
+                                 const struct am_recipe_ref *r,
+                                 const struct am_find_rate_request *q, struct am_node **out,
+                                 struct am_err *err)
+{
+    const struct am_pipeline_rate_job job = {q->lowest, q->highest, q->n_steps, q->page};
+    struct am_recipe_source s;
+    AM_TRY(read_recipe(a, r, &s, err));
+    OPEN(p, pl, err);
+    return am_pipeline_find_rate(&pl, a, &s, &job, out, err);
+}
+
 enum am_rc am_platform_resume(struct am_platform *p, struct am_arena *a, const char *run,
                               struct am_node **out, struct am_err *err)
 {
@@ -108,6 +123,7 @@ enum am_rc am_platform_predict(struct am_platform *p, struct am_arena *a,
                                           .bytes = r->bytes,
                                           .format = formats[r->format],
                                           .otherwise = formats[r->otherwise],
+                                          .outputs = r->outputs,
                                           .write = r->write,
                                           .ctx = r->ctx};
     OPEN(p, pl, err);

@@ -33,6 +33,7 @@ struct am_recipe_ref {
     struct am_str text;
     const char *const *sets; /* [n_sets] */
     size_t n_sets;
+    bool foreign; /* text that somebody else sent (an HTTP body): train.weights is refused */
 };
 
 /* Starter recipe. target NULL: the class of pictures, sounds or videos in class folders, else
@@ -56,6 +57,18 @@ enum am_rc am_platform_plan(struct am_platform *p, struct am_arena *a,
 enum am_rc am_platform_train(struct am_platform *p, struct am_arena *a,
                              const struct am_recipe_ref *r, struct am_node **out,
                              struct am_err *err) AM_MUST_CHECK;
+struct am_find_rate_request {
+    double lowest, highest; /* learning rates; 0 = 1e-7 and 1 */
+    size_t n_steps;         /* 0 = 100, at most 1000 */
+    const char *page;       /* an HTML file to write with the curve; NULL = none */
+};
+/* The learning-rate range test: one short training whose rate rises from step to step; nothing is
+ * kept. -> {name, dataset, rates: [..], losses: [..] (smoothed), suggestion|null, learning_rate: the
+ * recipe's, page|null}. AM_EUNSUPPORTED: a model that is not trained step by step */
+enum am_rc am_platform_find_rate(struct am_platform *p, struct am_arena *a,
+                                 const struct am_recipe_ref *r,
+                                 const struct am_find_rate_request *q, struct am_node **out,
+                                 struct am_err *err) AM_MUST_CHECK;
 /* Continue an interrupted run from its checkpoint; the same tree. */
 enum am_rc am_platform_resume(struct am_platform *p, struct am_arena *a, const char *run,
                               struct am_node **out, struct am_err *err) AM_MUST_CHECK;
@@ -72,6 +85,7 @@ struct am_predict_request {
     struct am_str bytes;           /* CSV with header, JSON list of objects, JSON Lines */
     enum am_data_format format;    /* of the output too; AUTO: as the input is */
     enum am_data_format otherwise; /* AUTO and pictures or sounds: CSV (AUTO, too) or JSON */
+    const char *outputs; /* "embedding,anomaly_score"; NULL = what the model usually answers with */
     enum am_rc (*write)(void *ctx, const char *bytes, size_t n,
                         struct am_err *err); /* output chunks */
     void *ctx;
