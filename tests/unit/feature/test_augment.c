@@ -19,7 +19,7 @@
 #define N (H * W * 3)
 
 static struct am_err err;
-static const struct am_augment_shape shape = {H, W, 3, {-1, -2, 0}, {1, 3, 5}};
+static const struct am_augment_shape shape = {H, W, 3, 1, {-1, -2, 0}, {1, 3, 5}};
 
 #define OK(call)                                                                                   \
     do {                                                                                           \
@@ -220,7 +220,7 @@ static void test_meaning(void **state)
         assert_in_range(black, 4, 16);
     }
     /* an even picture stays even where the edge is far */
-    struct am_augment_shape square_shape = {4, 4, 1, {0}, {1, 1, 1, 1}};
+    struct am_augment_shape square_shape = {4, 4, 1, 1, {0}, {1, 1, 1, 1}};
     a = (struct am_augment){.zoom = 0.9};
     float dot[16], scratch[16];
     for (size_t i = 0; i < 16; i++)

@@ -226,6 +226,16 @@ static void hostile_targets(void **state)
         "{\"name\":\"t\",\"type\":\"date\",\"task\":\"binary\",\"classes\":[\"a\",\"b\"]}",
         "{\"name\":\"t\",\"type\":\"number\",\"task\":\"regression\",\"deviation\":0}",
         "{\"name\":7,\"type\":\"number\",\"task\":\"regression\"}",
+        "{\"type\":\"number\",\"task\":\"regression\"}",
+        "{\"name\":null,\"type\":\"number\",\"task\":\"regression\"}",
+        "{\"name\":null,\"type\":\"number\",\"task\":\"anomaly\"}",
+        "{\"name\":null,\"type\":\"number\",\"task\":\"anomaly\",\"normal\":[\"1\"],\"rows\":[0,0]"
+        "}",
+        "{\"name\":\"a\",\"type\":\"number\",\"task\":\"anomaly\",\"normal\":[],\"rows\":[0,0]}",
+        "{\"name\":\"a\",\"type\":\"text\",\"task\":\"anomaly\",\"normal\":[\"x\"],\"rows\":[0]}",
+        "{\"name\":\"a\",\"type\":\"text\",\"task\":\"anomaly\",\"normal\":[\"x\"],\"rows\":[0,-1]"
+        "}",
+        "{\"name\":\"a\",\"type\":\"text\",\"task\":\"anomaly\",\"normal\":[7],\"rows\":[0,1]}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct am_arena *a = am_arena_new(0);
@@ -236,6 +246,80 @@ static void hostile_targets(void **state)
             fail_msg("%s was accepted", bad[i]);
         am_arena_free(a);
     }
+}
+
+/* ---- models that learn rows ---- */
+
+static void own(const struct am_target *classes, const char *const *normal, size_t n,
+                struct am_target **out)
+{
+    struct am_str labels[4];
+    for (size_t i = 0; i < n; i++)
+        labels[i] = am_str(normal[i]);
+    OK(am_target_own(AM_TASK_ANOMALY, classes, labels, n, out, &err));
+}
+
+static void encoded(const struct am_target *t, const void *cells, size_t n, const double *want)
+{
+    struct am_column c = {.type = am_target_type(t), .number = cells};
+    double got[8];
+    OK(am_target_encode(t, &c, n, 0, got, &err));
+    for (size_t i = 0; i < n; i++)
+        if (isnan(want[i]) ? !isnan(got[i]) : got[i] != want[i])
+            fail_msg("row %zu: %g, not %g", i, got[i], want[i]);
+}
+
+static void labels_of_rows(void **state)
+{
+    (void)state;
+    static const struct am_str kinds[8] = {
+        AM_STR_INIT("ok"),   AM_STR_INIT("ok"),   AM_STR_INIT("ok"), AM_STR_INIT("leak"),
+        AM_STR_INIT("idle"), AM_STR_INIT("idle"), AM_STR_INIT("ok"), AM_STR_INIT("leak")};
+    static const struct am_str seen[3] = {AM_STR_INIT("idle"), {NULL, 0}, AM_STR_INIT("new")};
+    static const double flags[6] = {0, 0, 0, 1, 0, 1};
+    const char *both[] = {"ok", "idle"}, *zero[] = {"0.0"}, *nobody[] = {"okay"};
+    struct am_target *classes, *t;
+    OK(fit((struct am_target_config){.type = AM_COL_CATEGORY, .min_class_rows = 1}, kinds, 8,
+           &classes));
+    own(classes, NULL, 0, &t);
+    assert_int_equal(am_target_n_normal(t), 1);
+    assert_true(am_str_is(am_target_normal(t, 0), "ok"));
+    assert_int_equal(am_target_n_classes(t), 0);
+    assert_int_equal(am_target_label_rows(t, 0), 4);
+    assert_int_equal(am_target_label_rows(t, 1), 4);
+    am_target_free(t);
+    own(classes, both, 2, &t);
+    assert_int_equal(am_target_label_rows(t, 1), 2);
+    encoded(t, seen, 3, (const double[]){0, NAN, 1});
+    struct am_arena *a = am_arena_new(0);
+    struct am_node *n = am_target_to_node(t, a);
+    am_target_free(t);
+    OK(am_target_from_node(n, &t, &err));
+    assert_int_equal(am_target_task(t), AM_TASK_ANOMALY);
+    assert_int_equal(am_target_n_normal(t), 2);
+    assert_int_equal(am_target_label_rows(t, 0), 6);
+    encoded(t, seen, 3, (const double[]){0, NAN, 1});
+    am_target_free(t);
+    struct am_str wrong = am_str(nobody[0]);
+    assert_int_equal(am_target_own(AM_TASK_ANOMALY, classes, &wrong, 1, &t, &err), AM_EUSAGE);
+    assert_non_null(strstr(err.hint, "\"ok\""));
+    struct am_str every[3] = {AM_STR("ok"), AM_STR("idle"), AM_STR("leak")};
+    assert_int_equal(am_target_own(AM_TASK_ANOMALY, classes, every, 3, &t, &err), AM_EUSAGE);
+    am_target_free(classes);
+    OK(fit((struct am_target_config){.type = AM_COL_BOOLEAN, .min_class_rows = 1}, flags, 6,
+           &classes));
+    own(classes, zero, 1, &t);
+    encoded(t, (const double[]){1, NAN, 0}, 3, (const double[]){1, NAN, 0});
+    am_target_free(t);
+    am_target_free(classes);
+    own(NULL, NULL, 0, &t); /* nobody labelled the rows */
+    assert_int_equal(am_target_name(t).len, 0);
+    n = am_target_to_node(t, a);
+    am_target_free(t);
+    OK(am_target_from_node(n, &t, &err));
+    assert_int_equal(am_target_n_normal(t), 0);
+    am_target_free(t);
+    am_arena_free(a);
 }
 
 static enum am_rc life(void)
@@ -252,6 +336,9 @@ static enum am_rc life(void)
             rc = am_target_from_node(n, &u, &err);
     }
     am_target_free(u);
+    u = NULL;
+    if (rc == AM_OK && (rc = am_target_own(AM_TASK_EMBEDDING, t, NULL, 0, &u, &err)) == AM_OK)
+        am_target_free(u);
     am_target_free(t);
     am_arena_free(a);
     if (rc == AM_OK) {
@@ -275,6 +362,7 @@ int main(void)
         cmocka_unit_test(numbers_are_regression),
         cmocka_unit_test(refusals),
         cmocka_unit_test(encode_and_file_form),
+        cmocka_unit_test(labels_of_rows),
         cmocka_unit_test(hostile_targets),
         cmocka_unit_test(failed_allocations),
     };
