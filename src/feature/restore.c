@@ -55,7 +55,6 @@ static double quantile_at(const double *q, size_t n, double y)
     return k + 1 < n ? q[k] + (at - (double)k) * (q[k + 1] - q[k]) : q[n - 1];
 }
 
-/* y / mul + shift; a constant column (mul 0) is its shift. */
 static double unscaled(double y, double shift, double mul)
 {
     return mul != 0 ? y / mul + shift : shift;
@@ -64,6 +63,8 @@ static double unscaled(double y, double shift, double mul)
 static double number(const struct am_fcol *c, float y)
 {
     double v;
+    if (c->mul == 0) /* a constant column: what stands for a missing value is that constant */
+        return bounded(c->factor != 0 ? (c->fill - c->offset) / c->factor : c->fill);
     if (c->scale == AM_FS_QUANTILE)
         v = quantile_at(c->quantiles, c->n_quantiles, (double)y);
     else
