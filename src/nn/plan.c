@@ -350,11 +350,12 @@ static enum am_rc step_name(struct build *b, struct am_step *s, const struct am_
 {
     const bool acts = n->op == &am_op_act || (fused && s->attr.act != AM_ACT_NONE);
     const char *act = acts ? am_act_name(s->attr.act) : NULL;
-    struct am_str name = fused ? am_arena_printf(b->plan->arena, "%s%s%s%s%s", n->op->name,
-                                                 s->in[2].space == AM_IN_NOTHING ? "" : "+bias",
-                                                 b->v[s->node].norm != AM_VALUE_NONE ? "+norm" : "",
-                                                 act ? "+" : "", act ? act : "")
-                               : am_arena_printf(b->plan->arena, "%s", act ? act : n->op->name);
+    struct am_str name =
+        fused ? am_arena_printf(b->plan->arena, "%s%s%s%s%s", n->op->name,
+                                n->n_in < 3 || s->in[2].space == AM_IN_NOTHING ? "" : "+bias",
+                                b->v[s->node].norm != AM_VALUE_NONE ? "+norm" : "", act ? "+" : "",
+                                act ? act : "")
+              : am_arena_printf(b->plan->arena, "%s", act ? act : n->op->name);
     s->name = name.ptr;
     return name.ptr ? AM_OK : am_fail_nomem(err, 32);
 }

@@ -100,29 +100,53 @@ static void softmax_grad(const float *dy, const float *y, float *dx, size_t rows
     }
 }
 
-/* sum over rows of f(row) for one vector of columns: blocks of AM_GEMM_K_BLOCK rows, added in order
- */
-#define ROW_BLOCKS(rows, total, part, EXPR)                                                        \
+/* Sums over rows are made for nv neighbouring vectors of columns at once, so that whole cache lines
+ * are read: blocks of AM_GEMM_K_BLOCK rows, added in order. Expr is of row r and vector v. */
+#define ROW_BLOCKS(nv, rows, total, part, EXPR)                                                    \
     for (size_t r0_ = 0; r0_ < (rows); r0_ += AM_GEMM_K_BLOCK) {                                   \
         const size_t r1_ = (rows)-r0_ < AM_GEMM_K_BLOCK ? (rows) : r0_ + AM_GEMM_K_BLOCK;          \
-        vf part = vf_set(0.0f);                                                                    \
+        vf part[8];                                                                                \
+        EACH_OF(nv) part[v] = vf_set(0.0f);                                                        \
         for (size_t r = r0_; r < r1_; r++)                                                         \
-            part = EXPR;                                                                           \
-        total = vf_add(total, part);                                                               \
+            EACH_OF(nv) part[v] = EXPR;                                                            \
+        EACH_OF(nv) total[v] = vf_add(total[v], part[v]);                                          \
     }
+#define EACH_OF(nv) _Pragma("GCC unroll 8") for (int v = 0; v < (nv); v++)
+/* several vectors are whole ones */
+#define LDV(p) (nv > 1 ? vf_load(p) : vf_load_m(p, m))
+#define STV(p, x)                                                                                  \
+    do {                                                                                           \
+        if (nv > 1)                                                                                \
+            vf_store(p, x);                                                                        \
+        else                                                                                       \
+            vf_store_m(p, m, x);                                                                   \
+    } while (0)
+#define AT(p) ((p) + r * cols + (size_t)v * VL)
+/* CALL(nv, j, m) for strips of WIDE vectors, then vector by vector, the last with lanes m */
+#define STRIPS(WIDE, w, CALL)                                                                      \
+    do {                                                                                           \
+        size_t j_ = 0;                                                                             \
+        for (; (w)-j_ >= (size_t)(WIDE)*VL; j_ += (size_t)(WIDE)*VL)                               \
+            CALL(WIDE, j_, vm_first(VL));                                                          \
+        for (; j_ < (w); j_ += VL)                                                                 \
+            CALL(1, j_, vm_first((w)-j_));                                                         \
+    } while (0)
+#define STRIP (VL == 16 ? 4 : 2) /* where each column takes several registers */
+
+AM_INLINE void col_sum_strip(const int nv, const vm m, const float *x, size_t rows, size_t cols,
+                             float *out)
+{
+    vf s[8];
+    EACH_OF(nv) s[v] = vf_set(0.0f);
+    ROW_BLOCKS(nv, rows, s, b, vf_add(b[v], LDV(AT(x))))
+    EACH_OF(nv) STV(out + v * VL, s[v]);
+}
 
 static void col_sum(const float *x, size_t rows, size_t cols, size_t j0, size_t j1, float *out)
 {
-    const size_t w = j1 - j0;
-    x += j0;
-    out += j0;
-    EACH_VECTOR(j, w)
-    {
-        LANES(j, w);
-        vf s = vf_set(0.0f);
-        ROW_BLOCKS(rows, s, b, vf_add(b, LD(x + r * cols + j)))
-        ST(out + j, s);
-    }
+#define CALL(nv, j, m) col_sum_strip(nv, m, x + j0 + (j), rows, cols, out + j0 + (j))
+    STRIPS(8, j1 - j0, CALL);
+#undef CALL
 }
 
 /* VL Philox4x32-10 blocks with counters base + lane; out[w] = word w of every lane */
@@ -181,25 +205,34 @@ static void dropout(const float *x, float *y, size_t e0, size_t e1, float rate, 
         }
 }
 
+AM_INLINE void col_stats_strip(const int nv, const vm m, const float *x, size_t rows, size_t cols,
+                               float *mean, float *var)
+{
+    const vf n = vf_set(rows ? (float)rows : 1.0f);
+    vf s[8], q[8];
+    EACH_OF(nv) s[v] = q[v] = vf_set(0.0f);
+    ROW_BLOCKS(nv, rows, s, b, vf_add(b[v], LDV(AT(x))))
+    EACH_OF(nv) s[v] = vf_div(s[v], n);
+    for (size_t r = 0; r < rows; r++)
+        EACH_OF(nv)
+        {
+            const vf d = vf_sub(LDV(AT(x)), s[v]);
+            q[v] = vf_fma(d, d, q[v]);
+        }
+    EACH_OF(nv)
+    {
+        STV(mean + v * VL, s[v]);
+        STV(var + v * VL, vf_div(q[v], n));
+    }
+}
+
 static void col_stats(const float *x, size_t rows, size_t cols, size_t j0, size_t j1, float *mean,
                       float *var)
 {
-    const size_t w = j1 - j0;
-    const vf n = vf_set(rows ? (float)rows : 1.0f);
-    x += j0;
-    EACH_VECTOR(j, w)
-    {
-        LANES(j, w);
-        vf s = vf_set(0.0f), q = vf_set(0.0f);
-        ROW_BLOCKS(rows, s, b, vf_add(b, LD(x + r * cols + j)))
-        const vf mu = vf_div(s, n);
-        for (size_t r = 0; r < rows; r++) {
-            const vf d = vf_sub(LD(x + r * cols + j), mu);
-            q = vf_fma(d, d, q);
-        }
-        ST(mean + j0 + j, mu);
-        ST(var + j0 + j, vf_div(q, n));
-    }
+#define CALL(nv, j, m)                                                                             \
+    col_stats_strip(nv, m, x + j0 + (j), rows, cols, mean + j0 + (j), var + j0 + (j))
+    STRIPS(4, j1 - j0, CALL);
+#undef CALL
 }
 
 AM_INLINE vf inv_dev(vf var, vf eps)
@@ -207,42 +240,88 @@ AM_INLINE vf inv_dev(vf var, vf eps)
     return vf_div(vf_set(1.0f), vf_sqrt(vf_add(var, eps)));
 }
 
+AM_INLINE void norm_sums_strip(const int nv, const vm m, const float *dy, const float *x,
+                               const float *mean, const float *var, float eps, size_t rows,
+                               size_t cols, float *dbeta, float *dgamma)
+{
+    vf mu[8], inv[8], b[8], g[8];
+    EACH_OF(nv)
+    {
+        mu[v] = LDV(mean + v * VL);
+        inv[v] = inv_dev(LDV(var + v * VL), vf_set(eps));
+        b[v] = g[v] = vf_set(0.0f);
+    }
+    ROW_BLOCKS(nv, rows, b, part, vf_add(part[v], LDV(AT(dy))))
+    ROW_BLOCKS(nv, rows, g, part,
+               vf_fma(LDV(AT(dy)), vf_mul(vf_sub(LDV(AT(x)), mu[v]), inv[v]), part[v]))
+    EACH_OF(nv)
+    {
+        STV(dbeta + v * VL, b[v]);
+        STV(dgamma + v * VL, g[v]);
+    }
+}
+
 static void norm_sums(const float *dy, const float *x, const float *mean, const float *var,
                       float eps, size_t rows, size_t cols, size_t j0, size_t j1, float *dbeta,
                       float *dgamma)
 {
-    const size_t w = j1 - j0;
-    EACH_VECTOR(j, w)
+#define CALL(nv, j, m)                                                                             \
+    norm_sums_strip(nv, m, dy + j0 + (j), x + j0 + (j), mean + j0 + (j), var + j0 + (j), eps,      \
+                    rows, cols, dbeta + j0 + (j), dgamma + j0 + (j))
+    STRIPS(STRIP, j1 - j0, CALL);
+#undef CALL
+}
+
+struct norm_grad {
+    const float *dy, *x, *mean, *var, *weight, *dbeta, *dgamma;
+    float *dx;
+    float eps, per_row;
+    size_t cols, r0, r1;
+};
+
+AM_INLINE void norm_grad_strip(const int nv, const vm m, size_t j, const struct norm_grad *n)
+{
+    const size_t cols = n->cols;
+    const vf per_row = vf_set(n->per_row);
+    vf mu[8], f[8], b[8], g[8];
+    EACH_OF(nv)
     {
-        LANES(j, w);
-        const float *p = dy + j0 + j, *q = x + j0 + j;
-        const vf mu = LD(mean + j0 + j), inv = inv_dev(LD(var + j0 + j), vf_set(eps));
-        vf b = vf_set(0.0f), g = vf_set(0.0f);
-        ROW_BLOCKS(rows, b, part, vf_add(part, LD(p + r * cols)))
-        ROW_BLOCKS(rows, g, part,
-                   vf_fma(LD(p + r * cols), vf_mul(vf_sub(LD(q + r * cols), mu), inv), part))
-        ST(dbeta + j0 + j, b);
-        ST(dgamma + j0 + j, g);
+        const size_t at = j + (size_t)v * VL;
+        const vf inv = inv_dev(LDV(n->var + at), vf_set(n->eps));
+        mu[v] = LDV(n->mean + at);
+        f[v] = vf_mul(LDV(n->weight + at), inv);
+        b[v] = vf_mul(LDV(n->dbeta + at), per_row);
+        g[v] = vf_mul(vf_mul(LDV(n->dgamma + at), per_row), inv);
     }
+    for (size_t r = n->r0; r < n->r1; r++)
+        EACH_OF(nv)
+        {
+            const vf x = vf_sub(LDV(AT(n->x + j)), mu[v]);
+            const vf d = vf_sub(LDV(AT(n->dy + j)), vf_fma(x, g[v], b[v]));
+            STV(AT(n->dx + j), vf_mul(f[v], d));
+        }
 }
 
 static void batch_norm_grad(const float *dy, const float *x, const float *mean, const float *var,
                             float eps, const float *weight, const float *dbeta, const float *dgamma,
-                            float *dx, size_t rows, size_t cols)
+                            float *dx, size_t rows, size_t cols, size_t r0, size_t r1)
 {
-    const vf per_row = vf_set(rows ? 1.0f / (float)rows : 0.0f);
-    EACH_VECTOR(j, cols)
-    {
-        LANES(j, cols);
-        const vf mu = LD(mean + j), inv = inv_dev(LD(var + j), vf_set(eps));
-        const vf f = vf_mul(LD(weight + j), inv), b = vf_mul(LD(dbeta + j), per_row);
-        const vf g = vf_mul(vf_mul(LD(dgamma + j), per_row), inv);
-        for (size_t r = 0; r < rows; r++) {
-            const size_t at = r * cols + j;
-            const vf d = vf_sub(LD(dy + at), vf_fma(vf_sub(LD(x + at), mu), g, b));
-            ST(dx + at, vf_mul(f, d));
-        }
-    }
+    const struct norm_grad n = {.dy = dy,
+                                .x = x,
+                                .mean = mean,
+                                .var = var,
+                                .weight = weight,
+                                .dbeta = dbeta,
+                                .dgamma = dgamma,
+                                .dx = dx,
+                                .eps = eps,
+                                .per_row = rows ? 1.0f / (float)rows : 0.0f,
+                                .cols = cols,
+                                .r0 = r0,
+                                .r1 = r1};
+#define CALL(nv, j, m) norm_grad_strip(nv, m, j, &n)
+    STRIPS(STRIP, cols, CALL);
+#undef CALL
 }
 
 AM_INLINE void moments(const float *x, size_t n, float eps, float *mean, float *inv)

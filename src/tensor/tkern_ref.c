@@ -107,15 +107,15 @@ static void norm_sums(const float *dy, const float *x, const float *mean, const 
 
 static void batch_norm_grad(const float *dy, const float *x, const float *mean, const float *var,
                             float eps, const float *weight, const float *dbeta, const float *dgamma,
-                            float *dx, size_t rows, size_t cols)
+                            float *dx, size_t rows, size_t cols, size_t r0, size_t r1)
 {
-    for (size_t i = 0; i < rows; i++, dy += cols, x += cols, dx += cols)
+    for (size_t at = r0 * cols; at < r1 * cols; at += cols)
         for (size_t j = 0; j < cols; j++) {
             const double inv = 1 / sqrt((double)var[j] + (double)eps);
-            const double xhat = ((double)x[j] - (double)mean[j]) * inv;
-            dx[j] = (float)((double)weight[j] * inv *
-                            ((double)dy[j] -
-                             ((double)dbeta[j] + xhat * (double)dgamma[j]) / (double)rows));
+            const double xhat = ((double)x[at + j] - (double)mean[j]) * inv;
+            dx[at + j] = (float)((double)weight[j] * inv *
+                                 ((double)dy[at + j] -
+                                  ((double)dbeta[j] + xhat * (double)dgamma[j]) / (double)rows));
         }
 }
 

@@ -45,10 +45,10 @@ struct am_train_kernels {
     void (*norm_sums)(const float *dy, const float *x, const float *mean, const float *var,
                       float eps, size_t rows, size_t cols, size_t j0, size_t j1, float *dbeta,
                       float *dgamma);
-    /* batch norm backward of x; rows = the batch */
+    /* rows r0..r1 of batch norm backward of x; rows = the batch */
     void (*batch_norm_grad)(const float *dy, const float *x, const float *mean, const float *var,
                             float eps, const float *weight, const float *dbeta, const float *dgamma,
-                            float *dx, size_t rows, size_t cols);
+                            float *dx, size_t rows, size_t cols, size_t r0, size_t r1);
     void (*layer_norm_grad)(const float *dy, const float *x, const float *weight, float eps,
                             float *dx, size_t rows, size_t cols);
     /* dweight[j] = sum dy * xhat, dbias[j] = sum dy over rows in order */

@@ -151,13 +151,18 @@ static void bn_sums_run(const struct am_run *r, const struct am_step *s)
 }
 
 /* inputs dy, x, stats, weight, sums */
-static void bn_dx_run(const struct am_run *r, const struct am_step *s)
+static void bn_dx_part(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
 {
     const size_t n = s->out.cols;
     const float *stats = am_arg_ptr(r, &s->in[2]), *sums = am_arg_ptr(r, &s->in[4]);
     r->tkern->batch_norm_grad(am_arg_ptr(r, &s->in[0]), am_arg_ptr(r, &s->in[1]), stats, stats + n,
                               s->attr.f[0], am_arg_ptr(r, &s->in[3]), sums, sums + n,
-                              am_arg_ptr(r, &s->out), am_arg_rows(r, &s->out), n);
+                              am_arg_ptr(r, &s->out), am_arg_rows(r, &s->out), n, begin, end);
+}
+
+static void bn_dx_run(const struct am_run *r, const struct am_step *s)
+{
+    am_run_rows(r, s, bn_dx_part);
 }
 
 /* ---- layer norm: dy, x, weight -> dx; dy, x -> [dbias, dweight] ---- */

@@ -275,8 +275,9 @@ static void norms_one(const struct am_train_kernels *k, size_t rows, size_t cols
     k->norm_sums(dy, x, mean, var, 1e-5f, rows, cols, 0, cols, s3, s4);
     near("sum of dy", s3, s1, cols, 1e-5);
     near("sum of dy xhat", s4, s2, cols, 1e-5);
-    ref->batch_norm_grad(dy, x, mean, var, 1e-5f, w, s1, s2, want, rows, cols);
-    k->batch_norm_grad(dy, x, mean, var, 1e-5f, w, s1, s2, dx, rows, cols);
+    ref->batch_norm_grad(dy, x, mean, var, 1e-5f, w, s1, s2, want, rows, cols, 0, rows);
+    k->batch_norm_grad(dy, x, mean, var, 1e-5f, w, s1, s2, dx, rows, cols, 0, rows / 2);
+    k->batch_norm_grad(dy, x, mean, var, 1e-5f, w, s1, s2, dx, rows, cols, rows / 2, rows);
     if (rows > 2) /* with one or two rows only rounding is left */
         near("batch_norm_grad", dx, want, n, 1e-5);
     ref->layer_norm_grad(dy, x, w, 1e-3f, want, rows, cols);
