@@ -94,11 +94,9 @@ static struct cut cut_of(const struct am_conv_geo *q, size_t batch)
 size_t am_winograd_scratch(const struct am_conv_geo *q, size_t rows)
 {
     size_t most = 0;
-    for (size_t b = 1; b <= rows; b++) {
+    for (size_t b = 1; b <= rows; b++) { /* any batch: units grow and shrink with it */
         const struct cut k = cut_of(q, b);
         most = k.slot * k.n_slots > most ? k.slot * k.n_slots : most;
-        if (k.n_slots == SLOTS && k.splits == 1)
-            break; /* more rows are more units of the same size */
     }
     return q->c + most;
 }
