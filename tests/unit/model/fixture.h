@@ -20,6 +20,7 @@
 #include "feature/target.h"
 #include "model/model.h"
 #include "nn/layers.h"
+#include "nn/layers_shape.h"
 #include "nn/params.h"
 #include "support/faults.h"
 #include "tensor/media.h"
@@ -214,6 +215,37 @@ static void fixture_init(struct fixture *f, enum fixture_kind kind, size_t n_num
                                .dataset_hash = AM_STR("abc"),
                                .n_rows = FIXTURE_ROWS,
                                .seed = 42};
+}
+
+/* Rows learned instead of a target: three numbers of code, and a label column when there is one. */
+static inline void fixture_own(struct fixture *f, enum am_task task, bool labels)
+{
+    struct am_dense_options o = {.act = AM_ACT_NONE, .init = AM_INIT_GLOROT_UNIFORM};
+    const int64_t width = (int64_t)am_features_width(f->features), column[2] = {width, 1};
+    struct am_target *classes = f->target;
+    struct am_err err;
+    am_value x, code, back, d;
+    must(am_target_own(task, labels ? classes : NULL, NULL, 0, &f->target, &err));
+    am_target_free(classes);
+    am_params_free(f->params);
+    am_graph_free(f->graph);
+    must(am_graph_new(&f->graph, &err));
+    x = am_graph_input(f->graph, "x", am_dims2(AM_DIM_BATCH, width));
+    code = am_layer_dense(f->graph, x, 3, &o, "code");
+    back = am_layer_dense(f->graph, code, width, &o, "output");
+    d = am_layer_add(f->graph, back, am_layer_scale(f->graph, x, -1, 0));
+    d = am_layer_reshape(f->graph, am_layer_mul(f->graph, d, d), column, 2, "score");
+    am_graph_output(f->graph, "y", am_layer_global_pool(f->graph, d, AM_POOLING_AVERAGE, "score"));
+    am_graph_output(f->graph, "reconstruction", back);
+    am_graph_output(f->graph, "code", code);
+    must(am_graph_check(f->graph, &err));
+    must(am_params_new(f->graph, &f->params, &err));
+    am_params_init(f->params, 7);
+    f->spec.graph = f->graph;
+    f->spec.params = f->params;
+    f->spec.target = f->target;
+    f->spec.output = AM_MODEL_VALUE;
+    f->spec.threshold = 0.75;
 }
 
 /* Without the hidden layers. */

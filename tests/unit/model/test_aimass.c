@@ -1,5 +1,5 @@
 /* The public C interface, linked with libaimass.so and nothing else of ours: test_aimass NUMBERS
- * MIXED VALUE PICTURE MEDIA, packages that the probe wrote. */
+ * MIXED VALUE PICTURE MEDIA ANOMALY, packages that the probe wrote. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,7 +14,8 @@
 
 #include "aimass.h"
 
-static const char *numbers_path, *mixed_path, *value_path, *picture_path, *media_path;
+static const char *numbers_path, *mixed_path, *value_path, *picture_path, *media_path,
+    *anomaly_path;
 
 static aimass_model *load(const char *path)
 {
@@ -294,20 +295,44 @@ static void test_threads(void **state)
     }
 }
 
+static void test_anomaly(void **state)
+{
+    aimass_model *m = load(anomaly_path);
+    aimass_predictor *p = predictor(m);
+    aimass_answer a;
+    const double near[] = {5, 7, 8, 9}, far[] = {500, -700, 800, 900};
+    double score;
+    (void)state;
+    assert_int_equal(aimass_n_inputs(m), 4);
+    assert_int_equal(aimass_n_classes(m), 0);
+    assert_true(aimass_threshold(m) > 0);
+    assert_non_null(strstr(aimass_describe(m), "\"anomaly_score\""));
+    assert_int_equal(aimass_predict_row(p, near, 4, &a, NULL), AIMASS_OK);
+    assert_null(a.probability);
+    score = a.value[0];
+    assert_int_equal(a.label[0], score >= aimass_threshold(m));
+    assert_int_equal(aimass_predict_row(p, far, 4, &a, NULL), AIMASS_OK);
+    assert_true(a.value[0] > 100 * score && a.label[0] == 1);
+    aimass_predictor_free(p);
+    aimass_free(m);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_describe),      cmocka_unit_test(test_same_answers),
         cmocka_unit_test(test_mixed_columns), cmocka_unit_test(test_regression),
         cmocka_unit_test(test_pictures),      cmocka_unit_test(test_numbers_pictures_sounds),
-        cmocka_unit_test(test_load_errors),   cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_anomaly),       cmocka_unit_test(test_load_errors),
+        cmocka_unit_test(test_threads),
     };
-    if (argc != 6)
+    if (argc != 7)
         return 2;
     numbers_path = argv[1];
     mixed_path = argv[2];
     value_path = argv[3];
     picture_path = argv[4];
     media_path = argv[5];
+    anomaly_path = argv[6];
     return cmocka_run_group_tests_name("aimass", tests, NULL, NULL);
 }
