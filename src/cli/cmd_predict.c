@@ -61,6 +61,7 @@ enum am_exit am_cmd_predict(struct am_cli *c)
 {
     const char *format = am_cli_value(c, "--format");
     struct am_predict_request q = {.model = c->args[0],
+                                   .outputs = am_cli_value(c, "--output"),
                                    .write = to_stdout,
                                    .otherwise = c->json ? AM_FORMAT_JSON : AM_FORMAT_CSV};
     struct am_buf in, out;

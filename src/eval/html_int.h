@@ -17,6 +17,8 @@ const struct am_node *am_html_items(const struct am_node *m, const char *key);
 void am_html_image(struct am_buf *o, const struct am_node *m, const char *alt);
 /* [{layer, shape, picture}] under a heading (translated); nothing when the list is missing. */
 void am_html_layers(struct am_buf *o, const struct am_node *r, const char *key, const char *title);
+/* report_anomaly.c: "scores", "threshold", "contamination" and "column_errors" of a report. */
+void am_html_anomaly(struct am_buf *o, const struct am_node *r);
 /* What occlusion and gradient mean; the method of an entry of "saliency". */
 void am_html_saliency_words(struct am_buf *o);
 void am_html_method(struct am_buf *o, const struct am_node *m);

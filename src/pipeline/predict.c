@@ -2,8 +2,8 @@
  * CSV out, JSON in gives JSON out (a list for a list, one object a line for JSON Lines). Pictures
  * and sounds in (files, folders, archives) give a row each, with its file's name. */
 #include "base/alloc.h"
-#include "base/num.h"
 #include "feature/target.h"
+#include "pipeline/answers.h"
 #include "pipeline/inputs.h"
 #include "pipeline/open_model.h"
 #include "tensor/kernel_port.h"
@@ -13,6 +13,7 @@ struct writer {
     const struct am_model *model;
     const struct am_model_info *info;
     const struct am_target *target;
+    struct am_answers answers;
     struct am_buf out;
     bool json;
     bool list;  /* JSON: one list around the rows */
@@ -29,126 +30,23 @@ static enum am_rc flush(struct writer *w, struct am_err *err)
     return AM_OK;
 }
 
-static void csv_cell(struct am_buf *b, struct am_str s)
-{
-    bool quote = false;
-    for (size_t i = 0; i < s.len; i++)
-        quote = quote || s.ptr[i] == ',' || s.ptr[i] == '"' || s.ptr[i] == '\n' || s.ptr[i] == '\r';
-    if (!quote) {
-        am_buf_add(b, s.ptr, s.len);
-        return;
-    }
-    am_buf_char(b, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == '"')
-            am_buf_char(b, '"');
-        am_buf_char(b, s.ptr[i]);
-    }
-    am_buf_char(b, '"');
-}
-
-static void put_double(struct am_buf *b, double v)
-{
-    char text[AM_DOUBLE_CHARS];
-    am_buf_add(b, text, am_print_double(v, text));
-}
-
-static void put_float(struct am_buf *b, float v)
-{
-    char text[AM_DOUBLE_CHARS];
-    am_buf_add(b, text, am_print_float(v, text));
-}
-
-static void csv_header(struct writer *w, const struct am_schema *s)
-{
-    size_t n_in = w->info->inputs->n;
-    for (size_t i = n_in; i < s->n; i++) {
-        csv_cell(&w->out, s->columns[i].name);
-        am_buf_char(&w->out, ',');
-    }
-    if (w->info->task == AM_TASK_REGRESSION) {
-        am_buf_cstr(&w->out, "prediction\n");
-        return;
-    }
-    am_buf_cstr(&w->out, "prediction");
-    for (size_t k = 0; k < w->info->n_classes; k++) {
-        struct am_buf name;
-        am_buf_init(&name, 1 << 16);
-        am_buf_printf(&name, "probability_%.*s", AM_FMT(w->info->classes[k]));
-        am_buf_char(&w->out, ',');
-        csv_cell(&w->out, am_buf_view(&name));
-        am_buf_clear(&name);
-    }
-    am_buf_char(&w->out, '\n');
-}
-
-static void csv_row(struct writer *w, const struct am_batch *b, const struct am_prediction *p,
-                    size_t i)
-{
-    size_t n_in = w->info->inputs->n, c = w->info->n_classes;
-    for (size_t k = n_in; k < b->n_columns; k++) {
-        csv_cell(&w->out, b->columns[k].text[i]);
-        am_buf_char(&w->out, ',');
-    }
-    if (w->info->task == AM_TASK_REGRESSION) {
-        put_double(&w->out, p->value[i]);
-    } else {
-        csv_cell(&w->out, w->info->classes[p->label[i]]);
-        for (size_t k = 0; k < c; k++) {
-            am_buf_char(&w->out, ',');
-            put_float(&w->out, p->probability[i * c + k]);
-        }
-    }
-    am_buf_char(&w->out, '\n');
-}
-
-static void json_row(struct writer *w, const struct am_schema *s, const struct am_batch *b,
-                     const struct am_prediction *p, size_t i, const struct am_node *const *labels)
-{
-    size_t n_in = w->info->inputs->n, c = w->info->n_classes;
-    am_buf_cstr(&w->out, w->list && w->n_rows ? ",\n{" : "{");
-    for (size_t k = n_in; k < b->n_columns; k++) {
-        am_json_quote(&w->out, s->columns[k].name);
-        am_buf_char(&w->out, ':');
-        if (b->columns[k].text[i].ptr)
-            am_json_quote(&w->out, b->columns[k].text[i]);
-        else
-            am_buf_cstr(&w->out, "null");
-        am_buf_char(&w->out, ',');
-    }
-    if (w->info->task == AM_TASK_REGRESSION) {
-        am_buf_cstr(&w->out, "\"value\":");
-        put_double(&w->out, p->value[i]);
-    } else {
-        am_buf_cstr(&w->out, "\"label\":");
-        am_node_to_json(labels[p->label[i]], AM_JSON_COMPACT, &w->out);
-        am_buf_cstr(&w->out, ",\"probability\":{");
-        for (size_t k = 0; k < c; k++) {
-            am_buf_cstr(&w->out, k ? "," : "");
-            am_json_quote(&w->out, w->info->classes[k]);
-            am_buf_char(&w->out, ':');
-            put_float(&w->out, p->probability[i * c + k]);
-        }
-        am_buf_char(&w->out, '}');
-    }
-    am_buf_cstr(&w->out, w->list ? "}" : "}\n");
-}
-
 static enum am_rc stream(struct writer *w, struct am_predictor *p, const struct am_table *t,
                          struct am_arena *a, struct am_progress *progress, struct am_err *err)
 {
     const struct am_schema *s = t->ops->schema(t->impl);
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     const struct am_node **labels = am_arena_array(a, w->info->n_classes + 1, sizeof *labels);
-    struct am_prediction answer = {0};
+    struct am_prediction answer = {.wanted = am_answers_wanted(w->answers.outputs)};
     struct am_table_iter *it = NULL;
     const struct am_batch *b;
     enum am_rc rc;
     for (size_t k = 0; labels && k < w->info->n_classes; k++)
         labels[k] = am_target_label_node(w->target, k, a);
     AM_TRY(am_arena_check(a, err));
+    w->answers.info = w->info;
+    w->answers.labels = labels;
     if (!w->json)
-        csv_header(w, s);
+        am_answers_csv_header(&w->answers, s, &w->out);
     else if (w->list)
         am_buf_char(&w->out, '[');
     AM_GO(rc, t->ops->open(t->impl, NULL, 0, &it, err));
@@ -161,9 +59,13 @@ static enum am_rc stream(struct writer *w, struct am_predictor *p, const struct 
         AM_GO(rc, am_model_predict(p, &in, &answer, err));
         for (size_t i = 0; i < b->n_rows; i++, w->n_rows++) {
             if (w->json)
-                json_row(w, s, b, &answer, i, labels);
+                am_buf_cstr(&w->out, w->list && w->n_rows ? ",\n" : "");
+            if (w->json)
+                am_answers_json_row(&w->answers, s, b, &answer, i, &w->out);
             else
-                csv_row(w, b, &answer, i);
+                am_answers_csv_row(&w->answers, b, &answer, i, &w->out);
+            if (w->json && !w->list)
+                am_buf_char(&w->out, '\n');
             if (w->out.len > 65536)
                 AM_GO(rc, flush(w, err));
         }
@@ -208,6 +110,7 @@ enum am_rc am_pipeline_predict(struct am_pipeline *pl, struct am_arena *a,
     w.model = m.model;
     w.info = am_model_info(m.model);
     w.target = am_model_target(m.model);
+    AM_GO(rc, am_answers_choose(w.info, job->outputs, &w.answers.outputs, err));
     const struct am_inputs_wanted wanted = {.info = w.info,
                                             .sources = job->sources,
                                             .n_sources = job->n_sources,

@@ -322,9 +322,10 @@ enum am_rc am_prepare_data(struct am_prepared *p, struct am_pipeline *pl, struct
     data = am_node_get(p->recipe.resolved, "data");
     source = am_node_get(data, "source");
     target = am_node_str(data, "target", "");
-    if (target.len == 0) {
+    if (target.len == 0 && !am_recipe_learns_rows(p->recipe.resolved)) {
         am_fail(err, AM_EUSAGE, "%s: the recipe names no column to predict", src->what);
-        am_hint(err, "Add `target: COLUMN` under `data`.");
+        am_hint(err, "Add `target: COLUMN` under `data`; or `task: anomaly` or `task: embedding`, "
+                     "which need none.");
         return AM_EUSAGE;
     }
     AM_TRY(am_prepare_dataset(p, data, target, src->base_dir, dataset_hash, err));
@@ -338,11 +339,46 @@ enum am_rc am_prepare_data(struct am_prepared *p, struct am_pipeline *pl, struct
     AM_TRY(texts_of(a, am_node_get(data, "id"), &p->ids, &p->n_ids, err));
     AM_TRY(add_asides(p, target, err));
     AM_TRY(am_recipe_check_columns(&p->recipe, p->schema, err));
+    p->target_column = SIZE_MAX;
+    if (target.len == 0)
+        return AM_OK;
     AM_TRY(am_target_column(p->schema, target, &p->target_column, err));
     return some_target(p, target, err);
 }
 
 /* ---- rows ---- */
+
+size_t am_prepared_columns(const struct am_prepared *p, size_t *out)
+{
+    memcpy(out, p->columns, p->n_columns * sizeof *out);
+    out[p->n_columns] = p->target_column;
+    return p->n_columns + (p->target_column != SIZE_MAX);
+}
+
+enum am_rc am_prepared_targets(const struct am_prepared *p, const struct am_batch *b, double *out,
+                               struct am_err *err)
+{
+    if (p->target_column != SIZE_MAX)
+        return am_target_encode(p->target, &b->columns[b->n_columns - 1], b->n_rows, b->first_row,
+                                out, err);
+    for (size_t i = 0; i < b->n_rows; i++)
+        out[i] = (double)NAN;
+    return AM_OK;
+}
+
+/* Reads y of a batch of prepared columns into *y, grown as needed. */
+static enum am_rc encode_y(const struct am_prepared *p, const struct am_batch *b, double **y,
+                           size_t *cap, struct am_err *err)
+{
+    if (b->n_rows > *cap) {
+        double *q = am_realloc_array(*y, b->n_rows, sizeof *q);
+        if (!q)
+            return am_fail_nomem(err, b->n_rows * sizeof *q);
+        *y = q;
+        *cap = b->n_rows;
+    }
+    return am_prepared_targets(p, b, *y, err);
+}
 
 /* Classes (or mean) of the target over the rows of the mask. */
 static enum am_rc fit_target(struct am_prepared *p, const struct am_table *t, unsigned mask,
@@ -389,10 +425,113 @@ out:
 
 #define KEPT (AM_PART_BIT(AM_ROW_TRAIN) | AM_PART_BIT(AM_ROW_VALIDATION) | AM_PART_BIT(AM_ROW_TEST))
 
+/* ---- models that learn rows: a target is a label, and there may be none ---- */
+
+#define STRATIFY_ROWS 5 /* of every label, or the split is random */
+
+/* data.normal: a label or a list of them, numbers and booleans as text. */
+static enum am_rc normal_labels(struct am_prepared *p, const struct am_node *n, struct am_str **out,
+                                size_t *n_out, struct am_err *err)
+{
+    size_t k = !n ? 0 : n->kind == AM_NODE_LIST ? n->list.n : 1;
+    *out = am_arena_array(p->arena, k + 1, sizeof **out);
+    *n_out = k;
+    AM_TRY(am_arena_check(p->arena, err));
+    for (size_t i = 0; i < k; i++) {
+        const struct am_node *one = n->kind == AM_NODE_LIST ? n->list.items[i] : n;
+        struct am_buf text;
+        if (am_node_as_str(one, &(*out)[i]))
+            continue;
+        am_buf_init(&text, 4096);
+        am_node_to_json(one, AM_JSON_COMPACT, &text);
+        (*out)[i] = am_arena_str(p->arena, am_buf_view(&text));
+        am_buf_clear(&text);
+    }
+    return am_arena_check(p->arena, err);
+}
+
+/* *even: are there labels enough in every row to draw the parts evenly by them? */
+static enum am_rc fit_labels(struct am_prepared *p, const struct am_node *data, enum am_task task,
+                             bool *even, struct am_err *err)
+{
+    struct am_target *classes = NULL;
+    struct am_str *normal;
+    size_t n_normal;
+    uint64_t labelled = 0, kept = 0;
+    *even = false;
+    AM_TRY(normal_labels(p, am_node_get(data, "normal"), &normal, &n_normal, err));
+    if (p->target_column == SIZE_MAX)
+        return am_target_own(task, NULL, NULL, 0, &p->target, err);
+    AM_TRY(fit_target(p, &p->raw, KEPT, AM_TARGET_CLASSIFICATION, 1, &classes, err));
+    enum am_rc rc = am_target_own(task, classes, normal, n_normal, &p->target, err);
+    *even = true;
+    for (size_t i = 0; i < am_target_n_classes(classes); i++) {
+        labelled += am_target_class_rows(classes, i);
+        *even = *even && am_target_class_rows(classes, i) >= STRATIFY_ROWS;
+    }
+    for (uint64_t i = 0; i < p->n_rows; i++)
+        kept += p->parts[i] != AM_ROW_DROPPED;
+    *even = *even && labelled == kept;
+    am_target_free(classes);
+    return rc;
+}
+
+/* data.train_on: normal. Anomalies stay in the test part, where they are measured. */
+static enum am_rc drop_anomalies(struct am_prepared *p, struct am_err *err)
+{
+    struct am_table_iter *it = NULL;
+    const struct am_batch *b;
+    double *y = NULL;
+    size_t cap = 0;
+    enum am_rc rc;
+    AM_TRY(p->raw.ops->open(p->raw.impl, &p->target_column, 1, &it, err));
+    for (;;) {
+        AM_GO(rc, p->raw.ops->next(it, &b, err));
+        if (!b)
+            break;
+        AM_GO(rc, encode_y(p, b, &y, &cap, err));
+        for (size_t i = 0; i < b->n_rows; i++) {
+            uint8_t *part = &p->parts[b->first_row + i];
+            if (y[i] > 0.5 && (*part == AM_ROW_TRAIN || *part == AM_ROW_VALIDATION))
+                *part = AM_ROW_DROPPED;
+        }
+    }
+    am_split_count(p->parts, p->n_rows, &p->counts);
+    if (p->counts.n[AM_ROW_TRAIN] == 0)
+        rc = am_fail(err, AM_EINVAL, "no training row is labelled normal");
+out:
+    p->raw.ops->close(it);
+    am_free(y);
+    return rc;
+}
+
+static enum am_rc split_rows(struct am_prepared *p, const struct am_node *data, enum am_task task,
+                             struct am_err *err)
+{
+    const struct am_node *split = am_node_get(data, "split");
+    bool even, labels = p->target_column != SIZE_MAX;
+    AM_TRY(fit_labels(p, data, task, &even, err));
+    p->task_why = am_str(am_tr("the recipe says so"));
+    even = even || (labels && !am_str_is(am_node_str(split, "by", "auto"), "auto"));
+    struct am_str name = {NULL, 0};
+    if (labels)
+        name = p->schema->columns[p->target_column].name;
+    AM_TRY(am_split_spec_from_node(split, name, even, p->arena, &p->split, err));
+    p->split.ignore = p->ids;
+    p->split.n_ignore = p->n_ids;
+    p->split.pool = p->pl->pool;
+    AM_TRY(am_split_make(&p->raw, &p->split, p->parts, p->n_rows, &p->counts, err));
+    return am_str_is(am_node_str(data, "train_on", "all"), "normal") ? drop_anomalies(p, err)
+                                                                     : AM_OK;
+}
+
 static enum am_rc make_split(struct am_prepared *p, struct am_err *err)
 {
     const struct am_node *data = am_node_get(p->recipe.resolved, "data");
     struct am_str task = am_node_str(data, "task", "auto");
+    enum am_task own;
+    if (am_task_parse(task, &own) && am_task_is_own(own))
+        return split_rows(p, data, own, err);
     enum am_target_want want = am_str_is(task, "regression")       ? AM_TARGET_REGRESSION
                                : am_str_is(task, "classification") ? AM_TARGET_CLASSIFICATION
                                                                    : AM_TARGET_AUTO;
@@ -417,13 +556,23 @@ static enum am_rc make_split(struct am_prepared *p, struct am_err *err)
 enum am_rc am_prepare_rows(struct am_prepared *p, struct am_err *err)
 {
     const struct am_node *data = am_node_get(p->recipe.resolved, "data");
-    struct am_str target = p->schema->columns[p->target_column].name;
+    bool own = am_recipe_learns_rows(p->recipe.resolved);
+    struct am_str target = {NULL, 0}, needed, *asides;
+    if (p->target_column != SIZE_MAX)
+        target = p->schema->columns[p->target_column].name;
+    /* rows without a label are rows all the same: cleaning leaves that column alone */
+    needed = own ? (struct am_str){NULL, 0} : target;
+    asides = am_arena_array(p->arena, p->n_ids + 1, sizeof *asides);
+    AM_TRY(am_arena_check(p->arena, err));
+    if (p->n_ids)
+        memcpy(asides, p->ids, p->n_ids * sizeof *asides);
+    asides[p->n_ids] = target;
     p->parts = am_calloc(p->n_rows ? p->n_rows : 1, 1);
     if (!p->parts)
         return am_fail_nomem(err, p->n_rows);
     AM_TRY(am_sample_from_node(am_node_get(data, "sample"), p->parts, p->n_rows, err));
-    AM_TRY(am_clean_new(am_node_get(data, "clean"), p->schema, target, p->ids, p->n_ids, &p->clean,
-                        err));
+    AM_TRY(am_clean_new(am_node_get(data, "clean"), p->schema, needed, asides,
+                        p->n_ids + (own && target.ptr), &p->clean, err));
     AM_TRY(am_clean_rows(p->clean, p->tables, &p->files, &p->raw, p->parts, p->n_rows, err));
     AM_TRY(make_split(p, err));
     AM_TRY(am_clean_fit(p->clean, &p->raw, p->parts, p->n_rows, err));
@@ -464,21 +613,6 @@ void am_prepared_clear(struct am_prepared *p)
 }
 
 /* ---- features ---- */
-
-/* Reads y of a batch whose last column is the target into *y, grown as needed. */
-static enum am_rc encode_y(const struct am_prepared *p, const struct am_batch *b, double **y,
-                           size_t *cap, struct am_err *err)
-{
-    if (b->n_rows > *cap) {
-        double *q = am_realloc_array(*y, b->n_rows, sizeof *q);
-        if (!q)
-            return am_fail_nomem(err, b->n_rows * sizeof *q);
-        *y = q;
-        *cap = b->n_rows;
-    }
-    return am_target_encode(p->target, &b->columns[b->n_columns - 1], b->n_rows, b->first_row, *y,
-                            err);
-}
 
 /* Cleaning filled missing cells of every part; prediction must fill alike. A column that says its
  * own `impute`, or whose values are converted to another unit, keeps that. */
@@ -526,17 +660,18 @@ enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t
     enum am_rc rc;
     memset(out, 0, sizeof *out);
     AM_TRY(am_arena_check(p->arena, err));
-    memcpy(columns, p->columns, p->n_columns * sizeof *columns);
-    columns[p->n_columns] = p->target_column;
+    size_t n_read = am_prepared_columns(p, columns);
+    bool own = am_task_is_own(am_target_task(p->target));
     am_progress_begin(p->pl->progress, "features", p->counts.n[AM_ROW_TRAIN]);
     AM_GO(rc, am_features_fit_new(&c, &out->fit, err));
-    AM_GO(rc, t->ops->open(t->impl, columns, p->n_columns + 1, &it, err));
+    AM_GO(rc, t->ops->open(t->impl, columns, n_read, &it, err));
     for (;;) {
         AM_GO(rc, t->ops->next(it, &b, err));
         if (!b)
             break;
         struct am_batch in = {b->n_rows, p->n_columns, b->columns, b->first_row};
-        AM_GO(rc, encode_y(p, b, &y, &cap, err));
+        if (!own)
+            AM_GO(rc, encode_y(p, b, &y, &cap, err));
         AM_GO(rc, am_features_fit_update(out->fit, &in, y, NULL, err));
         done += b->n_rows;
         am_progress_step(p->pl->progress, done, p->counts.n[AM_ROW_TRAIN], done, NAN);

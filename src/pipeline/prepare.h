@@ -41,12 +41,17 @@ struct am_prepared {
     struct am_split_spec split;
     struct am_split_counts counts;
     struct am_target *target;
-    size_t target_column;
+    size_t target_column; /* SIZE_MAX: rows are learned and nobody labelled them */
     struct am_str task_why;
     size_t *columns; /* [n_columns] feature inputs in the schema */
     size_t n_columns;
 };
 
+/* The columns to read: inputs, then the target when there is one. out [n_columns + 1]; how many. */
+size_t am_prepared_columns(const struct am_prepared *p, size_t *out);
+/* Targets of a batch of these columns: as am_target_encode, NaN where there is no target. */
+enum am_rc am_prepared_targets(const struct am_prepared *p, const struct am_batch *b, double *out,
+                               struct am_err *err) AM_MUST_CHECK;
 /* Where the source's rows come from; NULL hash = import the recipe's source. */
 enum am_rc am_prepare_data(struct am_prepared *p, struct am_pipeline *pl, struct am_arena *a,
                            const struct am_recipe_source *src, const char *dataset_hash,
