@@ -249,6 +249,14 @@ static am_value head(const struct network *n, enum graph_use use, struct am_grap
         .act = output_activation(n, use),
         .init = s->init == AM_INIT_ZEROS && !s->list ? AM_INIT_ZEROS : AM_INIT_GLOROT_UNIFORM};
     const struct am_gnode *node = am_graph_node(g, x);
+    if (node && am_dims_fold(&node->dims) != 1) {
+        char dims[AM_DIMS_CHARS];
+        am_graph_fail(g, AM_EUSAGE,
+                      "the last layer gives %s, each frame alone: join_frames and a pooling over "
+                      "them are missing",
+                      am_dims_print(&node->dims, dims));
+        return AM_VALUE_NONE;
+    }
     if (node && node->dims.rank > 2)
         x = am_layer_flatten(g, x, "output");
     if (s->head == AM_HEAD_NONE && !is_row_of(g, x, width)) {

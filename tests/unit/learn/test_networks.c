@@ -44,6 +44,28 @@ static struct data pictures(size_t n, int64_t h, int64_t w, int64_t c)
     return d;
 }
 
+/* Videos [t,8,8,1]: a bright column moves to the right in class 1, to the left in class 0; the
+ * frames of both are alike. */
+static struct data videos(size_t n, int64_t t)
+{
+    struct data d = {.shape = {4, {t, 8, 8, 1}}};
+    struct am_rng r;
+    float *x = am_alloc_array((size_t)t * 64, sizeof *x);
+    am_rng_init(&r, 5, AM_RNG_USER);
+    assert_int_equal(am_matrix_new((size_t)t * 64, 1, NULL, &d.m, NULL), AM_OK);
+    for (size_t i = 0; i < n; i++) {
+        float y = (float)(i % 2);
+        int64_t at = (int64_t)am_rng_below(&r, 8);
+        for (int64_t f = 0; f<t; f++, at += y> 0 ? 1 : 7)
+            for (int64_t k = 0; k < 64; k++)
+                x[f * 64 + k] = (float)am_rng_normal(&r) * 0.2f + (k % 8 == at % 8 ? 1.0f : 0.0f);
+        assert_int_equal(am_matrix_append(d.m, 1, x, &y, NULL, NULL), AM_OK);
+    }
+    assert_int_equal(am_matrix_finish(d.m, NULL), AM_OK);
+    am_free(x);
+    return d;
+}
+
 /* Tokens: class 1 where id 5 comes before id 6; rows of different lengths. */
 static struct data tokens(size_t n, size_t t)
 {
@@ -410,6 +432,49 @@ static void test_learn_tokens(void **state)
     am_matrix_free(d.m);
 }
 
+#define ONE_EPOCH "{epochs: 1, batch_size: 60}"
+
+static void test_learn_videos(void **state)
+{
+    struct data d = videos(120, 6);
+    (void)state;
+    learns(&d, "{type: cnn, filters: [4, 8], dense: [], frames: lstm, frame_units: 12}",
+           "{epochs: 20, learning_rate: 0.01}", 0.97);
+    learns(&d,
+           "{type: cnn, filters: [8], dense: [8], frames: gru, frame_units: 12, batch_norm: true}",
+           "{epochs: 20, learning_rate: 0.01}", 0.97);
+    learns(&d, "{type: cnn, filters: [4], global_pool: max, frames: max, dropout: 0.1}", ONE_EPOCH,
+           0);
+    learns(&d, "{type: cnn, filters: [4], frames: attention, convolutions: 2}", ONE_EPOCH, 0);
+    learns(&d, "{type: resnet18}", ONE_EPOCH, 0);
+    learns(&d, "{type: mobilenet_v2, width: 0.25, frames: gru}", ONE_EPOCH, 0);
+    learns(&d, "{type: lstm, units: 12}", "{epochs: 30, learning_rate: 0.02}", 0.97);
+    learns(&d, "{type: mlp, layers: [8]}", ONE_EPOCH, 0);
+    learns(&d,
+           "{type: graph, layers: [{type: split_frames}, {type: conv2d, filters: 4, activation: "
+           "relu}, {type: max_pool}, {type: flatten}, {type: dense, units: 8}, {type: "
+           "join_frames}, {type: lstm, units: 12}]}",
+           "{epochs: 20, learning_rate: 0.01}", 0.97);
+    am_matrix_free(d.m);
+}
+
+/* The mean over time of what single frames say cannot tell the direction. */
+static void test_order_matters(void **state)
+{
+    struct data d = videos(400, 6);
+    struct am_arena *a = am_arena_new(0);
+    struct am_learn_task t =
+        task_for(a, &d, "{type: cnn, filters: [4, 8], dense: [], frames: mean}",
+                 "{epochs: 5, learning_rate: 0.01}");
+    struct am_learned l;
+    (void)state;
+    assert_int_equal(am_learner_fit(&t, &l, a, NULL), AM_OK);
+    assert_true(accuracy(&l, &d) < 0.7);
+    am_learned_clear(&l);
+    am_arena_free(a);
+    am_matrix_free(d.m);
+}
+
 /* ---- bits and resume ---- */
 
 struct place {
@@ -476,11 +541,13 @@ static void same_bits(const struct data *d, const char *model)
 
 static void test_bits(void **state)
 {
-    struct data p = pictures(90, 16, 16, 2), w = tokens(90, 10);
+    struct data p = pictures(90, 16, 16, 2), w = tokens(90, 10), v = videos(90, 5);
     (void)state;
     same_bits(&p, "{type: cnn, filters: [8, 16], batch_norm: true, dropout: 0.2}");
     same_bits(&w, "{type: lstm, units: 24, bidirectional: true, embedding: 16, dropout: 0.1, "
                   "pooling: mean}");
+    same_bits(&v, "{type: cnn, filters: [8], batch_norm: true, dropout: 0.2, frames: lstm}");
+    am_matrix_free(v.m);
     am_matrix_free(p.m);
     am_matrix_free(w.m);
 }
@@ -593,6 +660,13 @@ static void test_refused(void **state)
     refused("{type: graph, layers: [{name: e, type: embedding}]}", "token ids", "");
     refused("{type: graph, head: none, layers: [{name: f, type: flatten}]}",
             "gives [B,64], but the task has 1 outputs", "");
+    refused("{type: graph, layers: [{name: j, type: join_frames}]}",
+            "layer \"j\" of type \"join_frames\" cannot take [B,8,8,1]", "");
+    refused("{type: graph, layers: [{type: split_frames}, {name: s, type: split_frames}]}",
+            "layer \"s\" of type \"split_frames\" cannot take [8B,8,1]", "");
+    refused(
+        "{type: graph, layers: [{type: split_frames}, {type: flatten}, {type: dense, units: 1}]}",
+        "gives [8B,1], each frame alone", "");
     refused("{type: lstm, units: [3]}", "model.units cannot be [3]", "");
 }
 
@@ -756,6 +830,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_topologies),   cmocka_unit_test(test_pytorch_weights),
         cmocka_unit_test(test_fine_tuning),  cmocka_unit_test(test_learn_pictures),
         cmocka_unit_test(test_learn_tokens), cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_learn_videos), cmocka_unit_test(test_order_matters),
         cmocka_unit_test(test_autoencoder),  cmocka_unit_test(test_refused),
         cmocka_unit_test(test_graph_learns), cmocka_unit_test(test_layer_table),
         cmocka_unit_test(test_find_rate),    cmocka_unit_test(test_manual),
