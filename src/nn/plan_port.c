@@ -598,7 +598,9 @@ static enum am_rc trial_new(struct trial *t, const struct am_port_build *b, size
     const size_t prepared = port              ? port->weight_floats + lines(port->task.n)
                             : s->op->prepared ? s->op->prepared(b->graph, node, b->plan->kern)
                                               : 0;
-    const size_t scratch = port             ? step_scratch(port)
+    const size_t scratch = port ? step_scratch(port)
+                           : prepared > 0 && s->op->prepared_scratch
+                               ? s->op->prepared_scratch(b->graph, node, 1, b->plan->kern)
                            : s->op->scratch ? s->op->scratch(b->graph, node, 1)
                                             : 0;
     const size_t n = x + y + lines(scratch) + lines(prepared) + 16;

@@ -96,12 +96,16 @@ static void tear_down(struct rig *r)
     am_graph_free(r->g);
 }
 
-/* Answers of all rows, `bucket` at a time; returns the steps that the library served. */
+/* Answers of all rows, `bucket` at a time, without the library by the plain kernels; returns the
+ * steps that the library served. */
 static size_t infer(struct rig *r, enum am_plan_library library, struct am_pool *pool,
                     size_t bucket, float *y)
 {
-    const struct am_plan_options o = {
-        .mode = AM_PLAN_INFER, .bucket_rows = bucket, .library = library};
+    const struct am_plan_options o = {.mode = AM_PLAN_INFER,
+                                      .bucket_rows = bucket,
+                                      .kernels =
+                                          library == AM_PLAN_LIBRARY_NONE ? &am_kernels_ref : NULL,
+                                      .library = library};
     struct am_plan *plan;
     struct am_session *s;
     MUST(am_plan_build(r->g, r->p, &o, &plan, &err));
@@ -123,7 +127,10 @@ static double train(struct rig *r, enum am_plan_library library, struct am_pool 
     const struct am_loss_spec spec = {.kind = AM_LOSS_MSE};
     struct am_plan *plan;
     struct am_session *s;
-    MUST(am_train_plan_build_library(r->g, r->p, &spec, bucket, library, &plan, &err));
+    if (library == AM_PLAN_LIBRARY_NONE)
+        MUST(am_train_plan_build_with(r->g, r->p, &spec, bucket, &am_kernels_ref, &plan, &err));
+    else
+        MUST(am_train_plan_build_library(r->g, r->p, &spec, bucket, library, &plan, &err));
     MUST(am_session_new(plan, pool, &s, &err));
     struct am_session_io io = {
         .n_rows = r->rows, .x = r->x, .target = r->target, .params = r->p->data, .grads = r->grads};

@@ -1,7 +1,7 @@
 /* The conformance suite of the kernel port (struct am_kernel_port_ops of tensor/kernel_port.h):
  * every driver must pass it. Run with the module's name as argument.
  *
- * The oracle is our own engine without the library. */
+ * The oracle is our plain kernels (am_kernels_ref). */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -198,7 +198,8 @@ static void forward(void **state)
         assert_int_equal(infer(&r, AM_PLAN_LIBRARY_NONE, NULL, 5, r.y), 0);
         const size_t served = infer(&r, AM_PLAN_LIBRARY_ALL, NULL, 5, y);
         const double d = distance(r.y, y, r.rows * r.out);
-        if (served < shapes[i].served || !(d < 2e-5))
+        const double most = shapes[i].served < 2 ? 1e-4 : 2e-5; /* ours may be Winograd's */
+        if (served < shapes[i].served || !(d < most))
             fail_msg("%s: %zu steps served, distance %g", shapes[i].name, served, d);
         am_free(y);
         tear_down(&r);
