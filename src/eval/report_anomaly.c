@@ -99,6 +99,30 @@ static void columns(struct am_buf *o, const struct am_node *r)
     am_buf_cstr(o, "</table>\n");
 }
 
+/* Each picture over what came back of it. */
+static void pictures(struct am_buf *o, const struct am_node *r)
+{
+    const struct am_node *list = am_html_items(r, "reconstructions");
+    if (!list)
+        return;
+    am_html_heading(o, "The pictures that come back worst");
+    am_buf_printf(o, "<p class='mute'>%s</p>\n<div class='cards'>\n",
+                  am_tr("Above the picture as the model reads it, below what it gives back; the "
+                        "largest anomaly scores first."));
+    for (size_t i = 0; i < list->list.n && i < COLUMNS_SHOWN; i++) {
+        const struct am_node *m = list->list.items[i];
+        am_buf_cstr(o, "<div class='card'>");
+        am_html_image(o, m, AM_N("picture"));
+        am_buf_cstr(o, "<br>");
+        am_html_image(o, am_node_get(m, "back"), AM_N("what came back"));
+        am_buf_cstr(o, "<br><b>");
+        am_html_number(o, am_node_get(m, "score"));
+        am_buf_printf(o, "</b> <span class='mute'>%s %lld</span></div>\n", am_tr("row"),
+                      (long long)am_node_i64(m, "row", 0));
+    }
+    am_buf_cstr(o, "</div>\n");
+}
+
 void am_html_anomaly(struct am_buf *o, const struct am_node *r)
 {
     const struct am_node *s = am_node_get(r, "scores");
@@ -107,5 +131,6 @@ void am_html_anomaly(struct am_buf *o, const struct am_node *r)
     am_html_heading(o, "How unlike the training rows are they?");
     words(o, r);
     histogram(o, s, am_node_get(r, "threshold"));
+    pictures(o, r);
     columns(o, r);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "eval/pictures.h"
 #include "pipeline/train_int.h"
 
 enum am_rc am_training_anomaly_threshold(const struct am_training *t,
@@ -107,6 +108,79 @@ static enum am_rc column_errors(struct am_training *t, const struct am_train_dat
     return am_arena_check(a, err);
 }
 
+/* ---- pictures as they come back ---- */
+
+#define PICTURES 8
+#define SIDE 112 /* of a picture on the page, at most */
+
+/* Rows of the largest scores, the largest first; ties: the lower row. */
+static size_t worst_rows(const struct am_eval_input *in, uint64_t rows[PICTURES])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < in->n_rows; i++) {
+        size_t at = n;
+        while (at > 0 && in->pred[i] > in->pred[rows[at - 1]])
+            at--;
+        if (at == PICTURES)
+            continue;
+        n += n < PICTURES;
+        memmove(&rows[at + 1], &rows[at], (n - at - 1) * sizeof *rows);
+        rows[at] = i;
+    }
+    return n;
+}
+
+static enum am_rc add_picture(struct am_arena *a, const struct am_dims *d, const float *x,
+                              struct am_node *m, struct am_err *err)
+{
+    const struct am_floats f = {.height = (size_t)d->d[0],
+                                .width = (size_t)d->d[1],
+                                .channels = (size_t)d->d[2],
+                                .data = x};
+    struct am_str uri;
+    AM_TRY(am_picture_of_floats(&f, SIDE, a, &uri, err));
+    am_node_set(a, m, "picture", am_new_str(a, uri));
+    return AM_OK;
+}
+
+static enum am_rc pictures(struct am_training *t, const struct am_scored *s,
+                           const struct am_train_data *rows, struct am_node *r, struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_learned l = {.params = t->learned.params};
+    struct am_node *list = am_new_list(a);
+    uint64_t worst[PICTURES + 1];
+    size_t n_tokens, width = rows->n_features, n = worst_rows(&s->in, worst);
+    struct am_dims d = am_features_shape(t->fitted.features, &n_tokens);
+    float *x = NULL, *y = NULL;
+    enum am_rc rc;
+    if (d.rank != 3 || n == 0)
+        return AM_OK;
+    AM_TRY(am_learn_select_output(t->learned.graph, "reconstruction", &l.graph, err));
+    x = am_alloc_array(n, width * sizeof *x);
+    y = am_alloc_array(n, width * sizeof *y);
+    if (!x || !y)
+        AM_GO(rc, am_fail_nomem(err, n * width * sizeof *x));
+    AM_GO(rc, rows->gather(rows->self, worst, n, x, NULL, NULL, err));
+    AM_GO(rc, am_score_rows(&l, n, width, x, y, width, t->p.pl->pool, err));
+    for (size_t i = 0; i < n; i++) {
+        struct am_node *m = am_new_map(a), *back = am_new_map(a);
+        am_node_set(a, m, "row", am_new_i64(a, (int64_t)worst[i] + 1));
+        am_node_set(a, m, "score", am_new_f64(a, (double)s->in.pred[worst[i]]));
+        am_node_set(a, m, "back", back);
+        am_node_push(a, list, m);
+        AM_GO(rc, add_picture(a, &d, x + i * width, m, err));
+        AM_GO(rc, add_picture(a, &d, y + i * width, back, err));
+    }
+    am_node_set(a, r, "reconstructions", list);
+    rc = am_arena_check(a, err);
+out:
+    am_free(x);
+    am_free(y);
+    am_graph_free(l.graph);
+    return rc;
+}
+
 /* ---- the report ---- */
 
 #define CURVE_POINTS 200
@@ -159,5 +233,8 @@ enum am_rc am_training_anomaly_report(struct am_training *t, const struct am_sco
         if (t->p.target_column != SIZE_MAX)
             AM_TRY(labelled(t, s, r, err));
     }
-    return rows ? column_errors(t, rows, r, err) : am_arena_check(a, err);
+    if (!rows)
+        return am_arena_check(a, err);
+    AM_TRY(pictures(t, s, rows, r, err));
+    return column_errors(t, rows, r, err);
 }

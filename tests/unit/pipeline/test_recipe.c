@@ -271,9 +271,90 @@ static void survives_failing_memory(void **state)
     AM_OOM_LOOP(load_in_own_arena(), (void)0);
 }
 
+/* ---- models that learn rows ---- */
+
+static const char *text_at(const struct am_recipe *r, const char *path)
+{
+    struct am_str s = {"", 0};
+    const struct am_node *n = am_node_path(r->resolved, path);
+    return n && am_node_as_str(n, &s) ? s.ptr : "";
+}
+
+static void learns_rows(void **state)
+{
+    (void)state;
+    static const char *const good[][3] = {
+        {"data: {source: a}\nmodel: {type: autoencoder}\n", "anomaly", "autoencoder"},
+        {"data: {source: a, task: anomaly}\n", "anomaly", "autoencoder"},
+        {"data: {source: a, task: embedding}\nmodel: {code: 3}\n", "embedding", "autoencoder"},
+        {"data: {source: a, task: anomaly, target: t, normal: 0, train_on: normal}\n", "anomaly",
+         "autoencoder"},
+        {"data: {source: a, task: anomaly, target: t, normal: [ok, idle], split: {by: "
+         "stratified}}\n",
+         "anomaly", "autoencoder"}};
+    struct am_recipe r;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        if (load(good[i][0], &r) != AM_OK)
+            fail_msg("%s: %s", good[i][0], err.message);
+        assert_string_equal(text_at(&r, "data.task"), good[i][1]);
+        assert_string_equal(text_at(&r, "model.type"), good[i][2]);
+        assert_null(am_node_path(r.resolved, "evaluate.threshold"));
+        assert_true(am_recipe_learns_rows(r.resolved));
+        /* what it resolves to is a recipe again, with the same meaning: verify and resume need it
+         */
+        struct am_buf yaml;
+        am_buf_init(&yaml, 1 << 20);
+        am_node_to_yaml(r.resolved, &yaml);
+        am_buf_char(&yaml, 0);
+        if (load(yaml.ptr, &r) != AM_OK)
+            fail_msg("resolved again: %s", err.message);
+        am_buf_clear(&yaml);
+    }
+    assert_int_equal(load("data: {source: a, target: t}\n", &r), AM_OK);
+    assert_false(am_recipe_learns_rows(r.resolved));
+    assert_non_null(am_node_path(r.resolved, "evaluate.threshold"));
+}
+
+static void learns_rows_refused(void **state)
+{
+    (void)state;
+#define ANOMALY "data: {source: a, task: anomaly}\n"
+#define LABELS "data: {source: a, task: anomaly, target: t}\n"
+    refused(ANOMALY "model: {type: logistic}\n", "data.task is anomaly, but model.type is logistic",
+            "autoencoder");
+    refused("data: {source: a, task: embedding}\nmodel: {type: baseline}\n", "baseline",
+            "autoencoder");
+    refused("data: {source: a, target: t, task: regression}\nmodel: {type: autoencoder}\n",
+            "data.task is regression, but model.type is autoencoder", "anomaly");
+    refused("data: {source: a, task: anomaly, positive: 1}\n", "data.positive", "data.normal");
+    refused(LABELS "evaluate: {threshold: 0.4}\n", "evaluate.threshold", "contamination");
+    refused(LABELS "evaluate: {threshold: {maximize: f1}}\n", "evaluate.threshold",
+            "contamination");
+    refused(LABELS "train: {class_weights: balanced}\n", "class_weights", NULL);
+    refused(LABELS "features: {c: {encode: target}}\n", "encode: target", "onehot");
+    refused("data: {source: a, task: anomaly, normal: 0}\n", "data.normal needs labels",
+            "data.target");
+    refused("data: {source: a, task: anomaly, train_on: normal}\n", "data.train_on needs labels",
+            "data.target");
+    refused("data: {source: a, target: t, normal: 0}\n", "not anomaly", "data.task");
+    refused("data: {source: a, target: t, train_on: normal}\n", "not anomaly", "data.task");
+    refused("data: {source: a, task: anomaly, split: {by: stratified}}\n", "needs labels",
+            "by: random");
+    refused("data: {source: a, task: anomaly, target: t, train_on: normal}\n"
+            "evaluate: {folds: 3}\n",
+            "folds", "train on all");
+    refused("data: {source: a, task: anomaly, train_on: some}\n", "one of all|normal", NULL);
+    refused("data: {source: a, task: anomalies}\n", "one of auto|", NULL);
+    refused(ANOMALY "model: {contamination: 0.7}\n", "contamination", NULL);
+#undef ANOMALY
+#undef LABELS
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(learns_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(learns_rows_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(resolves_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(resolved_reads_back, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_keys, setup, teardown),
