@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fashion-MNIST from the IDX files to a test accuracy, whole processes, ours and Keras alternating with the same
-# architecture and settings: examples/fashion_mnist (dense) and examples/fashion_cnn. ROUNDS (default 1) of each.
+# architecture and settings: examples/fashion_mnist, fashion_mlp and fashion_cnn. ROUNDS (default 1) of each.
 #   AIMASS               the program (default build/aimass)
 #   AIMASS_BENCH_PYTHON  interpreter with Keras and TensorFlow
 set -euo pipefail
@@ -13,7 +13,7 @@ trap 'rm -rf "$tmp"' EXIT
 export CUDA_VISIBLE_DEVICES=-1 TF_CPP_MIN_LOG_LEVEL=3
 now() { date +%s.%N; }
 median() { printf '%s\n' "$@" | sort -g | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
-for example in ${EXAMPLES:-fashion_mnist fashion_cnn}; do
+for example in ${EXAMPLES:-fashion_mnist fashion_mlp fashion_cnn}; do
     ours=() peers=()
     for i in $(seq "${ROUNDS:-1}"); do
         t=$(now)

