@@ -36,7 +36,7 @@ static const struct am_feature_key keys[] = {
     {"cutout", AM_FEATURE_KEY_NUMBER, NULL, 0, 1, "0",
      "Side of a black square somewhere, as a share of the shorter side."},
     {"mixup", AM_FEATURE_KEY_NUMBER, NULL, 0, 4, "0",
-     "Rows blended with others by Beta(mixup, mixup); the class is drawn by the shares."},
+     "Rows blended with others by Beta(mixup, mixup), their targets by the same shares."},
 };
 #define N_KEYS (sizeof keys / sizeof keys[0])
 
@@ -362,7 +362,6 @@ void am_augment_mix_of(const struct am_augment *a, uint64_t seed, uint64_t epoch
     out->partner = am_rng_below(&r, n_rows);
     double share = beta(&r, a->mixup);
     out->share = share > 0.5 ? 1 - share : share; /* the partner does the same with its own */
-    out->take_target = am_rng_unit(&r) < out->share;
 }
 
 void am_augment_mix(const struct am_augment_mix *m, size_t n, float *x, const float *other)

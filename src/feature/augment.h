@@ -37,9 +37,8 @@ struct am_augment {
     double saturation;   /* 0..1: distance from grey, times 1 - v .. 1 + v; three channels only */
     double noise;        /* 0..1: deviation of normal noise, 1 = from black to white */
     double cutout;       /* 0..1: side of a black square, as a share of the shorter side */
-    double mixup;        /* 0..4: alpha; blended with another row by Beta(alpha, alpha), and the
-                            target is the other row's with the chance of its share (classes: the
-                            same expected loss as blended labels), or blended (numbers) */
+    double mixup;        /* 0..4: alpha; blended with another row by Beta(alpha, alpha), targets
+                            and the loss of classes by the same shares */
 };
 
 /* The keys of `train.augment` in the form of the recipe table; static. Names without the prefix. */
@@ -65,7 +64,6 @@ void am_augment_picture(const struct am_augment *a, const struct am_augment_shap
 struct am_augment_mix {
     uint64_t partner; /* the other row, below n_rows */
     double share;     /* of the other row, in [0, 1] */
-    bool take_target; /* classes: the target and the weight are the partner's */
 };
 void am_augment_mix_of(const struct am_augment *a, uint64_t seed, uint64_t epoch, uint64_t row,
                        uint64_t n_rows, struct am_augment_mix *out);

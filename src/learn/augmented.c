@@ -65,29 +65,31 @@ static void change(const struct am_augmented *a, uint64_t epoch, uint64_t row, f
         am_augment_tokens(&a->seq, a->seed, epoch, row, a->seq_shape.n_frames, x);
 }
 
-/* Row i of the outputs with its partner; any of x, y, w may be NULL. */
-static enum am_rc blend(const struct am_augmented *a, uint64_t epoch, uint64_t row, float *x,
-                        float *y, float *w, float *partner, struct am_err *err)
+/* A row with its partner; any of x, y, w may be NULL. Classes: y [3] is filled from `class`. */
+static enum am_rc blend(const struct am_augmented *a, uint64_t epoch, uint64_t row, float class,
+                        float *x, float *y, float *w, float *partner, struct am_err *err)
 {
+    const struct am_train_data *b = a->base;
     struct am_augment_mix m;
-    size_t n_targets = a->data.n_targets;
-    float other_y[16], other_w;
+    float other_y[16], other_w, own_w;
     am_augment_mix_of(&a->picture, a->seed, epoch, row, a->data.n_rows, &m);
-    AM_TRY(
-        a->base->gather(a->base->self, &m.partner, 1, x ? partner : NULL, other_y, &other_w, err));
+    AM_TRY(b->gather(b->self, &m.partner, 1, x ? partner : NULL, other_y, &other_w, err));
+    if (w)
+        own_w = *w;
+    else
+        AM_TRY(b->gather(b->self, &row, 1, NULL, NULL, &own_w, err));
     if (x)
         am_augment_mix(&m, a->data.n_features, x, partner);
-    if (!a->classes) {
-        if (y)
-            am_augment_mix(&m, n_targets, y, other_y);
-        if (w)
-            am_augment_mix(&m, 1, w, &other_w);
-    } else if (m.take_target) {
-        if (y)
-            memcpy(y, other_y, n_targets * sizeof *y);
-        if (w)
-            *w = other_w;
+    if (y && !a->classes)
+        am_augment_mix(&m, a->data.n_targets, y, other_y);
+    const double share = m.share * (double)other_w, all = (1 - m.share) * (double)own_w + share;
+    if (y && a->classes) {
+        y[0] = class;
+        y[1] = other_y[0];
+        y[2] = all > 0 ? (float)(share / all) : 0;
     }
+    if (w)
+        *w = (float)all;
     return AM_OK;
 }
 
@@ -95,9 +97,11 @@ static enum am_rc gather_at(void *self, uint64_t epoch, const uint64_t *rows, si
                             float *y, float *w, struct am_err *err)
 {
     struct am_augmented *a = self;
-    size_t width = a->data.n_features, n_targets = a->data.n_targets;
-    bool mix = a->kind == PICTURE && a->picture.mixup > 0;
-    AM_TRY(a->base->gather(a->base->self, rows, n, x, y, w, err));
+    const size_t width = a->data.n_features, n_targets = a->data.mixes ? 3 : a->data.n_targets;
+    const bool mix = a->kind == PICTURE && a->picture.mixup > 0;
+    /* classes to be widened to three numbers wait in the last third */
+    float *first = y && a->data.mixes ? y + 2 * n : y;
+    AM_TRY(a->base->gather(a->base->self, rows, n, x, first, w, err));
     if (!x && !mix)
         return AM_OK;
     struct block *b = take(a, err);
@@ -109,8 +113,8 @@ static enum am_rc gather_at(void *self, uint64_t epoch, const uint64_t *rows, si
         if (row)
             change(a, epoch, rows[i], row, b->x);
         if (mix)
-            rc = blend(a, epoch, rows[i], row, y ? y + i * n_targets : NULL, w ? w + i : NULL,
-                       b->x + width, err);
+            rc = blend(a, epoch, rows[i], first ? first[i] : 0, row, y ? y + i * n_targets : NULL,
+                       w ? w + i : NULL, b->x + width, err);
     }
     give_back(a, b);
     return rc;
@@ -201,13 +205,15 @@ enum am_rc am_augmented_new(const struct am_node *spec, const struct am_features
         return am_fail_nomem(err, sizeof *own);
     *own = a;
     pthread_mutex_init(&own->lock, NULL);
-    own->data = (struct am_train_data){.n_rows = base->n_rows,
-                                       .n_features = base->n_features,
-                                       .n_targets = base->n_targets,
-                                       .self = own,
-                                       .gather = gather,
-                                       .view = base->view ? view : NULL,
-                                       .gather_at = gather_at};
+    own->data =
+        (struct am_train_data){.n_rows = base->n_rows,
+                               .n_features = base->n_features,
+                               .n_targets = base->n_targets,
+                               .self = own,
+                               .gather = gather,
+                               .view = base->view ? view : NULL,
+                               .gather_at = gather_at,
+                               .mixes = classes && a.kind == PICTURE && a.picture.mixup > 0};
     *out = own;
     return AM_OK;
 }

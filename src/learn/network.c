@@ -22,6 +22,7 @@ struct prepared {
     const double *class_weights; /* NULL = all 1 */
     size_t n_classes;
     bool one_hot;
+    bool mixed;             /* targets as loss.h's mixed ones */
     bool reconstruct;       /* the target is the features */
     double mean, deviation; /* of a number to predict */
 };
@@ -38,28 +39,65 @@ struct network {
     struct am_train_hooks hooks;
 };
 
+/* Mixup gives two classes and the share of the second; without it the first has all. Class weights
+ * are each class's own part of the row's weight. */
+struct shares {
+    size_t class, other;
+    double share, weight;
+};
+
+static struct shares shares_of(const struct prepared *p, const float *target, bool mixes, float w)
+{
+    struct shares s = {.weight = (double)w};
+    s.class = s.other = p->n_classes ? (size_t)target[0] : 0;
+    if (mixes) {
+        s.other = (size_t)target[1];
+        s.share = (double)target[2];
+    }
+    if (p->class_weights) {
+        const double other = s.share * p->class_weights[s.other];
+        const double all = (1 - s.share) * p->class_weights[s.class] + other;
+        s.weight *= all;
+        s.share = all > 0 ? other / all : 0;
+    }
+    return s;
+}
+
+static void put_target(const struct prepared *p, const struct shares *s, float target, float *y)
+{
+    if (p->mixed) {
+        y[0] = (float)s->class;
+        y[1] = (float)s->other;
+        y[2] = (float)s->share;
+    } else if (p->one_hot) {
+        for (size_t c = 0; c < p->n_classes; c++)
+            y[c] = (float)((c == s->class ? 1 - s->share : 0) + (c == s->other ? s->share : 0));
+    } else if (p->n_classes) { /* two of them */
+        *y = (float)((1 - s->share) * (double)s->class + s->share * (double)s->other);
+    } else {
+        *y = (float)(((double)target - p->mean) / p->deviation);
+    }
+}
+
 /* epoch NULL: the rows as they are */
 static enum am_rc gather_chunk(const struct prepared *p, const uint64_t *epoch,
                                const uint64_t *rows, size_t n, float *x, float *y, float *w,
                                struct am_err *err)
 {
     const struct am_train_data *b = p->base;
-    float target[256], weight[256];
+    const bool mixes = epoch && b->mixes;
+    float target[3 * 256], weight[256];
     if (epoch)
         AM_TRY(b->gather_at(b->self, *epoch, rows, n, x, target, weight, err));
     else
         AM_TRY(b->gather(b->self, rows, n, x, target, weight, err));
     for (size_t i = 0; i < n; i++) {
-        size_t k = p->n_classes ? (size_t)target[i] : 0;
+        const float *t = target + i * (mixes ? 3 : 1);
+        const struct shares s = shares_of(p, t, mixes, weight[i]);
         if (w)
-            w[i] = p->class_weights ? (float)(weight[i] * p->class_weights[k]) : weight[i];
-        if (!y)
-            continue;
-        if (p->one_hot)
-            for (size_t c = 0; c < p->n_classes; c++)
-                y[i * p->n_classes + c] = c == k;
-        else
-            y[i] = p->n_classes ? target[i] : (float)(((double)target[i] - p->mean) / p->deviation);
+            w[i] = (float)s.weight;
+        if (y)
+            put_target(p, &s, *t, y + i * p->data.n_targets);
     }
     return AM_OK;
 }
@@ -101,7 +139,9 @@ static void prepare_rows(const struct network *n, const struct am_train_data *ba
 {
     bool one_hot = n->config.loss.kind == AM_LOSS_HINGE && n->task->task == AM_TASK_MULTICLASS;
     bool back = n->spec->goal == AM_GOAL_RECONSTRUCT;
+    bool mixed = n->config.loss.mixed;
     *out = (struct prepared){.base = base,
+                             .mixed = mixed,
                              .class_weights = n->class_weights,
                              .n_classes = n->task->n_classes,
                              .one_hot = one_hot,
@@ -112,6 +152,7 @@ static void prepare_rows(const struct network *n, const struct am_train_data *ba
                                        .n_features = base->n_features,
                                        .n_targets = back      ? base->n_features
                                                     : one_hot ? n->task->n_classes
+                                                    : mixed   ? 3
                                                               : 1,
                                        .self = out,
                                        .gather = gather_prepared,
@@ -407,6 +448,7 @@ static enum am_rc set_up(struct network *n, struct am_err *err)
         AM_TRY(t->task == AM_TASK_REGRESSION ? scale_target(n, err) : weigh_classes(n, err));
     n->config.optim.l1 += n->spec->l1 / n->deviation;
     n->config.optim.l2 += n->spec->l2;
+    n->config.loss.mixed = t->train->mixes && n->config.loss.kind == AM_LOSS_CATEGORICAL && !back;
     prepare_rows(n, t->train, &n->train);
     if (t->validation)
         prepare_rows(n, t->validation, &n->validation);

@@ -43,6 +43,9 @@ static enum am_rc check_spec(const struct am_loss_spec *s, int64_t cols, struct 
     if (s->kind == AM_LOSS_HINGE && !(s->margin >= 0.0f))
         return am_fail(err, AM_EINVAL, "the hinge loss needs a margin of at least 0, not %g",
                        (double)s->margin);
+    if (s->mixed && (s->kind != AM_LOSS_CATEGORICAL || s->class_weights))
+        return am_fail(err, AM_EINVAL,
+                       "mixed targets go with the cross-entropy of classes without class weights");
     const size_t want = s->kind == AM_LOSS_CATEGORICAL ? (size_t)cols
                         : s->kind == AM_LOSS_BINARY    ? 2
                                                        : 0;
@@ -79,7 +82,10 @@ enum am_rc am_loss_add(struct am_graph *g, const struct am_loss_spec *s, struct 
     bool logits;
     const bool classes = s->kind == AM_LOSS_CATEGORICAL;
     am_value in[4] = {logits_of(g, y, s->kind, &logits)};
-    in[1] = am_graph_input(g, "target", am_dims2(AM_DIM_BATCH, classes ? 1 : dims.d[1]));
+    in[1] = am_graph_input(g, "target",
+                           am_dims2(AM_DIM_BATCH, s->mixed  ? 3
+                                                  : classes ? 1
+                                                            : dims.d[1]));
     in[2] = am_graph_input(g, "weight", am_dims2(AM_DIM_BATCH, 1));
     in[3] = s->class_weights
                 ? am_graph_const(g, &am_op_const, am_dims1((int64_t)s->n_class_weights),
@@ -88,7 +94,8 @@ enum am_rc am_loss_add(struct am_graph *g, const struct am_loss_spec *s, struct 
     const float f = s->kind == AM_LOSS_HUBER   ? s->delta
                     : s->kind == AM_LOSS_HINGE ? s->margin
                                                : s->label_smoothing;
-    const struct am_attr attr = {.i = {s->kind, logits, classes ? dims.d[1] : 0}, .f = {f}};
+    const struct am_attr attr = {.i = {s->kind, logits, classes ? dims.d[1] : 0, s->mixed},
+                                 .f = {f}};
     am_graph_output(g, "loss", am_graph_add(g, &am_op_loss, in, 4, &attr, "loss"));
     return am_graph_check(g, err);
 }

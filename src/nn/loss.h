@@ -15,7 +15,7 @@ enum am_loss_kind {
     AM_LOSS_MAE,
     AM_LOSS_HUBER, /* 0.5 d^2 for |d| <= delta, else delta (|d| - delta / 2) */
     AM_LOSS_HINGE, /* max(0, margin - (2 target - 1) y), target in {0,1}; margin 0 = the
-                      perceptron's */
+                      perceptron's; between 0 and 1: that share of each of the two */
 };
 
 struct am_loss_spec {
@@ -26,6 +26,9 @@ struct am_loss_spec {
     const float *class_weights; /* [n_class_weights] or NULL; CATEGORICAL: C; BINARY: 2 (of 0, of
                                    1), copied */
     size_t n_class_weights;
+    /* CATEGORICAL: target [B,3]: a class, another one, and the share in [0,1] that the other's loss
+     * has in the row's (mixup, Zhang et al. 2018). Without class_weights: rows carry them. */
+    bool mixed;
 };
 /* A row's loss is the mean over its columns (CATEGORICAL: the one class); the batch's is
  * sum(weight * class weight * loss) / sum(weight * class weight), as PyTorch's with class weights.

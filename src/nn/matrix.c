@@ -323,13 +323,14 @@ static enum am_rc gather_subset_at(void *self, uint64_t epoch, const uint64_t *r
 {
     const struct subset *s = self;
     const struct am_train_data *b = s->base;
+    const size_t n_targets = b->mixes ? 3 : b->n_targets;
     uint64_t part[256];
     for (size_t i = 0; i < n; i += 256) {
         size_t k = n - i < 256 ? n - i : 256;
         for (size_t j = 0; j < k; j++)
             part[j] = s->rows[rows[i + j]];
         AM_TRY(b->gather_at(b->self, epoch, part, k, x ? x + i * b->n_features : NULL,
-                            y ? y + i * b->n_targets : NULL, w ? w + i : NULL, err));
+                            y ? y + i * n_targets : NULL, w ? w + i : NULL, err));
     }
     return AM_OK;
 }
@@ -350,6 +351,7 @@ enum am_rc am_train_subset_new(const struct am_train_data *base, const uint64_t 
                                      .self = s,
                                      .gather = gather_subset,
                                      .gather_at = base->gather_at ? gather_subset_at : NULL,
+                                     .mixes = base->mixes,
                                      .in_ram = base->in_ram};
     s->base = base;
     for (size_t i = 0; i < n; i++) {

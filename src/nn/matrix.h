@@ -36,6 +36,9 @@ struct am_train_data {
      * nothing of it. A subset passes it on with the base's row numbers. */
     enum am_rc (*gather_at)(void *self, uint64_t epoch, const uint64_t *rows, size_t n, float *x,
                             float *y, float *w, struct am_err *err);
+    /* gather_at gives three numbers of a row's one target, y [n, 3]: its class, another class, and
+     * that one's share in [0, 1] of the row's loss (mixup). gather and view know nothing of it. */
+    bool mixes;
     /* Reading is a copy from RAM: not worth a thread of its own that reads ahead. */
     bool in_ram;
 };

@@ -410,7 +410,7 @@ static enum am_rc make_step(struct build *b, am_value v, struct am_err *err)
     if (n != outer)
         take_in(b, v, s);
     if (n->op->flags & AM_OP_CLASS_TARGET)
-        p->n_classes = (size_t)n->attr.i[2];
+        p->n_classes = (size_t)n->attr.i[2], p->mixed = n->attr.i[3] != 0;
     if (n->op->scratch) {
         const size_t rows = p->bucket_rows * s->fold;
         const bool prepared = p->mode == AM_PLAN_INFER && n->op->prepared_scratch &&

@@ -32,6 +32,7 @@ struct am_plan {
     struct am_ports *ports;     /* nn/plan_port.h: one reference, or NULL */
     size_t n_inputs, n_outputs;
     size_t n_classes; /* > 0: targets are classes below this */
+    bool mixed;       /* two of them and a share (loss.h) */
     double flops_row, flops_fixed;
     struct am_arena *arena; /* owned: names of steps */
 };

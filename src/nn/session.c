@@ -113,11 +113,15 @@ enum am_rc am_session_run(struct am_session *s, size_t n_rows, const float *x, f
 static enum am_rc check_classes(const struct am_plan *p, const struct am_session_io *io,
                                 struct am_err *err)
 {
-    for (size_t i = 0; p->n_classes && i < io->n_rows; i++) {
+    const size_t cols = p->mixed ? 3 : 1; /* a class; or two of them and a share */
+    for (size_t i = 0; p->n_classes && i < io->n_rows * cols; i++) {
         const float t = io->target[i];
-        if (!(t >= 0.0f && t < (float)p->n_classes) || t != floorf(t))
+        if (i % cols == 2 && !(t >= 0.0f && t <= 1.0f))
+            return am_fail(err, AM_EINVAL, "the share %g of row %zu is not in 0..1", (double)t,
+                           i / cols);
+        if (i % cols < 2 && (!(t >= 0.0f && t < (float)p->n_classes) || t != floorf(t)))
             return am_fail(err, AM_EINVAL, "target %g of row %zu is not a class in 0..%zu",
-                           (double)t, i, p->n_classes - 1);
+                           (double)t, i / cols, p->n_classes - 1);
     }
     return AM_OK;
 }

@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "nn/train_checkpoint.h"
 #include "nn/train_int.h"
+#include "nn/train_norm.h"
 #include "nn/train_plan.h"
 
 #define CHECKPOINT_MAX_BYTES ((size_t)1 << 40)
@@ -31,6 +32,7 @@ struct loop {
     struct am_session *session, *eval_session;
     struct am_feed feed, eval_feed;
     struct am_optim *optim;
+    struct am_norms *norms; /* of averaged weights; NULL = nothing to refresh */
     float *grads;
     float *more;      /* of the 2nd, 3rd, .. batch of a step; NULL = one batch a step */
     size_t part_rows; /* rows of a run: the batch */
@@ -123,6 +125,8 @@ static enum am_rc set_up(struct loop *l, struct am_err *err)
         AM_TRY(am_params_twin(l->params, &l->more, err));
     if (c->average != AM_TRAIN_AVERAGE_NONE)
         AM_TRY(am_params_twin(l->params, &l->state.average, err));
+    if (c->average != AM_TRAIN_AVERAGE_NONE)
+        AM_TRY(am_norms_new(l->graph, l->params, &c->loss, l->part_rows, l->pool, &l->norms, err));
     AM_TRY(am_optim_new(&c->optim, l->params, &l->optim, err));
     if (l->validation) {
         AM_TRY(am_feed_init(&l->eval_feed, l->validation, am_feed_eval_rows(l->validation),
@@ -143,6 +147,7 @@ static void tear_down(struct loop *l)
     am_free(l->state.best);
     am_free(l->state.average);
     am_optim_free(l->optim);
+    am_norms_free(l->norms);
     am_free(l->grads);
     am_free(l->more);
     am_session_free(l->eval_session);
@@ -209,7 +214,7 @@ static enum am_rc diverged(const struct loop *l, const char *what, double v, str
 static double mass_of(const struct loop *l, const struct am_batch_view *b)
 {
     const struct am_loss_spec *s = &l->config->loss;
-    const size_t cols = l->data->n_targets;
+    const size_t cols = s->mixed ? 1 : l->data->n_targets; /* mixed: no class weights */
     const double share = 1 / (double)cols;
     const float *cw = s->class_weights;
     double mass = 0;
@@ -368,6 +373,8 @@ static enum am_rc end_epoch(struct loop *l, struct am_train_epoch *e, struct am_
     AM_TRY(check_weights(l, err));
     if (c->average == AM_TRAIN_AVERAGE_SWA)
         average(l);
+    if (l->norms && s->n_averaged)
+        AM_TRY(am_norms_refresh(l->norms, &l->feed, s->epoch, c->seed, s->average, l->grads, err));
     s->train_loss = s->weight_sum > 0 ? s->loss_sum / s->weight_sum : 0;
     s->validation_loss = NAN;
     if (l->validation) {

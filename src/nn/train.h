@@ -18,8 +18,10 @@ struct am_progress;
 
 enum am_train_order { AM_TRAIN_SHUFFLED, AM_TRAIN_IN_ORDER };
 
-/* Averages of the weights over training, running statistics of batch norm included. From the first
- * average on, the validation loss, the best epoch and the result are the average's. */
+/* Averages of the weights over training. From the first average on, the validation loss, the best
+ * epoch and the result are the average's. Running statistics of batch norm belong to weights, so
+ * those of an average are measured anew after each epoch, over up to 256 batches of it, as
+ * torch.optim.swa_utils.update_bn does. */
 enum am_train_average {
     AM_TRAIN_AVERAGE_NONE,
     AM_TRAIN_AVERAGE_EMA, /* after each step: a += (1 - d) (w - a), d = min(decay,

@@ -11,7 +11,9 @@ static enum am_rc loss_infer_any(const struct am_graph *g, struct am_gnode *n, s
     const struct am_dims *y = am_in_dims(g, n, 0), *t = am_in_dims(g, n, 1);
     if (y->rank != 2 || t->rank != 2 || !am_dims_batched(y) || !am_dims_batched(t))
         return am_op_fail(g, n, err, "prediction and target must be matrices [B,n]");
-    if (n->attr.i[0] == AM_LOSS_CATEGORICAL ? t->d[1] != 1 || y->d[1] < 2 : t->d[1] != y->d[1])
+    const int64_t classes = n->attr.i[3] ? 3 : 1; /* columns of a target that is a class */
+    if (n->attr.i[0] == AM_LOSS_CATEGORICAL ? t->d[1] != classes || y->d[1] < 2
+                                            : t->d[1] != y->d[1])
         return am_op_fail(g, n, err, "the columns of target and prediction do not fit this loss");
     return AM_OK;
 }
@@ -44,10 +46,10 @@ static double element(const struct am_step *s, double y, double t, double *slope
     case AM_LOSS_HUBER:
         *slope = d > f ? f : d < -f ? -f : d;
         return fabs(d) <= f ? 0.5 * d * d : f * (fabs(d) - 0.5 * f);
-    case AM_LOSS_HINGE: {
-        const double sign = 2 * t - 1, gap = f - sign * y;
-        *slope = gap > 0 ? -sign : 0;
-        return gap > 0 ? gap : 0;
+    case AM_LOSS_HINGE: { /* the two classes' losses by their shares */
+        const double one = f - y, other = f + y;
+        *slope = (one > 0 ? -t : 0) + (other > 0 ? 1 - t : 0);
+        return (one > 0 ? t * one : 0) + (other > 0 ? (1 - t) * other : 0);
     }
     default: { /* BINARY of probabilities; logarithms cut at -100 as PyTorch */
         const double q = t * (1 - f) + 0.5 * f;
@@ -58,20 +60,40 @@ static double element(const struct am_step *s, double y, double t, double *slope
     }
 }
 
-/* Cross-entropy of probabilities, when "y" is not a softmax. */
-static double class_loss(const struct am_step *s, const float *y, size_t target, const float *cw,
-                         size_t n, float *slope)
+/* Cross-entropy of probabilities, when "y" is not a softmax. target [1], or mixed [3]. */
+static double class_loss(const struct am_step *s, const float *y, const float *target,
+                         const float *cw, size_t n, float *slope)
 {
-    const double f = (double)s->attr.f[0];
+    const double f = (double)s->attr.f[0], share = s->attr.i[3] ? (double)target[2] : 0;
+    const size_t class = (size_t)target[0], other = s->attr.i[3] ? (size_t)target[1] : class;
     double loss = 0;
     for (size_t j = 0; j < n; j++) {
-        const double t = (cw ? (double)cw[j] : 1) * (f / (double)n + (j == target ? 1 - f : 0));
+        const double hit = (j == class ? 1 - share : 0) + (j == other ? share : 0);
+        const double t = (cw ? (double)cw[j] : 1) * (f / (double)n + hit * (1 - f));
         const double p = fmax((double)y[j], 1e-30);
         loss -= t * log(p);
         if (slope)
             slope[j] = (float)(-t / p);
     }
     return loss;
+}
+
+/* Cross-entropy is linear in its target: what mixing changes is told by two logits. The rows' first
+ * classes, one behind the other, stand in first. */
+static void mix(const struct am_step *s, const float *y, const float *t, size_t rows, size_t cols,
+                float *loss, float *dy)
+{
+    for (size_t i = 0; i < rows; i++, t += 3, y += cols) {
+        const size_t a = (size_t)t[0], b = (size_t)t[1];
+        const float k = t[2] * (1.0f - s->attr.f[0]);
+        if (a == b || k == 0.0f)
+            continue;
+        loss[i] += k * (y[a] - y[b]);
+        if (dy) {
+            dy[i * cols + a] += k;
+            dy[i * cols + b] -= k;
+        }
+    }
 }
 
 /* Losses of elements (CATEGORICAL: of rows) into loss, unweighted slopes into dy (NULL = not
@@ -82,11 +104,17 @@ static void fill(const struct am_run *r, const struct am_step *s, size_t rows, s
     const float *y = am_arg_ptr(r, &s->in[0]), *t = am_arg_ptr(r, &s->in[1]),
                 *cw = am_arg_ptr(r, &s->in[3]);
     const bool logits = s->attr.i[1] == 1;
-    if (s->attr.i[0] == AM_LOSS_CATEGORICAL && logits) {
+    if (s->attr.i[0] == AM_LOSS_CATEGORICAL && logits && s->attr.i[3]) {
+        float *first = loss + rows;
+        for (size_t i = 0; i < rows; i++)
+            first[i] = t[3 * i];
+        r->tkern->softmax_xent(y, first, cw, s->attr.f[0], loss, dy, rows, cols);
+        mix(s, y, t, rows, cols, loss, dy);
+    } else if (s->attr.i[0] == AM_LOSS_CATEGORICAL && logits) {
         r->tkern->softmax_xent(y, t, cw, s->attr.f[0], loss, dy, rows, cols);
     } else if (s->attr.i[0] == AM_LOSS_CATEGORICAL) {
         for (size_t i = 0; i < rows; i++)
-            loss[i] = (float)class_loss(s, y + i * cols, (size_t)t[i], cw, cols,
+            loss[i] = (float)class_loss(s, y + i * cols, t + i * (s->attr.i[3] ? 3 : 1), cw, cols,
                                         dy ? dy + i * cols : NULL);
     } else if (s->attr.i[0] == AM_LOSS_BINARY && logits) {
         r->tkern->sigmoid_xent(y, t, s->attr.f[0], loss, dy, rows * cols);
@@ -164,7 +192,8 @@ static void loss_grad_run(const struct am_run *r, const struct am_step *s)
 
 static size_t loss_scratch(const struct am_graph *g, const struct am_gnode *n, size_t rows)
 {
-    return rows * (n->attr.i[0] == AM_LOSS_CATEGORICAL ? 1 : am_dims_cols(am_in_dims(g, n, 0)));
+    const bool classes = n->attr.i[0] == AM_LOSS_CATEGORICAL;
+    return rows * (n->attr.i[3] ? 2 : classes ? 1 : am_dims_cols(am_in_dims(g, n, 0)));
 }
 
 static double loss_flops(const struct am_graph *g, const struct am_gnode *n)

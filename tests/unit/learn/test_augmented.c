@@ -13,8 +13,10 @@
 
 #include "../../support/faults.h"
 #include "base/alloc.h"
+#include "base/pool.h"
 #include "feature/fit.h"
 #include "learn/augmented.h"
+#include "learn/learn.h"
 #include "tensor/media.h"
 
 #define ROWS 60
@@ -98,7 +100,7 @@ struct reader {
     uint64_t epoch;
     size_t cut;
     bool backwards;
-    float x[ROWS * WIDTH], y[ROWS], w[ROWS];
+    float x[ROWS * WIDTH], y[3 * ROWS], w[ROWS];
 };
 
 static void *read_all(void *ctx)
@@ -106,8 +108,9 @@ static void *read_all(void *ctx)
     struct reader *r = ctx;
     for (size_t i = 0; i < ROWS; i += r->cut) {
         size_t n = ROWS - i < r->cut ? ROWS - i : r->cut;
+        const size_t c = r->d->mixes ? 3 : 1; /* numbers of a target */
         uint64_t rows[ROWS];
-        float x[ROWS * WIDTH], y[ROWS], w[ROWS];
+        float x[ROWS * WIDTH], y[3 * ROWS], w[ROWS];
         for (size_t k = 0; k < n; k++)
             rows[k] = r->backwards ? ROWS - 1 - (i + k) : i + k;
         struct am_err e;
@@ -115,7 +118,7 @@ static void *read_all(void *ctx)
             return r;
         for (size_t k = 0; k < n; k++) {
             memcpy(r->x + rows[k] * WIDTH, x + k * WIDTH, WIDTH * sizeof *x);
-            r->y[rows[k]] = y[k];
+            memcpy(r->y + rows[k] * c, y + k * c, c * sizeof *y);
             r->w[rows[k]] = w[k];
         }
     }
@@ -155,17 +158,17 @@ static void test_as_they_are(void **state)
     struct am_augmented *a = augmented(lots, true);
     const struct am_train_data *d = am_augmented_data(a);
     const uint64_t rows[3] = {7, 0, 59};
-    float x[3 * WIDTH], y[3], w[3], want[3 * WIDTH], want_y[3];
+    float x[3 * WIDTH], y[9], w[3], want[3 * WIDTH], want_y[3];
     OK(base->gather(base->self, rows, 3, want, want_y, w, &err));
     OK(d->gather(d->self, rows, 3, x, y, w, &err));
     assert_memory_equal(x, want, sizeof x);
-    assert_memory_equal(y, want_y, sizeof y);
+    assert_memory_equal(y, want_y, sizeof want_y);
     const float *px, *py, *pw;
     uint64_t n;
     assert_true(d->view(d->self, 7, &px, &py, &pw, &n));
     assert_memory_equal(px, want, WIDTH * sizeof *px);
     /* the targets alone are those of the rows' own draws */
-    float all_y[3], only_y[3];
+    float all_y[9], only_y[9];
     OK(d->gather_at(d->self, 1, rows, 3, x, all_y, w, &err));
     OK(d->gather_at(d->self, 1, rows, 3, NULL, only_y, NULL, &err));
     assert_memory_equal(all_y, only_y, sizeof all_y);
@@ -184,17 +187,36 @@ static void test_mixup(void **state)
     (void)state;
     static struct reader r;
     struct am_augmented *a = augmented("{mixup: 2}", true);
+    size_t mixed = 0;
+    double shares = 0;
     r = (struct reader){.d = am_augmented_data(a), .cut = ROWS};
-    size_t other = 0;
+    assert_true(r.d->mixes && r.d->n_targets == 1);
     assert_null(read_all(&r));
-    for (size_t i = 0; i < ROWS; i++) {
-        assert_true(r.y[i] == 0 || r.y[i] == 1 || r.y[i] == 2);
-        other += r.y[i] != (float)(i % 3);
+    for (size_t i = 0; i < ROWS; i++) { /* own class, partner's class, its share; x by the same */
+        const float *y = r.y + 3 * i, *x = r.x + i * WIDTH;
+        float own[WIDTH], other[WIDTH], own_y;
+        bool found = false;
+        const uint64_t row = i;
+        OK(base->gather(base->self, &row, 1, own, &own_y, NULL, &err));
+        assert_true(y[0] == own_y && y[1] >= 0 && y[1] <= 2 && y[2] >= 0 && y[2] <= 0.5f);
+        assert_true(r.w[i] == 1);
+        for (uint64_t k = 0; k < ROWS && !found; k++) {
+            float other_y;
+            OK(base->gather(base->self, &k, 1, other, &other_y, NULL, &err));
+            found = other_y == y[1];
+            for (size_t j = 0; found && j < WIDTH; j++)
+                found = fabsf(x[j] - (own[j] * (1 - y[2]) + other[j] * y[2])) < 1e-5f;
+        }
+        assert_true(found);
+        mixed += y[2] > 0.05f;
+        shares += (double)y[2];
     }
-    assert_in_range(other, 5, 30); /* a third of 2/3, about */
+    assert_in_range(mixed, 40, 60);
+    assert_true(shares > 10 && shares < 26); /* 0.3 a row, about */
     am_augmented_free(a);
     a = augmented("{mixup: 2}", false);
     r.d = am_augmented_data(a);
+    assert_false(r.d->mixes);
     assert_null(read_all(&r));
     size_t between = 0;
     for (size_t i = 0; i < ROWS; i++) {
@@ -203,6 +225,43 @@ static void test_mixup(void **state)
     }
     assert_in_range(between, 25, 60);
     am_augmented_free(a);
+}
+
+/* A row's share of the loss is its share of the picture times its weight. */
+static void test_mixup_weights(void **state)
+{
+    (void)state;
+    const struct am_matrix_options o = {.weights = AM_MATRIX_WEIGHTS};
+    struct am_matrix *m;
+    struct am_node *spec;
+    struct am_augmented *a, *plain;
+    const uint64_t rows[4] = {0, 1, 2, 3};
+    const struct am_train_data *before = base;
+    float y[12], w[4], plain_y[12], only_y[12];
+    OK(am_matrix_new(WIDTH, 1, &o, &m, &err));
+    for (size_t i = 0; i < ROWS; i++) {
+        const float x[WIDTH] = {0}, class = (float)(i % 3), weight = i % 2 ? 3 : 1;
+        OK(am_matrix_append(m, 1, x, &class, &weight, &err));
+    }
+    OK(am_matrix_finish(m, &err));
+    OK(am_yaml_parse(arena, AM_STR("{mixup: 2}"), "spec", &spec, &err));
+    OK(am_augmented_new(spec, features, am_matrix_data(m), true, 42, &a, &err));
+    OK(am_augmented_new(spec, features, before, true, 42, &plain, &err));
+    const struct am_train_data *d = am_augmented_data(a), *p = am_augmented_data(plain);
+    OK(d->gather_at(d->self, 0, rows, 4, NULL, y, w, &err));
+    OK(d->gather_at(d->self, 0, rows, 4, NULL, only_y, NULL, &err));
+    OK(p->gather_at(p->self, 0, rows, 4, NULL, plain_y, NULL, &err));
+    assert_memory_equal(y, only_y, sizeof y);
+    for (size_t i = 0; i < 4; i++) {
+        const double s = (double)plain_y[3 * i + 2], own = i % 2 ? 3 : 1,
+                     share = (double)y[3 * i + 2];
+        const double other = (double)w[i] * share / (s > 0 ? s : 1);
+        assert_true(fabs((double)w[i] * (1 - share) - (1 - s) * own) < 1e-5);
+        assert_true(s == 0 || fabs(other - 1) < 1e-5 || fabs(other - 3) < 1e-5);
+    }
+    am_augmented_free(a);
+    am_augmented_free(plain);
+    am_matrix_free(m);
 }
 
 static void test_refused(void **state)
@@ -234,6 +293,69 @@ static void test_refused(void **state)
     assert_null(a);
 }
 
+/* Mixed targets through the losses of classes: two or three of them, class weights, hinge; the same
+ * bits for any number of threads. */
+static void learn_mixed(const char *train, size_t n_classes, double *loss)
+{
+    struct am_augmented *a = augmented("{mixup: 1, flip: horizontal}", true);
+    struct am_pool *pool;
+    struct am_learned l[2];
+    struct am_learn_task t = {.task = n_classes == 2 ? AM_TASK_BINARY : AM_TASK_MULTICLASS,
+                              .n_classes = n_classes,
+                              .n_features = WIDTH,
+                              .shape = {3, {4, 4, 3}},
+                              .train = am_augmented_data(a),
+                              .validation = base,
+                              .seed = 3};
+    struct am_node *model, *spec;
+    OK(am_pool_new(3, &pool, &err));
+    OK(am_yaml_parse(arena, AM_STR("{type: cnn, filters: [4], dense: [8]}"), "m", &model, &err));
+    OK(am_yaml_parse(arena, am_str(train), "t", &spec, &err));
+    t.model = model, t.train_spec = spec;
+    for (int i = 0; i < 2; i++) {
+        t.pool = i ? pool : NULL;
+        OK(am_learner_fit(&t, &l[i], arena, &err));
+    }
+    assert_memory_equal(l[0].params->data, l[1].params->data, am_params_bytes(l[0].params));
+    assert_true(isfinite(l[0].training.train_loss) && isfinite(l[0].training.validation_loss));
+    *loss = l[0].training.train_loss;
+    am_learned_clear(&l[0]);
+    am_learned_clear(&l[1]);
+    am_pool_free(pool);
+    am_augmented_free(a);
+}
+
+static void test_learn_mixed(void **state)
+{
+    (void)state;
+    double plain, weighted, hinge;
+    learn_mixed("{epochs: 3, batch_size: 16}", 3, &plain);
+    /* with equal numbers of rows balanced weights are 1: mixed losses stay where they were */
+    learn_mixed("{epochs: 3, batch_size: 16, class_weights: balanced}", 3, &weighted);
+    assert_true(plain == weighted);
+    learn_mixed("{epochs: 3, batch_size: 16, accumulate: 2, label_smoothing: 0.1, average: ema}", 3,
+                &weighted);
+    learn_mixed("{epochs: 2, loss: hinge}", 3, &hinge);
+    assert_true(hinge != plain);
+    /* two classes: the third becomes the second */
+    struct am_matrix *three = matrix;
+    const struct am_train_data *before = base;
+    OK(am_matrix_new(WIDTH, 1, NULL, &matrix, &err));
+    for (uint64_t i = 0; i < ROWS; i++) {
+        float x[WIDTH], y;
+        OK(before->gather(before->self, &i, 1, x, &y, NULL, &err));
+        y = y > 0;
+        OK(am_matrix_append(matrix, 1, x, &y, NULL, &err));
+    }
+    OK(am_matrix_finish(matrix, &err));
+    base = am_matrix_data(matrix);
+    learn_mixed("{epochs: 2, class_weights: balanced}", 2, &weighted);
+    learn_mixed("{epochs: 2, loss: hinge}", 2, &hinge);
+    am_matrix_free(matrix);
+    matrix = three;
+    base = before;
+}
+
 static struct am_node *ready;
 static enum am_rc read_ready(void)
 {
@@ -258,8 +380,9 @@ static void test_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_as_they_are),
-        cmocka_unit_test(test_mixup),     cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_same_bits),   cmocka_unit_test(test_as_they_are),
+        cmocka_unit_test(test_mixup),       cmocka_unit_test(test_mixup_weights),
+        cmocka_unit_test(test_learn_mixed), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
