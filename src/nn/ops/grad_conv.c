@@ -15,6 +15,9 @@
 #define PARALLEL_FLOPS 1.2e7    /* as in linear.c */
 #define GATHER_MAX 64           /* patches of at most so many floats are copied together */
 #define SPLIT_COLUMNS 64        /* any table's panel divides 64 */
+#define SMALL_PICTURE 64        /* pictures of at most so many output pixels are taken together */
+#define TOGETHER 256            /* pixels of theirs */
+#define TOGETHER_CHANNELS 64
 
 /* ---- by the input ---- */
 
@@ -66,6 +69,7 @@ struct dw {
     size_t slot, gather; /* floats of a slot; floats of a gathered patch, 0 = none */
     size_t weight;       /* floats of the weight */
     size_t n_parts, n_splits, batch;
+    size_t together; /* pictures of one sum; 0 = each by itself */
     size_t *offsets; /* of the taps: a depthwise pass */
 };
 
@@ -78,6 +82,13 @@ static size_t gathered(const struct am_conv_geo *q)
                : 0;
 }
 
+/* A sum over few pixels costs more to add to the gradient than to make. */
+static size_t together_of(const struct am_conv_geo *q)
+{
+    const size_t pixels = q->oh * q->ow;
+    return q->groups == 1 && gathered(q) == 0 && pixels <= SMALL_PICTURE ? TOGETHER / pixels : 0;
+}
+
 static size_t n_parts_of(const struct am_conv_geo *q, size_t units)
 {
     const size_t weight = q->kh * q->kw * (q->c / q->groups) * q->n;
@@ -88,6 +99,8 @@ static size_t n_parts_of(const struct am_conv_geo *q, size_t units)
 
 static size_t slot_floats(const struct am_conv_geo *q, const struct am_conv_window *v)
 {
+    if (together_of(q) > 0)
+        return TOGETHER * TOGETHER_CHANNELS;
     return (am_conv_slots(v, q->c, q->oh) / AM_CONV_SLOTS + q->oh * q->ow * gathered(q) + 15) / 16 *
            16;
 }
@@ -185,6 +198,60 @@ static void dw_unit(const struct dw *d, size_t u, float *slot, float *out, bool 
     }
 }
 
+/* What one tap reads of channels c0..c0+n, for each output pixel of pictures i0..i1. */
+static void gather_tap(const struct dw *d, size_t tap, size_t c0, size_t n, size_t i0, size_t i1,
+                       float *to)
+{
+    const struct am_conv_geo *q = &d->q;
+    const ptrdiff_t y0 = (ptrdiff_t)(tap / q->kw * q->dh) - (ptrdiff_t)q->top;
+    const ptrdiff_t x0 = (ptrdiff_t)(tap % q->kw * q->dw) - (ptrdiff_t)q->left;
+    for (size_t i = i0; i < i1; i++)
+        for (size_t r = 0; r < q->oh; r++)
+            for (size_t p = 0; p < q->ow; p++, to += n) {
+                const ptrdiff_t y = y0 + (ptrdiff_t)(r * q->sh), x = x0 + (ptrdiff_t)(p * q->sw);
+                if (y < 0 || x < 0 || (size_t)y >= q->h || (size_t)x >= q->w)
+                    memset(to, 0, n * sizeof(float));
+                else
+                    memcpy(to, d->x + ((i * q->h + (size_t)y) * q->w + (size_t)x) * q->c + c0,
+                           n * sizeof(float));
+            }
+}
+
+static size_t together_items(const struct am_conv_geo *q)
+{
+    return q->kh * q->kw * ((q->c + TOGETHER_CHANNELS - 1) / TOGETHER_CHANNELS);
+}
+
+/* A job is some taps' channels: rows of the gradient that are its own. */
+static void together_jobs(void *ctx, size_t begin, size_t end)
+{
+    const struct dw *d = ctx;
+    const struct am_conv_geo *q = &d->q;
+    const size_t items = together_items(q), pixels = q->oh * q->ow;
+    for (size_t job = begin; job < end; job++)
+        for (size_t k = job * items / d->n_splits; k < (job + 1) * items / d->n_splits; k++) {
+            const size_t tap = k % (q->kh * q->kw), c0 = k / (q->kh * q->kw) * TOGETHER_CHANNELS;
+            const size_t n = q->c - c0 < TOGETHER_CHANNELS ? q->c - c0 : TOGETHER_CHANNELS;
+            float *slot = d->slots + job * d->slot;
+            for (size_t i = 0, j; i < d->batch; i = j) {
+                j = d->batch - i < d->together ? d->batch : i + d->together;
+                gather_tap(d, tap, c0, n, i, j, slot);
+                const struct am_conv_dw w = {.x = slot,
+                                             .x_col = n,
+                                             .dy = d->dy + i * pixels * q->n,
+                                             .dy_col = q->n,
+                                             .rows = 1,
+                                             .width = (j - i) * pixels,
+                                             .m = n,
+                                             .n = q->n,
+                                             .out = d->out + (tap * q->c + c0) * q->n,
+                                             .out_row = q->n,
+                                             .first = i == 0};
+                d->conv->dw(&w);
+            }
+        }
+}
+
 /* A job is a partial sum and a range of filters. */
 static void dw_jobs(void *ctx, size_t begin, size_t end)
 {
@@ -225,7 +292,7 @@ static size_t dw_scratch(const struct am_graph *g, const struct am_gnode *n, siz
 {
     const struct am_conv_geo q = dw_geo(g, n);
     const struct am_conv_window v = am_conv_window_of(&q, rows);
-    const size_t parts = n_parts_of(&q, PARTS);
+    const size_t parts = together_of(&q) > 0 ? 1 : n_parts_of(&q, PARTS);
     return offset_floats(&q) + PARTS * slot_floats(&q, &v) + (parts - 1) * am_dims_count(&n->dims);
 }
 
@@ -245,7 +312,8 @@ static void dw_run(const struct am_run *r, const struct am_step *s)
         return;
     }
     d.v = am_conv_window_of(q, d.batch);
-    d.n_parts = n_parts_of(q, d.batch * d.v.bands);
+    d.together = together_of(q);
+    d.n_parts = d.together > 0 ? 1 : n_parts_of(q, d.batch * d.v.bands);
     d.n_splits = q->groups > 1 ? 1 : PARTS / d.n_parts;
     d.slot = slot_floats(q, &d.v);
     d.gather = gathered(q);
@@ -257,7 +325,8 @@ static void dw_run(const struct am_run *r, const struct am_step *s)
             d.offsets[t] = (t / q->kw * q->dh * d.v.cols + t % q->kw * q->dw) * q->c;
     }
     const double flops = 2.0 * (double)(d.batch * q->oh * q->ow) * (double)d.weight;
-    am_pool_for(flops < PARALLEL_FLOPS ? NULL : r->pool, d.n_parts * d.n_splits, 1, dw_jobs, &d);
+    am_pool_for(flops < PARALLEL_FLOPS ? NULL : r->pool, d.n_parts * d.n_splits, 1,
+                d.together > 0 ? together_jobs : dw_jobs, &d);
     for (size_t p = 1; p < d.n_parts; p++)
         r->kern->add(d.out, d.parts + (p - 1) * d.weight, d.out, d.weight);
 }
