@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "tensor/media.h"
 
-enum fake_kind { HALF, MIXED, PLANE, SLOW, PICTURE, CARD };
+enum fake_kind { HALF, MIXED, PLANE, SLOW, SIEVE, VECTORS, PICTURE, CARD };
 
 struct fake_model {
     struct fake *fake;
@@ -34,6 +34,7 @@ static const struct am_str light_classes[] = {AM_STR_INIT("dark"), AM_STR_INIT("
 static const struct am_str two_classes[] = {AM_STR_INIT("no"), AM_STR_INIT("yes")};
 static const struct am_str three_classes[] = {AM_STR_INIT("red"), AM_STR_INIT("gr\"een"),
                                               AM_STR_INIT("blue")};
+static const struct am_str sieve_restored[] = {AM_STR_INIT("a"), AM_STR_INIT("b\"")};
 static const struct am_str ids[] = {AM_STR_INIT("customer")};
 
 static enum am_rc state_new(void *impl, void **out, struct am_err *err)
@@ -105,6 +106,26 @@ static enum am_rc predict_media(struct fake_model *m, const struct am_batch *b,
     return AM_OK;
 }
 
+/* score a^2 + b^2, embedding (a + b, a - b, 0.5), back come (b, a) */
+static void predict_own(const struct am_batch *b, struct am_serve_result *r, bool flags)
+{
+    for (size_t i = 0; i < b->n_rows; i++) {
+        double x = b->columns[0].number[i], y = b->columns[1].number[i];
+        r->value[i] = x * x + y * y;
+        if (flags)
+            r->label[i] = r->value[i] >= 2;
+        if (r->wanted & AM_SERVE_EMBEDDING) {
+            r->embedding[3 * i] = (float)(x + y);
+            r->embedding[3 * i + 1] = (float)(x - y);
+            r->embedding[3 * i + 2] = 0.5f;
+        }
+        if (r->wanted & AM_SERVE_RESTORED) {
+            r->restored[2 * i] = y;
+            r->restored[2 * i + 1] = x;
+        }
+    }
+}
+
 static enum am_rc predict(void *impl, void *state, const struct am_batch *b,
                           struct am_serve_result *r, struct am_err *err)
 {
@@ -116,6 +137,10 @@ static enum am_rc predict(void *impl, void *state, const struct am_batch *b,
         atomic_store(&m->fake->n_largest, (int)b->n_rows);
     if (m->kind >= PICTURE)
         return predict_media(m, b, r, err);
+    if (m->kind >= SIEVE) {
+        predict_own(b, r, m->kind == SIEVE);
+        return AM_OK;
+    }
     for (size_t i = 0; i < b->n_rows; i++) {
         if (m->kind == HALF || m->kind == SLOW) {
             r->value[i] = b->columns[0].number[i] / 2 + 3;
@@ -166,9 +191,9 @@ static enum am_rc sample(void *impl, size_t n, struct am_batch *out, struct am_e
             m->columns[c].text = m->texts;
     }
     *out = (struct am_batch){.n_rows = n,
-                             .n_columns = m->kind == MIXED   ? 5
-                                          : m->kind == PLANE ? 2
-                                                             : 1,
+                             .n_columns = m->kind == MIXED                       ? 5
+                                          : m->kind == PLANE || m->kind >= SIEVE ? 2
+                                                                                 : 1,
                              .columns = m->columns};
     return AM_OK;
 }
@@ -224,6 +249,8 @@ static enum am_rc catalog(void *impl, struct am_arena *a, struct am_node **out, 
     add_model(a, list, "broken", 1, 0);
     add_model(a, list, "picture", 1, 0);
     add_model(a, list, "card", 1, 0);
+    add_model(a, list, "sieve", 1, 0);
+    add_model(a, list, "vectors", 1, 0);
     *out = list;
     return am_arena_check(a, err);
 }
@@ -232,11 +259,12 @@ static enum am_rc load(void *impl, const char *name, int64_t version, struct am_
                        struct am_err *err)
 {
     struct fake *f = impl;
-    static const char *const names[] = {"half", "mixed", "plane", "slow", "picture", "card"};
+    static const char *const names[] = {"half",  "mixed",   "plane",   "slow",
+                                        "sieve", "vectors", "picture", "card"};
     int kind = 0;
-    while (kind < 6 && strcmp(names[kind], name) != 0)
+    while (kind < 8 && strcmp(names[kind], name) != 0)
         kind++;
-    if (kind == 6 || (kind == PLANE && version == atomic_load(&f->bad_version)))
+    if (kind == 8 || (kind == PLANE && version == atomic_load(&f->bad_version)))
         return am_fail(err, AM_ECORRUPT, "tensor \"w\" is cut off");
     struct fake_model *m = am_calloc(1, sizeof *m);
     if (!m)
@@ -262,6 +290,16 @@ static enum am_rc load(void *impl, const char *name, int64_t version, struct am_
         i->inputs = (struct am_schema){two_columns, 2};
         i->classes = three_classes;
         i->n_classes = 3;
+    }
+    if (kind == SIEVE || kind == VECTORS) {
+        i->task = kind == SIEVE ? AM_TASK_ANOMALY : AM_TASK_EMBEDDING;
+        i->target = AM_STR("");
+        i->inputs = (struct am_schema){two_columns, 2};
+        i->threshold = 2;
+        i->n_embedding = 3;
+        i->n_restored = kind == SIEVE ? 2 : 0; /* of the other nothing comes back */
+        i->restored_shape = am_dims1(2);
+        i->restored = sieve_restored;
     }
     if (kind == PICTURE) {
         i->task = AM_TASK_BINARY;

@@ -6,8 +6,8 @@
  * half, but never measured: always through the workers
  *   picture 1        "dark"/"bright" of one picture `photo` by its mean
  *   card   1         regression over a number, a picture and a sound
- *   broken 1         cannot be loaded
- * fake_publish adds a version; one thread at a time. */
+ *   sieve  1         anomalies over two numbers: a^2 + b^2 against 2; vectors: embeddings of the
+ * same broken 1         cannot be loaded fake_publish adds a version; one thread at a time. */
 #ifndef AM_TESTS_FAKE_MODELS_H
 #define AM_TESTS_FAKE_MODELS_H
 

@@ -145,6 +145,94 @@ static void test_native(void **state)
       "0.5,\"yes\":0.5}}]}");
 }
 
+#define SIEVE "/api/v1/models/sieve/predict"
+#define ROWS "\"rows\":[[1,0],{\"b\":2,\"a\":-1}]"
+#define SIEVE_HEAD "{\"model\":\"sieve\",\"version\":1,\"predictions\":["
+
+static void test_native_rows_learned(void **state)
+{
+    (void)state;
+    P(SIEVE, "{" ROWS "}",
+      SIEVE_HEAD "{\"anomaly_score\":1,\"is_anomaly\":false},"
+                 "{\"anomaly_score\":5,\"is_anomaly\":true}]}");
+    P(SIEVE, "{" ROWS ",\"outputs\":[\"reconstruction\",\"embedding\"]}",
+      SIEVE_HEAD "{\"embedding\":[1,1,0.5],\"reconstruction\":{\"a\":0,\"b\\\"\":1}},"
+                 "{\"embedding\":[1,-3,0.5],\"reconstruction\":{\"a\":2,\"b\\\"\":-1}}]}");
+    P(SIEVE "?outputs=is_anomaly", "{" ROWS "}",
+      SIEVE_HEAD "{\"is_anomaly\":false},{\"is_anomaly\":true}]}");
+    P(SIEVE "?outputs=is_anomaly", "{\"outputs\":[\"anomaly_score\"]," ROWS "}",
+      SIEVE_HEAD "{\"anomaly_score\":1},{\"anomaly_score\":5}]}");
+    P(SIEVE "?other=1", "{\"rows\":[]}", SIEVE_HEAD "]}");
+    P("/api/v1/models/vectors/predict", "{" ROWS "}",
+      "{\"model\":\"vectors\",\"version\":1,\"predictions\":[{\"embedding\":[1,1,0.5]},"
+      "{\"embedding\":[1,-3,0.5]}]}");
+    P("/api/v1/models/half/predict", "{\"outputs\":[\"value\"],\"rows\":[[1]]}",
+      "{\"model\":\"half\",\"version\":2,\"predictions\":[{\"value\":3.5}]}");
+    P("/api/v1/models/plane/predict?outputs=label", "{\"rows\":[[1,0]]}",
+      "{\"model\":\"plane\",\"version\":3,\"predictions\":[{\"label\":\"red\"}]}");
+    BAD(SIEVE, "{\"outputs\":[\"label\"]," ROWS "}",
+        "anomaly_score, is_anomaly, embedding, reconstruction");
+    BAD("/api/v1/models/vectors/predict", "{\"outputs\":[\"is_anomaly\"]," ROWS "}",
+        "anomaly_score, embedding.");
+    BAD(SIEVE, "{\"outputs\":[]," ROWS "}", "is empty");
+    BAD(SIEVE, "{\"outputs\":{}," ROWS "}", "");
+    BAD(SIEVE, "{\"outputs\":[7]," ROWS "}", "");
+    BAD(SIEVE, "{\"outputs\":[\"embedding\"],\"outputs\":[\"embedding\"]," ROWS "}", "outputs");
+    BAD(SIEVE "?outputs=", "{" ROWS "}", "no output");
+    BAD(SIEVE "?outputs=embedding,", "{" ROWS "}", "no output");
+}
+
+#define MATRIX                                                                                     \
+    "{\"inputs\":[{\"name\":\"input\",\"shape\":[2,2],\"datatype\":\"FP64\",\"data\":[1,0,-1,2]}]"
+
+static void test_v2_rows_learned(void **state)
+{
+    (void)state;
+    P("/v2/models/sieve/infer", MATRIX "}",
+      "{\"model_name\":\"sieve\",\"model_version\":\"1\",\"outputs\":[{\"name\":\"anomaly_score\","
+      "\"datatype\":\"FP64\",\"shape\":[2,1],\"data\":[1,5]},{\"name\":\"is_anomaly\","
+      "\"datatype\":\"BOOL\",\"shape\":[2],\"data\":[false,true]}]}");
+    P("/v2/models/sieve/infer",
+      MATRIX ",\"outputs\":[{\"name\":\"reconstruction\"},{\"name\":\"embedding\"}]}",
+      "{\"model_name\":\"sieve\",\"model_version\":\"1\",\"outputs\":[{\"name\":\"reconstruction\","
+      "\"datatype\":\"FP64\",\"shape\":[2,2],\"data\":[0,1,2,-1]},{\"name\":\"embedding\","
+      "\"datatype\":\"FP32\",\"shape\":[2,3],\"data\":[1,1,0.5,1,-3,0.5]}]}");
+    P("/v2/models/vectors/infer", MATRIX "}",
+      "{\"model_name\":\"vectors\",\"model_version\":\"1\",\"outputs\":[{\"name\":\"embedding\","
+      "\"datatype\":\"FP32\",\"shape\":[2,3],\"data\":[1,1,0.5,1,-3,0.5]}]}");
+    BAD("/v2/models/vectors/infer", MATRIX ",\"outputs\":[{\"name\":\"reconstruction\"}]}",
+        "unexpected inference output");
+    BAD("/v2/models/sieve/infer",
+        MATRIX ",\"outputs\":[{\"name\":\"embedding\"},{\"name\":\"embedding\"}]}", "wanted twice");
+    G("/v2/models/sieve",
+      "{\"name\":\"sieve\",\"versions\":[\"1\"],\"platform\":\"aimass\",\"inputs\":[{\"name\":"
+      "\"a\","
+      "\"datatype\":\"FP64\",\"shape\":[-1,1]},{\"name\":\"b\",\"datatype\":\"FP64\",\"shape\":[-1,"
+      "1]}],"
+      "\"outputs\":[{\"name\":\"anomaly_score\",\"datatype\":\"FP64\",\"shape\":[-1,1]},"
+      "{\"name\":\"is_anomaly\",\"datatype\":\"BOOL\",\"shape\":[-1]},{\"name\":\"embedding\","
+      "\"datatype\":\"FP32\",\"shape\":[-1,3]},{\"name\":\"reconstruction\",\"datatype\":\"FP64\","
+      "\"shape\":[-1,2]}]}");
+}
+
+static void test_tfs_rows_learned(void **state)
+{
+    (void)state;
+    P("/v1/models/sieve:predict", "{\"instances\":[[1,0]]}",
+      "{\"predictions\":[{\"anomaly_score\":1,\"is_anomaly\":false}]}");
+    P("/v1/models/sieve:predict", "{\"inputs\":[[1,0],[1,1]]}",
+      "{\"outputs\":{\"anomaly_score\":[1,2],\"is_anomaly\":[false,true]}}");
+    P("/v1/models/vectors:predict", "{\"instances\":[[1,0]]}", "{\"predictions\":[[1,1,0.5]]}");
+    P("/v1/models/vectors:predict", "{\"inputs\":[[1,0]]}", "{\"outputs\":[[1,1,0.5]]}");
+    P("/v1/models/sieve:regress", "{\"examples\":[{\"a\":1,\"b\":1}]}", "{\"results\":[2.0]}");
+    BAD("/v1/models/sieve:classify", "{\"examples\":[]}", "predicts a number");
+    expect_part("GET", "/v1/models/vectors/metadata", NULL, 200,
+                "\"outputs\":{\"embedding\":{\"dtype\":\"DT_FLOAT\",\"tensor_shape\":{\"dim\":[{"
+                "\"size\":\"-1\",\"name\":\"\"},{\"size\":\"3\",\"name\":\"\"}]");
+    expect_part("GET", "/api/v1/models/sieve", NULL, 200,
+                "\"task\":\"anomaly\",\"target\":null,\"classes\":[],\"threshold\":2");
+}
+
 static void test_native_refusals(void **state)
 {
     const char *path = "/api/v1/models/mixed/predict";
@@ -413,7 +501,7 @@ static void test_routes(void **state)
     expect_part("GET", "/metrics", NULL, 200, "nv_inference_request_success{model=\"half\"");
     expect_part("GET", "/monitoring/prometheus/metrics", NULL, 200,
                 ":tensorflow:serving:request_count{model_name=\"half\",status=\"OK\"}");
-    expect_part("GET", "/api/v1/models", NULL, 200, "\"total\":7");
+    expect_part("GET", "/api/v1/models", NULL, 200, "\"total\":9");
     expect_part("GET", "/api/v1/models/plane/versions/champion", NULL, 200, "\"version\":2");
 }
 
@@ -493,6 +581,9 @@ int main(void)
         cmocka_unit_test(test_tfs_status),
         cmocka_unit_test(test_native),
         cmocka_unit_test(test_native_refusals),
+        cmocka_unit_test(test_native_rows_learned),
+        cmocka_unit_test(test_v2_rows_learned),
+        cmocka_unit_test(test_tfs_rows_learned),
         cmocka_unit_test(test_deep_nesting),
         cmocka_unit_test(test_v2_json),
         cmocka_unit_test(test_v2_refusals),

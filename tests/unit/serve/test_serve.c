@@ -236,6 +236,48 @@ static void test_a_bad_row_fails_its_own_request_only(void **state)
     joined(17);
 }
 
+/* Each of the joined requests gets what it asked for, and no other. */
+static void test_joined_jobs_want_different_outputs(void **state)
+{
+    const struct am_serve_options o = {.n_workers = 1};
+    struct am_serve *s = start(&o);
+    struct am_served *v = NULL;
+    struct am_err err;
+    static struct task t[12];
+    static struct am_column pairs[12][2];
+    (void)state;
+    assert_int_equal(am_serve_find(s, 0, AM_STR("sieve"), AM_STR(""), &v, &err), AM_OK);
+    pthread_mutex_lock(&s->queue_lock);
+    for (unsigned i = 0; i < 12; i++) {
+        task_init(&t[i], v, 1 + i % 3, i);
+        pairs[i][0] = pairs[i][1] = t[i].column;
+        t[i].batch.n_columns = 2;
+        t[i].batch.columns = pairs[i];
+        t[i].result.wanted = i % 4;
+        *s->jobs_end = &t[i].job;
+        s->jobs_end = &t[i].job.next;
+        s->n_jobs++;
+    }
+    pthread_cond_broadcast(&s->queue_wake);
+    pthread_mutex_unlock(&s->queue_lock);
+    for (unsigned i = 0; i < 12; i++) {
+        const struct am_serve_result *r = &t[i].result;
+        task_wait(&t[i]);
+        assert_int_equal(t[i].job.rc, AM_OK);
+        assert_int_equal(r->embedding != NULL, (i & AM_SERVE_EMBEDDING) != 0);
+        assert_int_equal(r->restored != NULL, (i & AM_SERVE_RESTORED) != 0);
+        for (size_t k = 0; k < t[i].batch.n_rows; k++) {
+            double x = t[i].x[k];
+            assert_true(r->value[k] == 2 * x * x && r->label[k] == (2 * x * x >= 2));
+            assert_true(!r->embedding || (double)r->embedding[3 * k] == 2 * x);
+            assert_true(!r->restored || r->restored[2 * k + 1] == x);
+        }
+        am_serve_result_clear(&t[i].result);
+    }
+    assert_true(atomic_load(&fake.n_largest) > 3);
+    stop(s);
+}
+
 static void test_queue_bound_and_deadlines(void **state)
 {
     const struct am_serve_options o = {.n_workers = 1, .max_queued = 4};
@@ -366,6 +408,17 @@ static void test_result_reserve(void **state)
     am_serve_result_clear(&r);
     assert_int_equal(am_serve_result_reserve(&r, SIZE_MAX, 3, &err), AM_ELIMIT);
     am_serve_result_clear(&r);
+    const struct am_serve_info own = {
+        .task = AM_TASK_ANOMALY, .n_embedding = 4, .n_restored = 150000};
+    r.wanted = AM_SERVE_EMBEDDING | AM_SERVE_RESTORED;
+    AM_OOM_LOOP(am_serve_result_fit(&r, 10, &own, &err), am_serve_result_clear(&r);
+                r.wanted = AM_SERVE_EMBEDDING | AM_SERVE_RESTORED);
+    am_serve_result_clear(&r);
+    r.wanted = AM_SERVE_RESTORED; /* no memory for promises */
+    assert_int_equal(am_serve_result_fit(&r, 100000, &own, &err), AM_ELIMIT);
+    r.wanted = AM_SERVE_EMBEDDING;
+    assert_int_equal(am_serve_result_fit(&r, 100000, &own, &err), AM_OK);
+    am_serve_result_clear(&r);
 }
 
 int main(void)
@@ -377,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_removed_version_is_let_go),
         cmocka_unit_test(test_eviction),
         cmocka_unit_test(test_jobs_are_joined_and_shared_out),
+        cmocka_unit_test(test_joined_jobs_want_different_outputs),
         cmocka_unit_test(test_a_bad_row_fails_its_own_request_only),
         cmocka_unit_test(test_queue_bound_and_deadlines),
         cmocka_unit_test(test_inline_by_measured_latency),
