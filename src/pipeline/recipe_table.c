@@ -351,9 +351,9 @@ static void build(void)
     add_augment(seq, n_seq);
     for (size_t i = 0; i < n_learners; i++)
         types = joined(types, joined("|", learners[i]->name));
-    add((struct am_recipe_key){
-        "model.type", AM_KEY_ENUM, types, 0, 0, NULL,
-        "The learner; the default is logistic for classes and linear for numbers."});
+    add((struct am_recipe_key){"model.type", AM_KEY_ENUM, types, 0, 0, NULL,
+                               "The learner; the default is logistic for classes, linear for "
+                               "numbers, autoencoder where rows are learned."});
     for (size_t i = 0; i < n_learners; i++)
         for (size_t k = 0; k < learners[i]->n_keys; k++)
             add_learner_key(&learners[i]->keys[k]);
