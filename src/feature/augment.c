@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "feature/augment_keys.h"
 #include "feature/features_int.h"
 
 /* ---- settings ---- */
@@ -46,83 +47,24 @@ const struct am_feature_key *am_augment_keys(size_t *n)
     return keys;
 }
 
-static enum am_rc unknown_key(const struct am_pair *p, struct am_err *err)
-{
-    const char *names[N_KEYS];
-    for (size_t i = 0; i < N_KEYS; i++)
-        names[i] = keys[i].name;
-    enum am_rc rc =
-        am_fail(err, AM_EUSAGE, "line %u, column %u: train.augment: unknown key \"%.*s\"", p->line,
-                p->column, AM_FMT(p->key));
-    const char *near = am_str_nearest(p->key, names, N_KEYS);
-    if (near)
-        am_hint(err, "Did you mean \"%s\"?", near);
-    return rc;
-}
-
-static bool parse_flip(const struct am_node *v, enum am_augment_flip *out)
-{
-    static const char *const names[] = {"none", "horizontal", "vertical", "both"};
-    struct am_str s;
-    for (unsigned i = 0; i < 4 && am_node_as_str(v, &s); i++) {
-        if (am_str_is(s, names[i])) {
-            *out = (enum am_augment_flip)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static double *number_of(struct am_augment *a, size_t key)
-{
-    double *const places[N_KEYS] = {NULL,         &a->rotate,     &a->crop,  &a->resized_crop,
-                                    &a->shift,    &a->shear,      &a->zoom,  &a->brightness,
-                                    &a->contrast, &a->saturation, &a->noise, &a->cutout,
-                                    &a->mixup};
-    return places[key];
-}
-
-static enum am_rc read_key(const struct am_pair *p, struct am_augment *out, bool *any,
-                           struct am_err *err)
-{
-    size_t k = 0;
-    while (k < N_KEYS && !am_str_is(p->key, keys[k].name))
-        k++;
-    if (k == N_KEYS)
-        return unknown_key(p, err);
-    if (am_node_is_null(p->value))
-        return AM_OK;
-    double *v = number_of(out, k);
-    int64_t whole;
-    bool ok = k == 0
-                  ? parse_flip(p->value, &out->flip)
-                  : am_node_as_f64(p->value, v) && *v >= keys[k].min && *v <= keys[k].max &&
-                        (keys[k].types != AM_FEATURE_KEY_INT || am_node_as_i64(p->value, &whole));
-    if (!ok && k == 0)
-        return am_fail(err, AM_EUSAGE,
-                       "line %u, column %u: train.augment.flip: not one of none, horizontal, "
-                       "vertical, both",
-                       p->line, p->column);
-    if (!ok)
-        return am_fail(err, AM_EUSAGE,
-                       "line %u, column %u: train.augment.%s: not a number from %g to %g", p->line,
-                       p->column, keys[k].name, keys[k].min, keys[k].max);
-    *any = *any || (k == 0 ? out->flip != AM_AUGMENT_NO_FLIP : *v > 0);
-    return AM_OK;
-}
-
 enum am_rc am_augment_read(const struct am_node *spec, struct am_augment *out, bool *any,
                            struct am_err *err)
 {
+    static const struct am_augment_table table = {keys, N_KEYS, AM_N("pictures")};
+    double v[N_KEYS];
     *out = (struct am_augment){0};
     *any = false;
-    if (spec == NULL || am_node_is_null(spec))
-        return AM_OK;
-    if (spec->kind != AM_NODE_MAP)
-        return am_fail(err, AM_EUSAGE, "line %u, column %u: train.augment: not a map of settings",
-                       spec->line, spec->column);
-    for (size_t i = 0; i < spec->map.n; i++)
-        AM_TRY(read_key(&spec->map.pairs[i], out, any, err));
+    AM_TRY(am_augment_keys_read(spec, &table, v, err));
+    double *const places[N_KEYS] = {
+        NULL,        &out->rotate, &out->crop,       &out->resized_crop, &out->shift,
+        &out->shear, &out->zoom,   &out->brightness, &out->contrast,     &out->saturation,
+        &out->noise, &out->cutout, &out->mixup};
+    out->flip = (enum am_augment_flip)v[0];
+    for (size_t k = 0; k < N_KEYS; k++) {
+        if (places[k])
+            *places[k] = v[k];
+        *any = *any || v[k] > 0;
+    }
     return AM_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "feature/augment_keys.h"
 #include "feature/features_int.h"
 
 /* ---- settings ---- */
@@ -40,79 +41,29 @@ const struct am_feature_key *am_augment_seq_keys(size_t *n)
     return keys;
 }
 
-static bool is_of(size_t key, enum am_augment_seq_kind kind)
-{
-    return (key >= FIRST_OF_TOKENS) == (kind == AM_AUGMENT_TOKENS);
-}
-
-static enum am_rc unknown_key(const struct am_pair *p, enum am_augment_seq_kind kind,
-                              struct am_err *err)
-{
-    const char *names[N_KEYS];
-    size_t n = 0;
-    for (size_t i = 0; i < N_KEYS; i++) {
-        if (is_of(i, kind))
-            names[n++] = keys[i].name;
-    }
-    enum am_rc rc = kind == AM_AUGMENT_TOKENS
-                        ? am_fail(err, AM_EUSAGE,
-                                  "line %u, column %u: train.augment: no key \"%.*s\" for texts",
-                                  p->line, p->column, AM_FMT(p->key))
-                        : am_fail(err, AM_EUSAGE,
-                                  "line %u, column %u: train.augment: no key \"%.*s\" for sounds",
-                                  p->line, p->column, AM_FMT(p->key));
-    const char *near = am_str_nearest(p->key, names, n);
-    if (near)
-        am_hint(err, "Did you mean \"%s\"?", near);
-    return rc;
-}
-
-static double *number_of(struct am_augment_seq *a, size_t key)
-{
-    double *const places[N_KEYS] = {&a->speed,     &a->shift,        &a->noise,
-                                    &a->time_mask, &a->channel_mask, NULL,
-                                    &a->drop,      &a->unknown,      &a->swap};
-    return places[key];
-}
-
-static enum am_rc read_key(const struct am_pair *p, enum am_augment_seq_kind kind,
-                           struct am_augment_seq *out, bool *any, struct am_err *err)
-{
-    size_t k = 0;
-    while (k < N_KEYS && !am_str_is(p->key, keys[k].name))
-        k++;
-    if (k == N_KEYS || !is_of(k, kind))
-        return unknown_key(p, kind, err);
-    if (am_node_is_null(p->value))
-        return AM_OK;
-    double v;
-    int64_t whole;
-    if (!am_node_as_f64(p->value, &v) || !(v >= keys[k].min && v <= keys[k].max) ||
-        (k == MASKS && !am_node_as_i64(p->value, &whole)))
-        return am_fail(err, AM_EUSAGE,
-                       "line %u, column %u: train.augment.%s: not a number from %g to %g", p->line,
-                       p->column, keys[k].name, keys[k].min, keys[k].max);
-    if (k == MASKS) {
-        out->masks = (unsigned)whole;
-        return AM_OK;
-    }
-    *number_of(out, k) = v;
-    *any = *any || v > 0;
-    return AM_OK;
-}
-
 enum am_rc am_augment_seq_read(const struct am_node *spec, enum am_augment_seq_kind kind,
                                struct am_augment_seq *out, bool *any, struct am_err *err)
 {
+    static const struct am_augment_table sounds = {keys, FIRST_OF_TOKENS, AM_N("sounds")},
+                                         texts = {keys + FIRST_OF_TOKENS, N_KEYS - FIRST_OF_TOKENS,
+                                                  AM_N("texts")};
+    const struct am_augment_table *t = kind == AM_AUGMENT_TOKENS ? &texts : &sounds;
+    const size_t first = (size_t)(t->keys - keys);
+    double v[N_KEYS];
     *out = (struct am_augment_seq){.masks = 1};
     *any = false;
-    if (spec == NULL || am_node_is_null(spec))
-        return AM_OK;
-    if (spec->kind != AM_NODE_MAP)
-        return am_fail(err, AM_EUSAGE, "line %u, column %u: train.augment: not a map of settings",
-                       spec->line, spec->column);
-    for (size_t i = 0; i < spec->map.n; i++)
-        AM_TRY(read_key(&spec->map.pairs[i], kind, out, any, err));
+    AM_TRY(am_augment_keys_read(spec, t, v, err));
+    double *const places[N_KEYS] = {&out->speed,     &out->shift,        &out->noise,
+                                    &out->time_mask, &out->channel_mask, NULL,
+                                    &out->drop,      &out->unknown,      &out->swap};
+    for (size_t k = 0; k < t->n; k++) {
+        if (first + k == MASKS) {
+            out->masks = (unsigned)v[k];
+            continue;
+        }
+        *places[first + k] = v[k];
+        *any = *any || v[k] > 0;
+    }
     return AM_OK;
 }
 
