@@ -6,6 +6,7 @@
 #include "learn/learn_int.h"
 #include "nn/describe.h"
 #include "nn/session.h"
+#include "nn/train_norm.h"
 #include "nn/train_plan.h"
 
 static void list_layers(const struct am_graph_row *rows, size_t n, struct am_arena *a,
@@ -44,6 +45,19 @@ static enum am_rc count_predict(const struct am_graph *g, const struct am_params
     return AM_OK;
 }
 
+static enum am_rc count_norms(const struct am_graph *g, const struct am_params *p,
+                              const struct am_loss_spec *loss, const struct am_train_config *c,
+                              size_t *out, struct am_err *err)
+{
+    struct am_norms *n;
+    if (c->average == AM_TRAIN_AVERAGE_NONE)
+        return AM_OK;
+    AM_TRY(am_norms_new(g, p, loss, c->batch_size, NULL, &n, err));
+    *out = am_norms_bytes(n);
+    am_norms_free(n);
+    return AM_OK;
+}
+
 /* Losses differ in the last step only: the squared error of y stands for all. */
 static enum am_rc count_train(const struct am_learn_task *t, const struct am_graph *g,
                               const struct am_params *p, struct am_arena *a, struct am_node *out,
@@ -67,12 +81,15 @@ static enum am_rc count_train(const struct am_learn_task *t, const struct am_gra
     /* weights, gradients, those of the other batches of a step, best, average */
     blocks = 2 + (c.accumulate > 1 ? 1u : 0u) + (c.patience > 0 ? 1u : 0u) +
              (c.average != AM_TRAIN_AVERAGE_NONE ? 1u : 0u);
-    enum am_rc rc = am_optim_new(&c.optim, p, &optim, err);
+    size_t between = 0; /* of batch norm's statistics for averages */
+    enum am_rc rc = count_norms(g, p, &loss, &c, &between, err);
+    if (rc == AM_OK)
+        rc = am_optim_new(&c.optim, p, &optim, err);
     if (rc == AM_OK) {
         blocks += am_optim_n_moments(optim);
-        am_node_set(
-            a, out, "train_bytes",
-            am_new_i64(a, (int64_t)(am_plan_session_bytes(plan) + blocks * am_params_bytes(p))));
+        am_node_set(a, out, "train_bytes",
+                    am_new_i64(a, (int64_t)(am_plan_session_bytes(plan) + between +
+                                            blocks * am_params_bytes(p))));
         am_node_set(a, out, "batch_size", am_new_i64(a, (int64_t)c.batch_size));
         am_optim_free(optim);
     }

@@ -15,7 +15,8 @@ struct statistic {        /* a running mean or variance */
 
 struct am_norms {
     struct am_plan *plan;       /* owned */
-    struct am_session *session; /* owned */
+    struct am_session *session; /* owned; made at the first refresh */
+    struct am_pool *pool;       /* borrowed */
     struct statistic *stats;    /* owned, [n_stats] */
     size_t n_stats, n_sums, rows;
     double *sums; /* owned, [n_sums] */
@@ -67,7 +68,7 @@ static void find_statistics(struct am_norms *n, struct am_graph *g, const struct
 }
 
 static enum am_rc fill(struct am_norms *n, struct am_graph *g, const struct am_params *p,
-                       const struct am_loss_spec *loss, struct am_pool *pool, struct am_err *err)
+                       const struct am_loss_spec *loss, struct am_err *err)
 {
     const struct am_kernels *kern = am_kernels_best();
     const struct am_plan_options o = {.mode = AM_PLAN_TRAIN,
@@ -82,8 +83,7 @@ static enum am_rc fill(struct am_norms *n, struct am_graph *g, const struct am_p
     if (!n->sums)
         return am_fail_nomem(err, n->n_sums * sizeof *n->sums);
     AM_TRY(am_loss_add(g, loss, err)); /* a training plan's end; no gradient hangs on it */
-    AM_TRY(am_plan_build(g, p, &o, &n->plan, err));
-    return am_session_new(n->plan, pool, &n->session, err);
+    return am_plan_build(g, p, &o, &n->plan, err);
 }
 
 enum am_rc am_norms_new(const struct am_graph *model, const struct am_params *params,
@@ -97,8 +97,8 @@ enum am_rc am_norms_new(const struct am_graph *model, const struct am_params *pa
     if (rc == AM_OK && count(g) > 0) {
         n = am_calloc(1, sizeof *n);
         if (n)
-            n->rows = rows;
-        rc = n ? fill(n, g, params, loss, pool, err) : am_fail_nomem(err, sizeof *n);
+            n->rows = rows, n->pool = pool;
+        rc = n ? fill(n, g, params, loss, err) : am_fail_nomem(err, sizeof *n);
     }
     am_graph_free(g);
     if (rc == AM_OK)
@@ -139,6 +139,8 @@ enum am_rc am_norms_refresh(struct am_norms *n, struct am_feed *feed, uint64_t e
     const size_t width = feed->data->n_features, targets = feed->data->n_targets;
     const uint64_t n_batches = am_feed_n_batches(feed);
     size_t seen = 0;
+    if (!n->session)
+        AM_TRY(am_session_new(n->plan, n->pool, &n->session, err));
     memset(n->sums, 0, n->n_sums * sizeof *n->sums);
     for (uint64_t k = 0; k < n_batches && seen < AM_NORM_BATCHES; k++) {
         struct am_batch_view b;

@@ -17,7 +17,7 @@ enum am_rc am_norms_new(const struct am_graph *model, const struct am_params *pa
                         const struct am_loss_spec *loss, size_t rows, struct am_pool *pool,
                         struct am_norms **out, struct am_err *err) AM_MUST_CHECK;
 void am_norms_free(struct am_norms *n); /* NULL is fine */
-/* Bytes that it takes. */
+/* Bytes that it takes while it refreshes. */
 size_t am_norms_bytes(const struct am_norms *n);
 /* Writes the running statistics into weights (a block of the parameters' layout). feed: the
  * training rows, as epoch sees them; scratch: another block. A function of weights, rows, epoch and
