@@ -17,6 +17,7 @@
 #include "data/cache.h"
 #include "data/parquet.h"
 #include "data/rowhash.h"
+#include "data/stored.h"
 
 #define WIDEN_MAX 16
 #define EXACT_INTEGERS 9007199254740992.0 /* 2^53 */
@@ -620,6 +621,9 @@ static enum am_rc read_parts(const struct am_tables *tables, const struct am_dat
                              const struct am_tables_column *columns, struct am_table *out,
                              struct am_err *err)
 {
+    if (stored_suits(columns, f->schema->n))
+        return stored_table(f->parts, f->n_parts, columns, f->schema->n, f->schema->n_rows, out,
+                            err);
     struct am_tables_source source = {
         .format = AM_TABLES_PARQUET, .paths = f->parts, .n_paths = f->n_parts};
     struct am_tables_read read = {.source = &source,

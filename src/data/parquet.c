@@ -416,11 +416,27 @@ static enum am_rc gather(struct am_parquet *w, struct gathered *g, const struct 
     return AM_OK;
 }
 
+/* How many of n rows, at least one, fill the row group and not more: pictures may be large. */
+static size_t fitting(const struct am_parquet *w, const struct am_column *columns, size_t from,
+                      size_t n)
+{
+    size_t bytes = w->text_bytes;
+    for (size_t i = 0; i < n && w->max_text_bytes < GROUP_BYTES; i++) {
+        for (size_t c = 0; c < w->schema->n; c++)
+            if (am_col_is_media(w->schema->columns[c].type))
+                bytes += columns[c].text[from + i].len + 4;
+        if (bytes > w->max_text_bytes)
+            return i + 1;
+    }
+    return n;
+}
+
 enum am_rc am_parquet_write(struct am_parquet *w, const struct am_column *columns, size_t n_rows,
                             struct am_err *err)
 {
     for (size_t from = 0; from < n_rows;) {
         size_t n = n_rows - from < w->cap - w->n_rows ? n_rows - from : w->cap - w->n_rows;
+        n = fitting(w, columns, from, n);
         for (size_t i = 0; i < w->schema->n; i++)
             AM_TRY(gather(w, &w->columns[i], &columns[i], from, n, err));
         w->n_rows += n;

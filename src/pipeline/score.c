@@ -6,29 +6,40 @@
 #include "base/alloc.h"
 #include "nn/session.h"
 
-#define BLOCK 1024
+#define BLOCK 1024                     /* rows at once */
+#define BLOCK_BYTES ((size_t)32 << 20) /* of a run; above it the block is halved: wide pictures */
+#define IMPORTANCE_BYTES ((size_t)64 << 20)
 
-/* y of rows x [n, width] into pred [n, n_out]. */
+/* y of rows x [n, width] into pred [n, n_out]. A row's bits do not depend on the block. */
 struct runner {
     struct am_plan *plan;
     struct am_session *session;
+    size_t block;
 };
 
 static void runner_clear(struct runner *r)
 {
     am_session_free(r->session);
     am_plan_put(r->plan);
-    *r = (struct runner){NULL, NULL};
+    *r = (struct runner){0};
 }
 
 static enum am_rc runner_new(struct runner *r, const struct am_learned *l, struct am_pool *pool,
                              struct am_err *err)
 {
-    struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = BLOCK};
-    *r = (struct runner){NULL, NULL};
-    enum am_rc rc = am_plan_build(l->graph, l->params, &o, &r->plan, err);
-    if (rc == AM_OK)
-        rc = am_session_new(r->plan, pool, &r->session, err);
+    struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = 1};
+    struct am_plan *one = NULL;
+    enum am_rc rc;
+    *r = (struct runner){.block = BLOCK};
+    AM_GO(rc, am_plan_build(l->graph, l->params, &o, &one, err));
+    while (r->block > 1 && am_plan_session_bytes(one) > BLOCK_BYTES / r->block)
+        r->block /= 2;
+    o.bucket_rows = r->block;
+    o.share = one;
+    AM_GO(rc, am_plan_build(l->graph, l->params, &o, &r->plan, err));
+    rc = am_session_new(r->plan, pool, &r->session, err);
+out:
+    am_plan_put(one);
     if (rc != AM_OK)
         runner_clear(r);
     return rc;
@@ -37,8 +48,8 @@ static enum am_rc runner_new(struct runner *r, const struct am_learned *l, struc
 static enum am_rc runner_run(const struct runner *r, size_t n, size_t width, const float *x,
                              float *y, size_t n_out, struct am_err *err)
 {
-    for (size_t at = 0; at < n; at += BLOCK) {
-        size_t k = n - at < BLOCK ? n - at : BLOCK;
+    for (size_t at = 0; at < n; at += r->block) {
+        size_t k = n - at < r->block ? n - at : r->block;
         AM_TRY(am_session_run(r->session, k, x + at * width, y + at * n_out, err));
     }
     return AM_OK;
@@ -69,7 +80,7 @@ enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_clas
     size_t n_out = task == AM_TASK_MULTICLASS ? n_classes : 1;
     uint64_t rows[BLOCK];
     float *x = NULL, y[BLOCK];
-    struct runner r = {NULL, NULL};
+    struct runner r = {0};
     enum am_rc rc;
     memset(out, 0, sizeof *out);
     out->in = (struct am_eval_input){.task = task,
@@ -80,12 +91,12 @@ enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_clas
         return AM_OK;
     out->truth = am_alloc_array(n, sizeof *out->truth);
     out->pred = am_alloc_array(n, n_out * sizeof *out->pred);
-    x = am_alloc_array(BLOCK, width * sizeof *x);
+    AM_GO(rc, runner_new(&r, l, pool, err));
+    x = am_alloc_array(r.block, width * sizeof *x);
     if (!out->truth || !out->pred || !x)
         AM_GO(rc, am_fail_nomem(err, n * n_out * sizeof *x));
-    AM_GO(rc, runner_new(&r, l, pool, err));
-    for (size_t at = 0; at < n; at += BLOCK) {
-        size_t k = n - at < BLOCK ? n - at : BLOCK;
+    for (size_t at = 0; at < n; at += r.block) {
+        size_t k = n - at < r.block ? n - at : r.block;
         for (size_t i = 0; i < k; i++)
             rows[i] = at + i;
         AM_GO(rc, data->gather(data->self, rows, k, x, y, NULL, err));
@@ -175,6 +186,9 @@ enum am_rc am_score_importance(const struct am_learned *l, const struct am_featu
                            .n = all < max_rows ? all : max_rows,
                            .n_out = task == AM_TASK_MULTICLASS ? n_classes : 1};
     const struct am_metric_info *info = am_metric_find(metric);
+    size_t fit = IMPORTANCE_BYTES / sizeof(float) / (j.width ? j.width : 1);
+    if (j.n > fit)
+        j.n = fit < 32 ? (all < 32 ? all : 32) : fit;
     double *truth = am_alloc_array(j.n + 1, sizeof *truth),
            *mean = am_calloc(n_groups + 1, sizeof *mean),
            *dev = am_calloc(n_groups + 1, sizeof *dev);
