@@ -19,8 +19,8 @@ struct am_augmented;
 enum am_rc am_augmented_check(const struct am_node *spec, const struct am_schema *inputs,
                               struct am_err *err) AM_MUST_CHECK;
 /* *out = NULL when nothing is switched on. base and f are borrowed; f is needed here only.
- * classes: targets are class indices; mixup makes the data mix (am_train_data). AM_EUSAGE: the model's input is neither
- * one picture nor one sound nor one text of tokens. */
+ * classes: targets are class indices; mixup makes the data mix (am_train_data). AM_EUSAGE: the
+ * model's input is neither one picture nor one sound nor one text of tokens. */
 enum am_rc am_augmented_new(const struct am_node *spec, const struct am_features *f,
                             const struct am_train_data *base, bool classes, uint64_t seed,
                             struct am_augmented **out, struct am_err *err) AM_MUST_CHECK;

@@ -63,8 +63,8 @@ struct am_find_rate_request {
     const char *page;       /* an HTML file to write with the curve; NULL = none */
 };
 /* The learning-rate range test: one short training whose rate rises from step to step; nothing is
- * kept. -> {name, dataset, rates: [..], losses: [..] (smoothed), suggestion|null, learning_rate: the
- * recipe's, page|null}. AM_EUNSUPPORTED: a model that is not trained step by step */
+ * kept. -> {name, dataset, rates: [..], losses: [..] (smoothed), suggestion|null, learning_rate:
+ * the recipe's, page|null}. AM_EUNSUPPORTED: a model that is not trained step by step */
 enum am_rc am_platform_find_rate(struct am_platform *p, struct am_arena *a,
                                  const struct am_recipe_ref *r,
                                  const struct am_find_rate_request *q, struct am_node **out,

@@ -21,7 +21,8 @@ extern const struct am_op am_op_conv_dx, am_op_conv_dw;
 
 /* am_op_loss and am_op_loss_grad: inputs prediction, target, weight or none, class weights or none.
  * attr.i[0] = enum am_loss_kind, attr.i[1] = 1: the prediction is logits, attr.i[2] = classes
- * (CATEGORICAL), attr.i[3] = 1: its targets are mixed, attr.f[0] = label smoothing, delta or margin.
+ * (CATEGORICAL), attr.i[3] = 1: its targets are mixed, attr.f[0] = label smoothing, delta or
+ * margin.
  */
 
 /* am_run_gemm of a B that is packed into scratch first where that pays; same bits. Scratch floats

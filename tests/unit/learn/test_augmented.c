@@ -295,6 +295,7 @@ static void test_refused(void **state)
 
 /* Mixed targets through the losses of classes: two or three of them, class weights, hinge; the same
  * bits for any number of threads. */
+static const double *class_weights; /* of learn_mixed */
 static void learn_mixed(const char *train, size_t n_classes, double *loss)
 {
     struct am_augmented *a = augmented("{mixup: 1, flip: horizontal}", true);
@@ -306,6 +307,7 @@ static void learn_mixed(const char *train, size_t n_classes, double *loss)
                               .shape = {3, {4, 4, 3}},
                               .train = am_augmented_data(a),
                               .validation = base,
+                              .class_weights = class_weights,
                               .seed = 3};
     struct am_node *model, *spec;
     OK(am_pool_new(3, &pool, &err));
@@ -337,9 +339,27 @@ static void test_learn_mixed(void **state)
                 &weighted);
     learn_mixed("{epochs: 2, loss: hinge}", 3, &hinge);
     assert_true(hinge != plain);
-    /* two classes: the third becomes the second */
+    /* weights of classes are weights of their rows */
+    static const double cw[3] = {1, 3, 0.5};
+    const struct am_matrix_options heavy = {.weights = AM_MATRIX_WEIGHTS};
     struct am_matrix *three = matrix;
     const struct am_train_data *before = base;
+    class_weights = cw;
+    learn_mixed("{epochs: 2}", 3, &weighted);
+    class_weights = NULL;
+    OK(am_matrix_new(WIDTH, 1, &heavy, &matrix, &err));
+    for (uint64_t i = 0; i < ROWS; i++) {
+        float x[WIDTH], y, w;
+        OK(before->gather(before->self, &i, 1, x, &y, NULL, &err));
+        w = (float)cw[(size_t)y];
+        OK(am_matrix_append(matrix, 1, x, &y, &w, &err));
+    }
+    OK(am_matrix_finish(matrix, &err));
+    base = am_matrix_data(matrix);
+    learn_mixed("{epochs: 2}", 3, &plain);
+    assert_true(fabs(plain - weighted) < 1e-5);
+    am_matrix_free(matrix);
+    /* two classes: the third becomes the second */
     OK(am_matrix_new(WIDTH, 1, NULL, &matrix, &err));
     for (uint64_t i = 0; i < ROWS; i++) {
         float x[WIDTH], y;

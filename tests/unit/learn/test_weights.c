@@ -517,6 +517,13 @@ static void test_damaged(void **state)
                      AM_ECORRUPT);
     assert_non_null(strstr(err.message, ".npy"));
     am_buf_clear(&b);
+    /* one bit of a number that lies there as it is: only the checksum knows */
+    b = file(pytorch_dir, "../weights_pytorch.npz");
+    b.ptr[260] = (char)(b.ptr[260] ^ 1);
+    assert_int_equal(am_weights_load(m.g, m.p, am_buf_view(&b), &o, m.arena, &r, &err),
+                     AM_ECORRUPT);
+    assert_non_null(strstr(err.message, "is damaged"));
+    am_buf_clear(&b);
     unmake(&m);
 }
 
