@@ -627,18 +627,18 @@ static enum am_rc trial_new(struct trial *t, const struct am_port_build *b, size
     return AM_OK;
 }
 
-/* Nanoseconds of the fastest of a few runs. */
-static uint64_t trial_time(const struct trial *t)
+/* Nanoseconds of the fastest of a few runs of each, in turn. */
+static void trial_times(const struct trial *t[2], uint64_t best[2])
 {
-    uint64_t best = UINT64_MAX, all = 0;
-    for (int i = 0; i < 12 && (i < 4 || all < 4000000); i++) {
+    uint64_t all = 0;
+    best[0] = best[1] = UINT64_MAX;
+    for (int i = 0; i < 24 && (i < 8 || all < 8000000); i++) {
         const uint64_t began = am_mono_ns();
-        t->step.run(&t->run, &t->step);
+        t[i % 2]->step.run(&t[i % 2]->run, &t[i % 2]->step);
         const uint64_t took = am_mono_ns() - began;
-        best = took < best ? took : best;
+        best[i % 2] = took < best[i % 2] ? took : best[i % 2];
         all += took;
     }
-    return best;
 }
 
 static void set_run(struct am_step *s, const struct am_port_step *port)
@@ -662,8 +662,10 @@ static enum am_rc time_both(const struct am_port_build *b, size_t i, struct am_p
     AM_GO(rc, trial_new(&other, b, i, port, err));
     other.run.port = contexts;
     set_run(&other.step, port);
-    const uint64_t a = trial_time(&own), c = trial_time(&other);
-    *library = (double)c < WORTH_RATIO * (double)a;
+    const struct trial *both[2] = {&own, &other};
+    uint64_t ns[2];
+    trial_times(both, ns);
+    *library = (double)ns[1] < WORTH_RATIO * (double)ns[0];
 out:
     contexts_clear(port, contexts);
     am_free(contexts);

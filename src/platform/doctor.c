@@ -87,7 +87,7 @@ static void check_kernels(struct am_platform *p, struct am_arena *a, struct am_n
     const struct am_kernel_port_ops *ops;
     struct am_err e = {0};
     const bool there = am_kernels_open(p->options.program, &ops, &e) == AM_OK;
-    check(a, list, "oneDNN (convolutions, optional)", true,
+    check(a, list, "oneDNN (convolutions)", true,
           there ? ops->version()
                 : am_tr("not found; own kernels do the work (apt-get install libdnnl2)"),
           "", all);

@@ -283,7 +283,7 @@ enum am_rc am_kernels_open(const char *program, const struct am_kernel_port_ops 
         .abi = AM_KERNEL_PORT_ABI,
         .size = sizeof(struct am_kernel_port_ops),
         .remedy = AM_N("Run scripts/setup and build again: it installs oneDNN (Debian: libdnnl2, "
-                       "libdnnl-dev). Without it leave train.kernels and AIMASS_DNNL as they are: "
+                       "libdnnl-dev). Without it leave out train.kernels and unset AIMASS_DNNL: "
                        "our own kernels do the work."),
     };
     const void *ops = NULL;

@@ -27,7 +27,8 @@ static void ask(void)
     asked = true;
     am_err_clear(&why);
     if (!loader.open) {
-        (void)am_fail(&why, AM_EMISSING, "no library of convolution kernels belongs to this program");
+        (void)am_fail(&why, AM_EMISSING,
+                      "no library of convolution kernels belongs to this program");
         return;
     }
     if (loader.open(loader.ctx, &found, &why) != AM_OK) {
