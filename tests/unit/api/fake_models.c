@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "tensor/media.h"
 
-enum fake_kind { HALF, MIXED, PLANE, SLOW, SIEVE, VECTORS, PICTURE, CARD };
+enum fake_kind { HALF, MIXED, PLANE, SLOW, SIEVE, VECTORS, PICTURE, CARD, CLIP };
 
 struct fake_model {
     struct fake *fake;
@@ -30,6 +30,7 @@ static const struct am_column_desc picture_columns[] = {{AM_STR_INIT("photo"), A
 static const struct am_column_desc card_columns[] = {{AM_STR_INIT("price"), AM_COL_NUMBER},
                                                      {AM_STR_INIT("photo"), AM_COL_IMAGE},
                                                      {AM_STR_INIT("voice"), AM_COL_AUDIO}};
+static const struct am_column_desc clip_columns[] = {{AM_STR_INIT("film"), AM_COL_VIDEO}};
 static const struct am_str light_classes[] = {AM_STR_INIT("dark"), AM_STR_INIT("bright")};
 static const struct am_str two_classes[] = {AM_STR_INIT("no"), AM_STR_INIT("yes")};
 static const struct am_str three_classes[] = {AM_STR_INIT("red"), AM_STR_INIT("gr\"een"),
@@ -82,7 +83,26 @@ static enum am_rc brightness(const struct am_column *c, size_t row, double *out,
     return AM_OK;
 }
 
-/* photo: p(bright) = mean / 256; card: price + mean + 1000 * frames of the voice */
+static enum am_rc add_light(void *ctx, uint32_t i, struct am_image *frame, struct am_err *err)
+{
+    double *sum = ctx;
+    (void)i;
+    (void)err;
+    *sum += frame->pixels[0];
+    return AM_OK;
+}
+
+/* The mean of the first pixels of two frames. */
+static enum am_rc film_brightness(struct am_str cell, double *out, struct am_err *err)
+{
+    const struct am_video_take two = {.n_frames = 2};
+    *out = 0;
+    AM_TRY(am_video_frames(cell, &two, add_light, out, err));
+    *out /= 2;
+    return AM_OK;
+}
+
+/* photo, film: p(bright) = mean / 256; card: price + mean + 1000 * frames of the voice */
 static enum am_rc predict_media(struct fake_model *m, const struct am_batch *b,
                                 struct am_serve_result *r, struct am_err *err)
 {
@@ -90,8 +110,11 @@ static enum am_rc predict_media(struct fake_model *m, const struct am_batch *b,
     for (size_t i = 0; i < b->n_rows; i++) {
         struct am_sound s = {0};
         double mean;
-        AM_TRY(brightness(&b->columns[m->kind == CARD], i, &mean, err));
-        if (m->kind == PICTURE) {
+        if (m->kind == CLIP)
+            AM_TRY(film_brightness(b->columns[0].text[i], &mean, err));
+        else
+            AM_TRY(brightness(&b->columns[m->kind == CARD], i, &mean, err));
+        if (m->kind != CARD) {
             float p = (float)(mean / 256);
             r->probability[2 * i] = 1 - p;
             r->probability[2 * i + 1] = p;
@@ -170,14 +193,18 @@ static enum am_rc sample(void *impl, size_t n, struct am_batch *out, struct am_e
     if (n == 0 || n > 256 || m->kind == SLOW)
         return AM_OK;
     if (m->kind >= PICTURE) { /* one grey dot; no voice */
-        am_image_raw_header(1, 1, 1, m->dot);
+        if (m->kind == CLIP)
+            am_video_raw_header(1, 1, 1, 1, m->dot);
+        else
+            am_image_raw_header(1, 1, 1, m->dot);
         for (size_t i = 0; i < n; i++) {
             m->texts[i] = (struct am_str){(const char *)m->dot, sizeof m->dot};
             m->nothing[i] = (struct am_str){NULL, 0};
         }
         bool card = m->kind == CARD;
         m->columns[0] = (struct am_column){.type = AM_COL_NUMBER, .number = m->cells[0]};
-        m->columns[card] = (struct am_column){.type = AM_COL_IMAGE, .text = m->texts};
+        m->columns[card] = (struct am_column){.type = m->kind == CLIP ? AM_COL_VIDEO : AM_COL_IMAGE,
+                                              .text = m->texts};
         m->columns[2] = (struct am_column){.type = AM_COL_AUDIO, .text = m->nothing};
         *out = (struct am_batch){.n_rows = n, .n_columns = card ? 3 : 1, .columns = m->columns};
         return AM_OK;
@@ -249,6 +276,7 @@ static enum am_rc catalog(void *impl, struct am_arena *a, struct am_node **out, 
     add_model(a, list, "broken", 1, 0);
     add_model(a, list, "picture", 1, 0);
     add_model(a, list, "card", 1, 0);
+    add_model(a, list, "clip", 1, 0);
     add_model(a, list, "sieve", 1, 0);
     add_model(a, list, "vectors", 1, 0);
     *out = list;
@@ -259,12 +287,12 @@ static enum am_rc load(void *impl, const char *name, int64_t version, struct am_
                        struct am_err *err)
 {
     struct fake *f = impl;
-    static const char *const names[] = {"half",  "mixed",   "plane",   "slow",
-                                        "sieve", "vectors", "picture", "card"};
+    static const char *const names[] = {"half",    "mixed",   "plane", "slow", "sieve",
+                                        "vectors", "picture", "card",  "clip"};
     int kind = 0;
-    while (kind < 8 && strcmp(names[kind], name) != 0)
+    while (kind < 9 && strcmp(names[kind], name) != 0)
         kind++;
-    if (kind == 8 || (kind == PLANE && version == atomic_load(&f->bad_version)))
+    if (kind == 9 || (kind == PLANE && version == atomic_load(&f->bad_version)))
         return am_fail(err, AM_ECORRUPT, "tensor \"w\" is cut off");
     struct fake_model *m = am_calloc(1, sizeof *m);
     if (!m)
@@ -301,9 +329,9 @@ static enum am_rc load(void *impl, const char *name, int64_t version, struct am_
         i->restored_shape = am_dims1(2);
         i->restored = sieve_restored;
     }
-    if (kind == PICTURE) {
+    if (kind == PICTURE || kind == CLIP) {
         i->task = AM_TASK_BINARY;
-        i->inputs = (struct am_schema){picture_columns, 1};
+        i->inputs = (struct am_schema){kind == CLIP ? clip_columns : picture_columns, 1};
         i->all_numbers = false;
         i->classes = light_classes;
         i->n_classes = 2;

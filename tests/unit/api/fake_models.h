@@ -5,6 +5,7 @@
  * sigmoid(number) plane  1, 2, 3   three classes over two numbers; alias champion -> 2 slow   1 as
  * half, but never measured: always through the workers
  *   picture 1        "dark"/"bright" of one picture `photo` by its mean
+ *   clip   1         the same of two frames of a video `film`
  *   card   1         regression over a number, a picture and a sound
  *   sieve  1         anomalies over two numbers: a^2 + b^2 against 2; vectors: embeddings of the
  * same broken 1         cannot be loaded fake_publish adds a version; one thread at a time. */
