@@ -127,10 +127,10 @@ static enum am_rc check_model_type(const struct rules *r, bool own)
     return AM_EUSAGE;
 }
 
-static bool uses_target_encoding(const struct am_node *features)
+static bool some_column_is(const struct am_node *features, const char *encode)
 {
     for (size_t i = 0; features && features->kind == AM_NODE_MAP && i < features->map.n; i++)
-        if (am_str_is(am_node_str(features->map.pairs[i].value, "encode", ""), "target"))
+        if (am_str_is(am_node_str(features->map.pairs[i].value, "encode", ""), encode))
             return true;
     return false;
 }
@@ -152,7 +152,13 @@ static enum am_rc check_no_target(const struct rules *r)
         return contradiction(r, "train.class_weights",
                              "train.class_weights is given, but the task has no classes",
                              "Leave it out.");
-    if (uses_target_encoding(am_node_get(r->root, "features")))
+    const struct am_node *features = am_node_get(r->root, "features");
+    if (some_column_is(features, "tokens") || some_column_is(features, "chars"))
+        return contradiction(r, "features",
+                             "encode: tokens and chars make ids, which an autoencoder cannot give "
+                             "back",
+                             "Use encode: words, or another encoding that makes numbers.");
+    if (some_column_is(features, "target"))
         return contradiction(r, "features", "encode: target needs a target, the task has none",
                              "Use encode: onehot, ordinal or hash.");
     return AM_OK;

@@ -332,6 +332,7 @@ static void learns_rows_refused(void **state)
             "contamination");
     refused(LABELS "train: {class_weights: balanced}\n", "class_weights", NULL);
     refused(LABELS "features: {c: {encode: target}}\n", "encode: target", "onehot");
+    refused(ANOMALY "features: {c: {encode: tokens}}\n", "cannot give", "words");
     refused("data: {source: a, task: anomaly, normal: 0}\n", "data.normal needs labels",
             "data.target");
     refused("data: {source: a, task: anomaly, train_on: normal}\n", "data.train_on needs labels",
