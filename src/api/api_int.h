@@ -173,7 +173,13 @@ void am_hint_columns(struct am_err *err, const struct am_serve_info *info, struc
 
 /* Is the one thing that a row needs a picture or a sound? */
 bool am_media_only(const struct am_serve_info *info);
-/* Base64 text, or {"b64": text}, into the cell. */
+/* Is a picture as lists of pixels next? Nothing is consumed. */
+bool am_pixel_lists_next(const struct am_js *js, enum am_col_type type);
+/* [height][width] or [height][width][1, 3 or 4], 0 to 255, made the raw form where the text stood.
+ */
+bool am_pixel_lists(struct am_js *js, const struct am_columns *c, size_t column, size_t row,
+                    struct am_str *out);
+/* Base64 text, {"b64": text}, or of a picture lists of pixels, into the cell. */
 bool am_media_cell(struct am_js *js, struct am_columns *c, size_t column, size_t row);
 /* Is {"b64": ...} next, and may it stand for the row itself? Nothing is consumed. */
 bool am_media_bare(struct am_js *js, const struct am_serve_info *info);

@@ -19,6 +19,8 @@ bool am_media_cell(struct am_js *js, struct am_columns *c, size_t column, size_t
     enum am_js_kind k = am_js_peek(js);
     if (k == AM_JS_OBJECT)
         return am_js_bytes(js, AM_BASE64_STANDARD, out);
+    if (am_pixel_lists_next(js, c->columns[column].type))
+        return am_pixel_lists(js, c, column, row, out);
     if (k != AM_JS_STRING)
         return am_js_wrong_kind(js, c, column, row, k);
     if (!am_js_string(js, out))

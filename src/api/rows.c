@@ -151,7 +151,8 @@ bool am_js_cell(struct am_js *js, struct am_columns *c, size_t column, size_t ro
         am_columns_set_missing(c, column, row);
         return am_js_null(js);
     }
-    if (k == AM_JS_ARRAY && unwrap == AM_CELL_UNWRAP) {
+    if (k == AM_JS_ARRAY && unwrap == AM_CELL_UNWRAP &&
+        !am_pixel_lists_next(js, c->columns[column].type)) {
         bool first = true;
         if (!am_js_enter(js, '[') || !am_js_element(js, &first))
             return am_js_fail(js, AM_EINVAL, "row %zu: column \"%.*s\" has no value", row,

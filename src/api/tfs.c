@@ -2,7 +2,8 @@
  *
  * Follows tensorflow_serving/util/json_tensor.cc in what is accepted: NaN, Infinity and -Infinity
  * tokens,
- * {"b64": …}, scalars in lists of one. NaN is a missing value. */
+ * {"b64": …}, pictures as nested lists of pixels, scalars in lists of one. NaN is a missing value.
+ */
 #include <math.h>
 #include <stdio.h>
 
@@ -18,7 +19,8 @@ static bool parse_instance(struct am_js *js, struct am_call *call)
     if (!am_js_row_next(js, c))
         return false;
     enum am_js_kind k = am_js_peek(js);
-    if (k == AM_JS_ARRAY)
+    bool pixels = info->inputs.n == 1 && am_pixel_lists_next(js, info->inputs.columns[0].type);
+    if (k == AM_JS_ARRAY && !pixels)
         return am_js_row_list(js, info, c);
     if (k == AM_JS_OBJECT && !am_media_bare(js, info))
         return am_js_row_object(js, info, c, AM_CELL_UNWRAP);
