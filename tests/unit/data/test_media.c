@@ -310,6 +310,75 @@ static void test_bad_files(void **state)
     assert_int_equal(atomic_load(&n_decoded), 3); /* the huge one never was */
 }
 
+static void put_film(const char *name, unsigned n, unsigned char value, size_t cut)
+{
+    unsigned char bytes[AM_MEDIA_RAW_BYTES + 600];
+    am_video_raw_header(n, 4, 3, 1, bytes);
+    memset(bytes + AM_MEDIA_RAW_BYTES, value, (size_t)n * 12);
+    put(name, bytes, AM_MEDIA_RAW_BYTES + (size_t)n * 12 - cut);
+}
+
+static void test_videos(void **state)
+{
+    (void)state;
+    struct am_import_options o = {0};
+    new_root();
+    put_film("up/a.mp4", 5, 1, 0);
+    put_film("up/b.MOV", 3, 2, 0);
+    put_film("down/c", 9, 3, 0); /* known by its bytes */
+    put_film("down/d.webm", 3, 4, 0);
+    put_film("down/cut.avi", 3, 4, 1);
+    put("down/empty.mkv", "", 0);
+    put_raw("down/still.png", 3, 3, 1);
+    put_text("up/words.txt", "words");
+    EXPECT_OK(import_root(&o));
+    assert_int_equal(info.schema.n_rows, 4);
+    assert_true(am_str_is(info.schema.columns[0].name, "video"));
+    assert_int_equal(info.schema.columns[0].type, AM_COL_VIDEO);
+    assert_int_equal(info.schema.columns[0].stored, AM_STORED_BLOB);
+    assert_int_equal(am_node_i64(import_node(), "n_bad", 0), 4);
+    expect_bad("down/cut.avi", "35 bytes of pixels, 36 were expected");
+    expect_bad("down/empty.mkv", "empty");
+    expect_bad("down/still.png", "a picture among videos");
+    expect_bad("up/words.txt", "neither");
+    assert_int_equal(read_column("video"), 4);
+    assert_int_equal(cells[0].len, AM_MEDIA_RAW_BYTES + 9 * 12);
+    const struct am_node *profile = column_profile("video");
+    assert_int_equal(am_node_i64(am_node_get(profile, "formats"), "raw", 0), 4);
+    assert_true(am_node_f64(am_node_get(profile, "frames"), "max", 0) == 9);
+    assert_true(am_node_f64(am_node_get(profile, "width"), "min", 0) == 4);
+}
+
+static void test_kinds(void **state)
+{
+    (void)state;
+    static const struct {
+        struct am_str head;
+        enum media_kind kind;
+    } heads[] = {
+        {AM_STR_INIT("\0\0\0\x18"
+                     "ftypisom"),
+         MEDIA_VIDEO},
+        {AM_STR_INIT("\0\0\0\x18"
+                     "ftypheic"),
+         MEDIA_NONE},
+        {AM_STR_INIT("\0\0\0\x18"
+                     "ftypM4A "),
+         MEDIA_NONE},
+        {AM_STR_INIT("RIFF\0\0\0\0AVI LIST"), MEDIA_VIDEO},
+        {AM_STR_INIT("RIFF\0\0\0\0WAVEfmt "), MEDIA_AUDIO},
+        {AM_STR_INIT("\x1A\x45\xDF\xA3...."), MEDIA_VIDEO},
+        {AM_STR_INIT("\0\0\x01\xBA...."), MEDIA_VIDEO},
+        {AM_STR_INIT("FLV\x01"), MEDIA_VIDEO},
+        {AM_STR_INIT("#EXTM3U\n"), MEDIA_NONE},
+    };
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        assert_int_equal(media_kind_of_head(heads[i].head), heads[i].kind);
+    assert_int_equal(media_kind_of_name(AM_STR("a/b.Mp4")), MEDIA_VIDEO);
+    assert_int_equal(media_kind_of_name(AM_STR("mp4")), MEDIA_NONE);
+    assert_int_equal(media_kind_of_name(AM_STR("list.m3u8")), MEDIA_NONE);
+}
+
 static void test_more_bad_than_good(void **state)
 {
     (void)state;
@@ -931,6 +1000,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_class_folders, setup, teardown),
         cmocka_unit_test_setup_teardown(test_split_folders, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_videos, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kinds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_bad_than_good, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_decoder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
