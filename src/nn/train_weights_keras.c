@@ -462,10 +462,15 @@ static bool what_is_wanted(const struct am_keras *q, size_t k, struct wanted *w)
     return w->cell != NULL;
 }
 
-/* "lstm_l1" of the map, else "lstm" of it; without a map layer 1 of "lstm" is "lstm_1". */
-static struct am_str name_in_file(const struct am_keras *q, const struct wanted *w)
+/* The parameter's own line of the map; or "lstm_l1" of it, else "lstm"; without a map layer 1 of
+ * "lstm" is "lstm_1". */
+static struct am_str name_in_file(const struct am_keras *q, const struct wanted *w,
+                                  struct am_str param)
 {
     struct am_str rest, stacked;
+    for (size_t i = 0; i < q->options->n_map; i++)
+        if (am_str_eq(q->options->map[i].ours, param))
+            return q->options->map[i].theirs;
     if (!w->cell) {
         const struct am_weights_name *m = am_weights_mapped(q->options, w->layer, &rest);
         return !m         ? w->layer
@@ -482,6 +487,15 @@ static struct am_str name_in_file(const struct am_keras *q, const struct wanted 
             return q->options->map[i].theirs;
     return w->stack == 0 ? w->layer
                          : am_arena_printf(q->arena, "%.*s_%u", AM_FMT(w->layer), w->stack);
+}
+
+/* A name of the map may be a variable's path. */
+static const struct variable *by_path(const struct am_keras *q, struct am_str path)
+{
+    for (size_t i = 0; i < q->n; i++)
+        if (am_str_eq(q->vars[i].t->t.name, path) || am_str_eq(q->vars[i].t->named, path))
+            return &q->vars[i];
+    return NULL;
 }
 
 static bool is_mapped(const struct am_keras *q, struct am_str theirs)
@@ -610,8 +624,14 @@ enum am_rc am_keras_fit(struct am_keras *q, size_t k, struct am_weights_fit *f, 
     *found = false;
     if (!what_is_wanted(q, k, &w))
         return am_arena_check(q->arena, err);
-    struct am_str name = name_in_file(q, &w);
+    struct am_str name = name_in_file(q, &w, q->p->table[k].name);
     AM_TRY(am_arena_check(q->arena, err));
+    v = by_path(q, name);
+    if (v) {
+        *found = true;
+        f->from = v->t;
+        return fit_shape(&w, f, err);
+    }
     AM_TRY(find_layer(q, name, w.side, &l, err));
     if (l.n == 0)
         return is_mapped(q, name) ? no_such_layer(q, name, err) : AM_OK;

@@ -304,13 +304,17 @@ static void test_recipe(void **state)
     char text[1024];
     (void)snprintf(text, sizeof text,
                    "{epochs: 1, learning_rate: 1e-12, weights: {file: '%s/dense.keras', map: "
-                   "{hidden: dense, output.weight: dense_1, output.bias: dense_1}}}",
+                   "{hidden: dense, output.weight: dense_1, output.bias: "
+                   "layers/dense_1/vars/1}}}",
                    keras_dir);
     m.task.train_spec = parse_yaml(m.arena, text);
     if (am_learner_fit(&m.task, &l, m.arena, &err) != AM_OK)
         fail_msg("%s / %s", err.message, err.hint);
     const struct am_node *w = am_node_get(l.info, "weights");
     assert_true(am_str_is(am_node_str(w, "layout", ""), "keras"));
+    assert_int_equal(am_node_i64(w, "matched", 0), 11);
+    assert_int_equal(am_node_get(w, "missing")->list.n, 0);
+    assert_int_equal(am_node_get(w, "unused")->list.n, 0);
     am_learned_clear(&l);
     m.task.train_spec = parse_yaml(m.arena, "{weights: {file: x, map: {hidden: [1]}}}");
     assert_int_equal(am_learner_fit(&m.task, &l, m.arena, &err), AM_EUSAGE);
