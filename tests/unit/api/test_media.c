@@ -140,6 +140,43 @@ static void test_body_is_the_file(void **state)
                  "given twice");
 }
 
+static void test_video(void **state)
+{
+    (void)state;
+    static const char path[] = "/api/v1/models/clip/predict",
+                      type[] = "Content-Type: video/mp4\r\n";
+    char film[AM_MEDIA_RAW_BYTES + 4 * 6];
+    memset(film, 0, sizeof film);
+    am_video_raw_header(4, 3, 2, 1, (unsigned char *)film);
+    memset(film + AM_MEDIA_RAW_BYTES, 192, sizeof film - AM_MEDIA_RAW_BYTES);
+    expect_bytes(path, type, film, sizeof film, 200, "[" BRIGHT "]");
+    expect_bytes(path, "Content-Type: application/octet-stream\r\n", film, sizeof film, 200,
+                 BRIGHT);
+    expect(path, format("{\"rows\":[{\"film\":\"%s\"}]}", in_base64(film, sizeof film)), 200,
+           BRIGHT);
+    expect("/v1/models/clip:predict",
+           format("{\"instances\":[{\"b64\":\"%s\"}]}", in_base64(film, sizeof film)), 200,
+           "bright");
+    expect("/v2/models/clip/infer",
+           format("{\"inputs\":[{\"name\":\"film\",\"shape\":[1],\"datatype\":\"BYTES\",\"data\":["
+                  "\"%s\"]}]}",
+                  in_base64(film, sizeof film)),
+           200, "\"data\":[0.25,0.75]");
+    expect("/v2/models/clip/infer",
+           "{\"inputs\":[{\"name\":\"film\",\"shape\":[1],\"datatype\":\"UINT8\",\"data\":[1]}]}",
+           400, "BYTES expected");
+    expect_bytes(path, "Content-Type: image/png\r\n", film, sizeof film, 400, "wants video");
+    expect_bytes(NATIVE, type, film, sizeof film, 400, "wants image");
+    expect_bytes(path, type, "", 0, 400, "the file is empty");
+    expect_bytes(path, type, film, sizeof film - 1, 400, "23 bytes of pixels, 24 were expected");
+    am_video_raw_header(65535, 4096, 4096, 1, (unsigned char *)film);
+    expect_bytes(path, type, film, sizeof film, 413, "65535 frames of 4096 x 4096");
+    expect_bytes(path, type,
+                 "\0\0\0\x18"
+                 "ftypisom",
+                 12, 501, "there is no decoder of videos");
+}
+
 static void test_columns_of_all_kinds(void **state)
 {
     (void)state;
@@ -379,11 +416,17 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_openapi),          cmocka_unit_test(test_native_base64),
-        cmocka_unit_test(test_body_is_the_file), cmocka_unit_test(test_columns_of_all_kinds),
-        cmocka_unit_test(test_bad_cells),        cmocka_unit_test(test_tfs),
-        cmocka_unit_test(test_tfs_pixels),       cmocka_unit_test(test_v2_bytes),
-        cmocka_unit_test(test_v2_pixels),        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_openapi),
+        cmocka_unit_test(test_native_base64),
+        cmocka_unit_test(test_body_is_the_file),
+        cmocka_unit_test(test_video),
+        cmocka_unit_test(test_columns_of_all_kinds),
+        cmocka_unit_test(test_bad_cells),
+        cmocka_unit_test(test_tfs),
+        cmocka_unit_test(test_tfs_pixels),
+        cmocka_unit_test(test_v2_bytes),
+        cmocka_unit_test(test_v2_pixels),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_never_on_a_loop),
     };
     return cmocka_run_group_tests(tests, start, stop);
