@@ -115,7 +115,10 @@ static void starter_network(const struct am_dataset_info *info, const struct am_
         am_json_quote(b, c->name);
         am_buf_printf(b, ": {size: [%d, %d]}\n", STARTER_SIDE, STARTER_SIDE);
     }
-    am_buf_cstr(b, "model: {type: cnn, filters: [32, 64], dense: [128], dropout: 0.3}\n");
+    am_buf_cstr(b, c->type == AM_COL_VIDEO
+                       ? "model: {type: cnn, filters: [16, 32], dense: [64], dropout: 0.3, "
+                         "frames: lstm}\n"
+                       : "model: {type: cnn, filters: [32, 64], dense: [128], dropout: 0.3}\n");
     am_buf_printf(b, "train: {epochs: %d, batch_size: %d, early_stopping: {patience: %d}}\n",
                   many ? 10 : 40, many ? 64 : 16, many ? 3 : 8);
 }
