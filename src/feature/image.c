@@ -214,7 +214,8 @@ enum am_rc am_fimage_resize(const uint8_t *pixels, uint32_t w, uint32_t h, uint3
     ax.weight = memory;
     ay.weight = ax.weight + wx;
     float *line = ay.weight + wy;
-    ax.first = (uint32_t *)(line + (size_t)width * c);
+    void *counts = line + (size_t)width * c;
+    ax.first = counts;
     ax.count = ax.first + width;
     ay.first = ax.count + width;
     ay.count = ay.first + height;
