@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "ogg.h"
 #include "tensor/media.h"
 
 static const struct am_host *host;
@@ -201,6 +202,8 @@ static enum am_rc check_bytes(struct am_str bytes, const struct kind **out, stru
         (k->format == SF_FORMAT_AU && au_truncated(bytes)) ||
         (k->format == SF_FORMAT_OGG && ogg_truncated(bytes)))
         return fail_truncated(err);
+    if (k->format == SF_FORMAT_OGG && !ogg_headers_good(bytes))
+        return FAIL(err, AM_EINVAL, "the sound is damaged: its headers are not valid");
     *out = k;
     return AM_OK;
 }
