@@ -67,6 +67,7 @@ static void lock_in(void)
         ALLOW(SYS_rt_sigprocmask),
         ALLOW(SYS_rt_sigaction),
         ALLOW(SYS_rt_sigreturn),
+        ALLOW(SYS_sigaltstack),
         ALLOW(SYS_getpid),
         ALLOW(SYS_gettid),
         ALLOW(SYS_tgkill),
