@@ -501,7 +501,7 @@ static void test_routes(void **state)
     expect_part("GET", "/metrics", NULL, 200, "nv_inference_request_success{model=\"half\"");
     expect_part("GET", "/monitoring/prometheus/metrics", NULL, 200,
                 ":tensorflow:serving:request_count{model_name=\"half\",status=\"OK\"}");
-    expect_part("GET", "/api/v1/models", NULL, 200, "\"total\":9");
+    expect_part("GET", "/api/v1/models", NULL, 200, "\"total\":10");
     expect_part("GET", "/api/v1/models/plane/versions/champion", NULL, 200, "\"version\":2");
 }
 
