@@ -257,7 +257,7 @@ static bool string_rest(struct am_js *js, char **o, bool *high)
     return true;
 }
 
-bool am_js_string(struct am_js *js, struct am_str *out)
+static bool read_string(struct am_js *js, size_t limit, struct am_str *out)
 {
     bool high = false;
     skip_space(js);
@@ -274,11 +274,21 @@ bool am_js_string(struct am_js *js, struct am_str *out)
     if (!string_rest(js, &o, &high))
         return false;
     *out = (struct am_str){begin, (size_t)(o - begin)};
-    if (out->len > AM_LIMIT_JSON_STRING_BYTES)
+    if (out->len > limit)
         return am_js_fail(js, AM_ELIMIT, "a string of %zu bytes is over the limit", out->len);
     if (high && !am_utf8_valid(*out))
         return am_js_bad(js, "invalid UTF-8 in a string");
     return true;
+}
+
+bool am_js_string(struct am_js *js, struct am_str *out)
+{
+    return read_string(js, AM_LIMIT_JSON_STRING_BYTES, out);
+}
+
+bool am_js_file(struct am_js *js, struct am_str *out)
+{
+    return read_string(js, AM_LIMIT_HTTP_BODY_BYTES, out);
 }
 
 /* ---- numbers ---- */

@@ -56,6 +56,8 @@ static inline bool am_js_digit_next(struct am_js *js)
 }
 
 bool am_js_string(struct am_js *js, struct am_str *out);
+/* The same for a file's bytes as text: as long as the body may be. */
+bool am_js_file(struct am_js *js, struct am_str *out);
 /* Correctly rounded; out of the range of double is a failure. */
 bool am_js_number(struct am_js *js, double *out);
 bool am_js_bool(struct am_js *js, bool *out);

@@ -23,7 +23,7 @@ bool am_media_cell(struct am_js *js, struct am_columns *c, size_t column, size_t
         return am_pixel_lists(js, c, column, row, out);
     if (k != AM_JS_STRING)
         return am_js_wrong_kind(js, c, column, row, k);
-    if (!am_js_string(js, out))
+    if (!am_js_file(js, out))
         return false;
     if (am_base64_decode(*out, AM_BASE64_STANDARD, (char *)(uintptr_t)out->ptr, &out->len))
         return true;

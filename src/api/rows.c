@@ -73,7 +73,7 @@ bool am_js_bytes(struct am_js *js, enum am_base64 alphabet, struct am_str *out)
                               "unknown key \"%.*s\": text or {\"b64\": text} expected",
                               AM_FMT(key));
         seen = true;
-        if (!am_js_string(js, out))
+        if (!am_js_file(js, out))
             return false;
     }
     if (js->failed != AM_OK)
@@ -110,8 +110,11 @@ static bool text_cell(struct am_js *js, struct am_columns *c, size_t column, siz
     case AM_JS_STRING:
         return am_js_string(js, out);
     case AM_JS_OBJECT:
-        return am_js_bytes(js, AM_BASE64_EITHER, out) &&
-               (am_utf8_valid(*out) || am_js_fail(js, AM_EINVAL, "malformed b64 value"));
+        if (!am_js_bytes(js, AM_BASE64_EITHER, out))
+            return false;
+        if (out->len > AM_LIMIT_JSON_STRING_BYTES)
+            return am_js_fail(js, AM_ELIMIT, "a string of %zu bytes is over the limit", out->len);
+        return am_utf8_valid(*out) || am_js_fail(js, AM_EINVAL, "malformed b64 value");
     case AM_JS_NUMBER:
         return number_as_text(js, out);
     case AM_JS_TRUE:

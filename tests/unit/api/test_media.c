@@ -385,6 +385,24 @@ static void test_limits(void **state)
 }
 
 /* Whatever the size and however quick the model. */
+/* A file may be as large in base64 as the body, longer than other texts may be. */
+static void test_large_base64(void **state)
+{
+    (void)state;
+    size_t side = 3700, n = AM_MEDIA_RAW_BYTES + side * side, at = 0;
+    char *cell = malloc(n), *body = malloc(n * 4 / 3 + 200);
+    assert_true(cell && body && n * 4 / 3 > AM_LIMIT_JSON_STRING_BYTES);
+    memset(cell, (char)192, n);
+    am_image_raw_header((uint32_t)side, (uint32_t)side, 1, (unsigned char *)cell);
+    at += (size_t)snprintf(body, 100, "{\"instances\":[{\"b64\":\"");
+    am_base64_write(cell, n, body + at);
+    at += am_base64_chars(n);
+    at += (size_t)snprintf(body + at, 10, "\"}]}");
+    expect_bytes("/v1/models/picture:predict", "", body, at, 200, "\"bright\"");
+    free(cell);
+    free(body);
+}
+
 static void test_never_on_a_loop(void **state)
 {
     (void)state;
@@ -427,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_v2_bytes),
         cmocka_unit_test(test_v2_pixels),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_large_base64),
         cmocka_unit_test(test_never_on_a_loop),
     };
     return cmocka_run_group_tests(tests, start, stop);
