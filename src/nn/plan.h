@@ -64,6 +64,15 @@ const char *am_plan_step_name(const struct am_plan *p,
  */
 const char *am_plan_library(const struct am_plan *p);
 size_t am_plan_n_library_steps(const struct am_plan *p);
+/* Where choices by timing are kept between processes. key: text without tabs that names shape,
+ * kernels and library. recall: true = known. keep: false = it cannot be kept, and our own kernels
+ * are taken; another process may have been first, then *library is its choice. */
+struct am_plan_choices {
+    bool (*recall)(const char *key, bool *library);
+    bool (*keep)(const char *key, bool *library);
+};
+/* Borrowed for ever; before threads start. Without it a choice lives as long as the process. */
+void am_plan_set_choices(const struct am_plan_choices *c);
 /* What the environment wishes of plans that predict (am_kernel_port_wish). */
 enum am_plan_library am_plan_library_wish(void);
 /* Sum of what INTERMEDIATE values would take without reuse; for tests of the memory map. */

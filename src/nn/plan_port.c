@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -582,6 +583,55 @@ static bool remember(const struct am_port_task *t, const struct am_kernels *kern
     return library;
 }
 
+static _Atomic(const struct am_plan_choices *) kept; /* between processes; NULL = not */
+
+void am_plan_set_choices(const struct am_plan_choices *c)
+{
+    atomic_store(&kept, c);
+}
+
+static void key_of(const struct am_port_task *t, const struct am_kernels *kern,
+                   const struct am_kernel_port_ops *ops, char out[512])
+{
+    (void)snprintf(out, 512,
+                   "kind %d x %zux%zux%zu y %zux%zux%zu kernel %zux%zu stride %zux%zu "
+                   "zeros %zu,%zu,%zu,%zu dilation %zux%zu groups %zu act %d %.9g bias %d "
+                   "average %d %d, %s, %s",
+                   (int)t->kind, t->h, t->w, t->c, t->out_h, t->out_w, t->n, t->kernel[0],
+                   t->kernel[1], t->stride[0], t->stride[1], t->before[0], t->before[1],
+                   t->after[0], t->after[1], t->dilation[0], t->dilation[1], t->groups, (int)t->act,
+                   (double)t->alpha, (int)t->bias, (int)t->average, (int)t->skip_pad, kern->name,
+                   ops->version());
+}
+
+/* Known in this process, or from an earlier one. */
+static bool recall_kept(const struct am_port_task *t, const struct am_kernels *kern,
+                        const struct am_kernel_port_ops *ops, bool *library)
+{
+    const struct am_plan_choices *c = atomic_load(&kept);
+    char key[512];
+    if (recall(t, kern, library))
+        return true;
+    if (!c)
+        return false;
+    key_of(t, kern, ops, key);
+    if (!c->recall(key, library))
+        return false;
+    *library = remember(t, kern, *library);
+    return true;
+}
+
+static bool keep(const struct am_port_task *t, const struct am_kernels *kern,
+                 const struct am_kernel_port_ops *ops, bool library)
+{
+    const struct am_plan_choices *c = atomic_load(&kept);
+    char key[512];
+    key_of(t, kern, ops, key);
+    if (c && !c->keep(key, &library))
+        library = false;
+    return remember(t, kern, library);
+}
+
 /* A step moved to memory of its own, for one picture. */
 struct trial {
     struct am_step step;
@@ -690,7 +740,8 @@ static enum am_rc choose_step(const struct am_port_build *b, const struct am_ker
     if (how == AM_PLAN_LIBRARY_TABLE && !table_says(kern->name, &t))
         return AM_OK;
     if (how == AM_PLAN_LIBRARY_TIMED) {
-        known = flops < WORTH_FLOPS ? (library = false, true) : recall(&t, kern, &library);
+        known =
+            flops < WORTH_FLOPS ? (library = false, true) : recall_kept(&t, kern, ops, &library);
         if (known && !library)
             return AM_OK;
     }
@@ -699,13 +750,13 @@ static enum am_rc choose_step(const struct am_port_build *b, const struct am_ker
     if (rc == AM_EINVAL) { /* refused: our own kernel serves */
         am_err_clear(err);
         if (how == AM_PLAN_LIBRARY_TIMED)
-            (void)remember(&t, kern, false);
+            (void)keep(&t, kern, ops, false);
         return AM_OK;
     }
     if (rc == AM_OK && how == AM_PLAN_LIBRARY_TIMED && !known) {
         rc = time_both(b, i, port, &library, err);
         if (rc == AM_OK)
-            library = remember(&t, kern, library);
+            library = keep(&t, kern, ops, library);
     }
     if (rc != AM_OK || !library)
         step_clear(port);

@@ -6,7 +6,6 @@
 #include "pipeline/answers.h"
 #include "pipeline/inputs.h"
 #include "pipeline/open_model.h"
-#include "tensor/kernel_port.h"
 
 struct writer {
     const struct am_pipeline_predict_job *job;
@@ -104,9 +103,7 @@ enum am_rc am_pipeline_predict(struct am_pipeline *pl, struct am_arena *a,
     struct writer w = {.job = job, .json = looks_like_json(job)};
     enum am_rc rc;
     am_buf_init(&w.out, (size_t)1 << 26);
-    /* own kernels unless oneDNN is demanded: a file's answers are the same in every process */
-    const bool demanded = am_kernel_port_wish() == AM_PORT_WISH_ON;
-    AM_TRY(am_open_model(pl, a, job->model, demanded ? AM_MODEL_LIBRARY : 0, &m, err));
+    AM_TRY(am_open_model(pl, a, job->model, AM_MODEL_LIBRARY, &m, err)); /* as in serving */
     w.model = m.model;
     w.info = am_model_info(m.model);
     w.target = am_model_target(m.model);

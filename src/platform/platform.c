@@ -76,6 +76,7 @@ enum am_rc am_platform_open(const struct am_platform_options *o, struct am_platf
         am_platform_close(p);
         return rc;
     }
+    (void)am_platform_keep_choices(p->workspace);
     *out = p;
     return AM_OK;
 }

@@ -33,4 +33,9 @@ enum am_rc am_platform_trust(struct am_platform *p, struct am_arena *a,
 /* The table engine; its signature is what struct am_pipeline asks for (ctx = the platform). */
 enum am_rc am_platform_tables(void *ctx, struct am_tables **out, struct am_err *err) AM_MUST_CHECK;
 
+/* kernel_choices.c: choices of kernels by timing are kept in this workspace from now on; workspace
+ * is copied. Returns what it gave to the plans. */
+struct am_plan_choices;
+const struct am_plan_choices *am_platform_keep_choices(const char *workspace);
+
 #endif

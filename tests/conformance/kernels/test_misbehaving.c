@@ -254,6 +254,62 @@ static void slower_is_not_taken(void **state)
     tear_down(&r);
 }
 
+/* Choices kept elsewhere: known ones are not measured, another process may be first, and what
+ * cannot be kept is ours. */
+static bool known, keeps, others;
+static long n_recalled, n_kept;
+
+static bool recall_choice(const char *key, bool *library)
+{
+    assert_non_null(strstr(key, "misbehaving 1"));
+    n_recalled++;
+    *library = true;
+    return known;
+}
+
+static bool keep_choice(const char *key, bool *library)
+{
+    assert_null(strchr(key, '\t'));
+    n_kept++;
+    *library = others;
+    return keeps;
+}
+
+static void choices_are_kept(void **state)
+{
+    static const struct am_plan_choices choices = {recall_choice, keep_choice};
+    static const struct {
+        bool known, keeps, others;
+        size_t served;
+        long kept;
+    } cases[] = {{true, false, false, 2, 0},
+                 {false, true, true, 2, 2},
+                 {false, true, false, 0, 2},
+                 {false, false, true, 0, 2}};
+    struct rig r;
+    (void)state;
+    behave(SLOW);
+    am_plan_set_choices(&choices);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct shape s = shape;
+        s.h = 20 + (int64_t)i; /* shapes that this process does not know yet */
+        s.w = 20;
+        known = cases[i].known;
+        keeps = cases[i].keeps;
+        others = cases[i].others;
+        n_recalled = n_kept = 0;
+        set_up(&r, &s, 1);
+        assert_int_equal(infer(&r, AM_PLAN_LIBRARY_TIMED, NULL, 1, r.y), cases[i].served);
+        assert_int_equal(n_recalled, 2);
+        assert_int_equal(n_kept, cases[i].kept);
+        assert_int_equal(infer(&r, AM_PLAN_LIBRARY_TIMED, NULL, 1, r.y), cases[i].served);
+        assert_int_equal(n_recalled, 2); /* the process remembers */
+        tear_down(&r);
+    }
+    am_plan_set_choices(NULL);
+    assert_int_equal(n_live, 0);
+}
+
 static void missing(void **state)
 {
     const struct am_kernel_port_loader l = {.open = open_nothing};
@@ -292,13 +348,10 @@ static void wishes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refused_everything),
-        cmocka_unit_test(out_of_memory),
-        cmocka_unit_test(fails_in_a_step),
-        cmocka_unit_test(cannot_pack),
-        cmocka_unit_test(slower_is_not_taken),
-        cmocka_unit_test(missing),
-        cmocka_unit_test(wishes),
+        cmocka_unit_test(refused_everything),  cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(fails_in_a_step),     cmocka_unit_test(cannot_pack),
+        cmocka_unit_test(slower_is_not_taken), cmocka_unit_test(missing),
+        cmocka_unit_test(choices_are_kept),    cmocka_unit_test(wishes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
