@@ -10,11 +10,13 @@
 /* The place of a choice in "a|b|c"; false when it is none. */
 static bool choice(const char *choices, struct am_str s, double *out)
 {
-    *out = 0;
-    for (const char *p = choices; *p; *out += 1) {
+    unsigned place = 0;
+    for (const char *p = choices; *p; place++) {
         size_t n = strcspn(p, "|");
-        if (am_str_eq(s, (struct am_str){p, n}))
+        if (am_str_eq(s, (struct am_str){p, n})) {
+            *out = place;
             return true;
+        }
         p += n + (p[n] == '|');
     }
     return false;

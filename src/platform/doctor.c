@@ -76,7 +76,7 @@ static void check_weights(struct am_platform *p, struct am_arena *a, struct am_n
     const struct am_weights_ops *ops;
     struct am_err e = {0};
     bool ok = am_weights_open(p->options.program, &ops, &e) == AM_OK;
-    check(a, list, "libhdf5 (weights of Keras)", ok, ok ? ops->version() : e.message,
+    check(a, list, "libhdf5 (Keras files)", ok, ok ? ops->version() : e.message,
           e.hint[0] ? e.hint : "Run scripts/setup.", all);
 }
 
