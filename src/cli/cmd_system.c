@@ -44,6 +44,7 @@ enum am_exit am_cmd_serve(struct am_cli *c)
     if (am_cli_open(c) != AM_OK)
         return am_cli_fail(c);
     o.workspace = am_platform_workspace(c->platform);
+    am_platform_hold(c->platform);
     if (am_api_serve(&o, &c->err) != AM_OK)
         return am_cli_fail(c);
     return AM_EXIT_DONE;

@@ -1,6 +1,7 @@
 /* What was measured to be faster, kept in WORKSPACE/kernel-choices, so that every process of a
  * machine answers with the same kernels.
  *
+ * A server that gives up root keeps the file open, since it cannot open it afterwards.
  * A line is CPU, shape and library, and "own" or "library", between tabs. Lines are only appended,
  * and the first one of a shape counts, so processes that measure at once agree in the end. A cache:
  * remove the file and it is measured anew. What cannot be kept is not chosen. Any thread. */
@@ -19,8 +20,9 @@
 
 #define FILE_BYTES ((size_t)1 << 20)
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the path */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two below */
 static char path[PATH_MAX];
+static int held = -1; /* the file, open to read and append; -1 = opened at each use */
 
 static void cpu_name(char out[49])
 {
@@ -47,12 +49,36 @@ static size_t line_start(const char *key, char *out, size_t cap)
     return n > 0 && (size_t)n < cap ? (size_t)n : 0;
 }
 
-static bool find(const char *file, const char *start, size_t n, bool *library)
+struct place {
+    char path[PATH_MAX];
+    int fd; /* -1 = not held open */
+};
+
+static void where(struct place *p)
+{
+    pthread_mutex_lock(&lock);
+    memcpy(p->path, path, PATH_MAX);
+    p->fd = held;
+    pthread_mutex_unlock(&lock);
+}
+
+static bool read_file(const struct place *f, struct am_buf *b)
+{
+    char part[4096];
+    ssize_t n;
+    if (f->fd < 0)
+        return am_fs_read_file(f->path, b, NULL) == AM_OK;
+    for (off_t at = 0; (n = am_fs()->pread(f->fd, part, sizeof part, at)) > 0; at += n)
+        am_buf_add(b, part, (size_t)n);
+    return n == 0 && am_buf_check(b, NULL) == AM_OK;
+}
+
+static bool find(const struct place *file, const char *start, size_t n, bool *library)
 {
     struct am_buf b;
     bool found = false;
     am_buf_init(&b, FILE_BYTES);
-    if (am_fs_read_file(file, &b, NULL) == AM_OK) {
+    if (read_file(file, &b)) {
         const struct am_str all = am_buf_view(&b);
         for (const char *p = all.ptr, *end = all.ptr + all.len, *line; p < end && !found;
              p = line + 1) {
@@ -70,41 +96,41 @@ static bool find(const char *file, const char *start, size_t n, bool *library)
     return found;
 }
 
-static void where(char out[PATH_MAX])
-{
-    pthread_mutex_lock(&lock);
-    memcpy(out, path, PATH_MAX);
-    pthread_mutex_unlock(&lock);
-}
-
 static bool recall(const char *key, bool *library)
 {
-    char file[PATH_MAX], line[768];
+    struct place file;
+    char line[768];
     const size_t n = line_start(key, line, sizeof line);
-    where(file);
-    return n > 0 && find(file, line, n, library);
+    where(&file);
+    return n > 0 && find(&file, line, n, library);
 }
 
-static bool append(const char *file, const char *line, size_t n)
+static int open_file(const char *file)
 {
-    const int fd = am_fs()->open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    return am_fs()->open(file, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+}
+
+static bool append(const struct place *f, const char *line, size_t n)
+{
+    const int fd = f->fd >= 0 ? f->fd : open_file(f->path);
     if (fd < 0)
         return false;
     const bool ok = am_fs()->write(fd, line, n) == (ssize_t)n;
-    return am_fs()->close(fd) == 0 && ok;
+    return (fd == f->fd || am_fs()->close(fd) == 0) && ok;
 }
 
 /* One write, a line of its own also after one that was cut off; then the first one counts. */
 static bool keep(const char *key, bool *library)
 {
-    char file[PATH_MAX], line[768] = "\n";
+    struct place file;
+    char line[768] = "\n";
     const size_t n = line_start(key, line + 1, sizeof line - 16);
-    where(file);
+    where(&file);
     if (n == 0)
         return false;
     const char *word = *library ? "library\n" : "own\n";
     memcpy(line + 1 + n, word, strlen(word));
-    return append(file, line, 1 + n + strlen(word)) && find(file, line + 1, n, library);
+    return append(&file, line, 1 + n + strlen(word)) && find(&file, line + 1, n, library);
 }
 
 const struct am_plan_choices *am_platform_keep_choices(const char *workspace)
@@ -114,7 +140,19 @@ const struct am_plan_choices *am_platform_keep_choices(const char *workspace)
     const int n = snprintf(path, sizeof path, "%s/kernel-choices", workspace);
     if (n < 0 || (size_t)n >= sizeof path)
         path[0] = '\0';
+    if (held >= 0)
+        (void)am_fs()->close(held);
+    held = -1;
     pthread_mutex_unlock(&lock);
     am_plan_set_choices(&choices);
     return &choices;
+}
+
+void am_platform_hold(struct am_platform *p)
+{
+    (void)p;
+    pthread_mutex_lock(&lock);
+    if (held < 0 && path[0])
+        held = open_file(path);
+    pthread_mutex_unlock(&lock);
 }

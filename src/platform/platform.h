@@ -26,6 +26,9 @@ enum am_rc am_platform_open(const struct am_platform_options *o, struct am_platf
                             struct am_err *err) AM_MUST_CHECK;
 void am_platform_close(struct am_platform *p);
 const char *am_platform_workspace(const struct am_platform *p); /* until close */
+/* Before a server gives up root: opens what of the workspace it still uses then (kernel-choices).
+ */
+void am_platform_hold(struct am_platform *p);
 
 /* A recipe: a file, or text with a name for messages; `sets` are "a.b=c" strings. */
 struct am_recipe_ref {

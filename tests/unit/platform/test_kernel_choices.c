@@ -112,6 +112,23 @@ static void a_word_that_is_none(void **state)
     assert_true(c->recall("conv d", &library) && !library);
 }
 
+/* The file was opened before: it can be gone, or no longer be opened, and serves. */
+static void held_open(void **state)
+{
+    const struct am_plan_choices *c = am_platform_keep_choices(dir);
+    bool library = true;
+    (void)state;
+    am_platform_hold(NULL);
+    am_platform_hold(NULL);
+    assert_int_equal(unlink(file), 0);
+    assert_true(c->recall("conv b", &library) && !library);
+    library = true;
+    assert_true(c->keep("conv f", &library));
+    assert_true(c->recall("conv f", &library) && library);
+    c = am_platform_keep_choices(dir); /* another workspace: closed */
+    assert_false(c->recall("conv f", &library));
+}
+
 static void cannot_be_kept(void **state)
 {
     const struct am_plan_choices *c = am_platform_keep_choices(dir);
@@ -138,6 +155,7 @@ int main(void)
         cmocka_unit_test(the_first_counts),
         cmocka_unit_test(damage_and_other_machines),
         cmocka_unit_test(a_word_that_is_none),
+        cmocka_unit_test(held_open),
         cmocka_unit_test(cannot_be_kept),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
