@@ -100,7 +100,7 @@ static size_t n_parts_of(const struct am_conv_geo *q, size_t units)
 static size_t slot_floats(const struct am_conv_geo *q, const struct am_conv_window *v)
 {
     if (together_of(q) > 0)
-        return TOGETHER * TOGETHER_CHANNELS;
+        return (size_t)TOGETHER * TOGETHER_CHANNELS;
     return (am_conv_slots(v, q->c, q->oh) / AM_CONV_SLOTS + q->oh * q->ow * gathered(q) + 15) / 16 *
            16;
 }

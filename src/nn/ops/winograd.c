@@ -14,7 +14,7 @@
 #define MATRIX_MAX ((size_t)256 * 256) /* beyond it, reading weights costs more than it saves */
 #define PARALLEL_FLOPS 1.2e7           /* as in linear.c */
 
-enum { OUT = AM_WINOGRAD_OUT, IN = AM_WINOGRAD_IN, TERMS = AM_WINOGRAD_TERMS };
+enum { OUT = AM_WINOGRAD_OUT, PIXELS = OUT * OUT, IN = AM_WINOGRAD_IN, TERMS = AM_WINOGRAD_TERMS };
 
 bool am_winograd_fits(const struct am_kernels *kern, const struct am_conv_geo *q)
 {
@@ -146,7 +146,7 @@ static void tile_out(const struct job *j, size_t tile, const float *m, size_t st
                                     ? image + ((y0 + i) * q->ow + x0 + k) * q->n
                                     : NULL;
     j->conv->winograd_out(&t);
-    for (size_t i = 0; w->act > AM_ACT_RELU && i < OUT * OUT; i++)
+    for (size_t i = 0; w->act > AM_ACT_RELU && i < PIXELS; i++)
         if (t.to[i])
             j->kern->act(w->act, w->alpha, t.to[i], t.to[i], n);
 }
