@@ -275,6 +275,14 @@ static const struct variable *by_name(const struct layer *l, enum role role)
     return NULL;
 }
 
+static struct am_str last_part(struct am_str path)
+{
+    size_t from = path.len;
+    while (from > 0 && path.ptr[from - 1] != '/')
+        from--;
+    return (struct am_str){path.ptr + from, path.len - from};
+}
+
 /* "scale" of the layer's settings: -1 when the file does not hold them. */
 static int setting(const struct am_node *n, struct am_str layer, const char *key, unsigned depth)
 {
@@ -316,8 +324,9 @@ static enum am_rc by_number(const struct am_keras *q, const struct layer *l, con
     for (size_t i = 0; i < n; i++)
         has[roles[i]] = true;
     if (l->n < n && has[GAMMA]) {
-        int scale = setting(q->config, l->vars[0]->named, "scale", 0);
-        int center = setting(q->config, l->vars[0]->named, "center", 0);
+        const struct am_str name = last_part(l->vars[0]->named);
+        int scale = setting(q->config, name, "scale", 0);
+        int center = setting(q->config, name, "center", 0);
         if (l->n + 2 == n) /* both */
             scale = center = 0;
         if (scale < 0 || center < 0)

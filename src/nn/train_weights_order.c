@@ -79,9 +79,11 @@ static size_t forward(const struct am_graph *g, size_t v, size_t input_places, c
         return am_str_is(n->name, "x") && input_places ? input_places : 1;
     if (n->op == &am_op_reshape) {
         const struct am_dims *from = &g->nodes.ptr[n->in[0]].dims;
-        return from->rank == 2                                 ? places[n->in[0]]
-               : from->rank > 4 || channels_first(g, n->in[0]) ? places_of(from)
-                                                               : 1;
+        if (from->rank == 2)
+            return places[n->in[0]];
+        if (from->rank > 4) /* pictures of pictures: more than one order */
+            return 0;
+        return channels_first(g, n->in[0]) ? places_of(from) : 1;
     }
     if (keeps_order(n->op))
         return places[n->in[0]];

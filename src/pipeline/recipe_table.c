@@ -153,7 +153,9 @@ static const struct am_recipe_key general[] = {
      "weights' bits differ, and the numerics profile says which. In serving the faster one does, "
      "unless AIMASS_DNNL=off or on in the environment says otherwise."},
     {"train.average", ENUM | MAP, "none|ema|swa", 0, 0, "none",
-     "Keep an average of the weights as the model: after each step (ema) or each epoch (swa)."},
+     "Keep an average of the weights as the model: after each step (ema) or each epoch (swa); "
+     "batch "
+     "norm measures its statistics anew for it."},
     {"train.average.type", ENUM, "none|ema|swa", 0, 0, "ema", "Its kind."},
     {"train.average.decay", NUM, NULL, 1e-6, 0.9999999, "0.999",
      "Share of the old average that stays at each step (ema); less in the first steps."},
