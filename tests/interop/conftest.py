@@ -1,4 +1,4 @@
-"""One workspace with three trained examples and one server for all tests."""
+"""One workspace with four trained examples and one server for all tests."""
 import csv
 import json
 import os
@@ -77,7 +77,7 @@ def complete(data):
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory):
     path = tmp_path_factory.mktemp("interop") / "ws"
-    for name in ("breast_cancer", "diabetes", "two_columns"):
+    for name in ("breast_cancer", "diabetes", "two_columns", "sensor_anomaly"):
         aimass(path, "train", f"{name}.yaml", "--quiet")
     yield path
     shutil.rmtree(path, ignore_errors=True)

@@ -54,6 +54,27 @@ def test_infer_classes(client, server, rows, binary_in, binary_out):
     assert result.get_response()["id"] == "7"
 
 
+@pytest.mark.parametrize("binary", [True, False])
+def test_infer_outputs_of_a_model_without_a_target(client, server, binary):
+    some = np.array([[0, 43.8, 30.2], [0, 90, 55], [1, 44, 25]])
+    i = triton.InferInput("input", list(some.shape), "FP64")
+    i.set_data_from_numpy(some, binary_data=binary)
+    meta = {o["name"]: o for o in client.get_model_metadata("sensor-anomaly")["outputs"]}
+    assert list(meta) == ["anomaly_score", "is_anomaly", "embedding", "reconstruction"]
+    plain = client.infer("sensor-anomaly", [i])
+    assert [o["name"] for o in plain.get_response()["outputs"]] == ["anomaly_score", "is_anomaly"]
+    wanted = [triton.InferRequestedOutput(name, binary_data=binary) for name in ("reconstruction", "embedding", "is_anomaly")]
+    result = client.infer("sensor-anomaly", [i], outputs=wanted)
+    back, code, flags = (result.as_numpy(o.name()) for o in wanted)
+    assert back.dtype == np.float64 and back.shape == (3, 3) and code.dtype == np.float32 and code.shape == (3, 1)
+    assert flags.dtype == bool and flags.tolist() == plain.as_numpy("is_anomaly").tolist() and flags[1] and not flags[0]
+    assert result.as_numpy("anomaly_score") is None
+    want = server.curl("/api/v1/models/sensor-anomaly/predict", "-d", json.dumps(
+        {"outputs": ["reconstruction", "embedding"], "rows": some.tolist()}))["predictions"]
+    assert back.tolist() == [list(p["reconstruction"].values()) for p in want]
+    assert np.array_equal(code, np.array([p["embedding"] for p in want], dtype=np.float32))
+
+
 def test_infer_matrix_without_outputs(client, rows):
     some = np.array([list(r.values()) for r in rows["breast-cancer"][:5]])
     i = triton.InferInput("input", list(some.shape), "FP64")
