@@ -48,7 +48,8 @@ static const char style[] =
     ".hit{background:var(--hit)}.miss{background:var(--miss)}\n"
     ".now{font-size:17px}.words{line-height:2;white-space:pre-wrap;background:var(--soft);padding:"
     "12px;"
-    "border-radius:8px}.words span{border-radius:3px}.shown img{width:224px}"
+    "border-radius:8px}.words span{border-radius:3px}.shown img{width:224px}.layer "
+    "img{min-width:192px}"
     ".against{background:var(--c1)}.left{text-align:left!important}\n"
     ".cards{display:flex;flex-wrap:wrap;gap:12px}.card{width:128px;font-size:13px;line-height:1.3}"
     "img{image-rendering:pixelated;max-width:100%}.card img{width:128px;border-radius:6px}";
@@ -147,7 +148,7 @@ void am_html_layers(struct am_buf *o, const struct am_node *r, const char *key, 
         return;
     am_html_heading(o, title);
     for (size_t i = 0; i < list->list.n && i < LAYERS_SHOWN; i++) {
-        am_buf_cstr(o, "<p><b>");
+        am_buf_cstr(o, "<p class='layer'><b>");
         am_html_field(o, list->list.items[i], "layer");
         am_buf_cstr(o, "</b> <span class='mute'>");
         am_html_field(o, list->list.items[i], "shape");

@@ -334,7 +334,7 @@ enum am_rc am_look_filters(const struct am_look *l, struct am_node **out, struct
     struct am_conv_filters f;
     struct am_str uri;
     *out = am_new_list(l->arena);
-    if (!am_layer_first_conv(l->graph, &f))
+    if (l->shape.rank != 3 || !am_layer_first_conv(l->graph, &f))
         return am_arena_check(l->arena, err);
     const struct am_param *w = am_params_find(l->params, f.name);
     if (!w)
