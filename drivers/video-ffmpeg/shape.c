@@ -133,9 +133,11 @@ static bool is_mpeg_video(struct am_str b)
     return has(b, 0, "\0\0\x01\xB3", 4);
 }
 
+/* Packets of 188 bytes, or of 192 with a time before each (M2TS). */
 static bool is_mpegts(struct am_str b)
 {
-    return has(b, 0, "G", 1) && has(b, 188, "G", 1) && has(b, 376, "G", 1);
+    return (has(b, 0, "G", 1) && has(b, 188, "G", 1) && has(b, 376, "G", 1)) ||
+           (has(b, 4, "G", 1) && has(b, 196, "G", 1) && has(b, 388, "G", 1));
 }
 
 static bool is_flv(struct am_str b)
