@@ -223,6 +223,10 @@ size_t aimass_n_classes(const aimass_model *m)
 {
     return am_model_info(m->model)->n_classes;
 }
+size_t aimass_n_embedding(const aimass_model *m)
+{
+    return am_model_info(m->model)->n_embedding;
+}
 double aimass_threshold(const aimass_model *m)
 {
     return am_model_info(m->model)->threshold;
@@ -255,6 +259,7 @@ aimass_status aimass_predictor_new(aimass_model *m, aimass_predictor **out, aima
     if (!p)
         return report(am_fail_nomem(&e, sizeof *p), &e, err);
     p->model = aimass_retain(m);
+    p->out.wanted = AM_WANT_EMBEDDING; /* of what has one */
     p->columns = am_calloc(n, sizeof *p->columns);
     p->cells = am_calloc(n, sizeof *p->cells);
     p->caps = am_calloc(n, sizeof *p->caps);
@@ -288,6 +293,11 @@ static bool has_labels(const struct aimass_predictor *p)
     return info->n_classes > 0 || info->task == AM_TASK_ANOMALY;
 }
 
+const float *aimass_embedding(const aimass_predictor *p)
+{
+    return p->out.wanted & AM_WANT_EMBEDDING ? p->out.embedding : NULL;
+}
+
 static void show(const struct aimass_predictor *p, aimass_answer *out)
 {
     const struct am_prediction *o = &p->out;
@@ -310,11 +320,15 @@ aimass_status aimass_predict_rows(aimass_predictor *p, const double *values, siz
     else
         rc = am_prediction_reserve(&p->out, n_rows, aimass_n_classes(p->model), &e);
     if (rc == AM_OK)
-        rc = am_predict_rows(p->p, values, n_rows,
-                             &(struct am_answer){.probability = p->out.probability,
-                                                 .label = has_labels(p) ? p->out.label : NULL,
-                                                 .value = p->out.value},
-                             &e);
+        rc = am_prediction_wanted(&p->out, am_model_info(p->model->model), n_rows, &e);
+    if (rc == AM_OK)
+        rc = am_predict_rows(
+            p->p, values, n_rows,
+            &(struct am_answer){.probability = p->out.probability,
+                                .label = has_labels(p) ? p->out.label : NULL,
+                                .value = p->out.value,
+                                .embedding = p->out.wanted ? p->out.embedding : NULL},
+            &e);
     if (rc == AM_OK)
         show(p, out);
     return report(rc, &e, err);

@@ -72,6 +72,9 @@ enum am_rc am_sample_check(struct am_model *m, const char *profile,
 /* The graph's raw y of a batch, [n_rows, n_outputs]. */
 enum am_rc am_predict_raw(struct am_predictor *p, const struct am_batch *batch, float *y,
                           struct am_err *err) AM_MUST_CHECK;
+/* Room for what `wanted` asks for, of what the model has. */
+enum am_rc am_prediction_wanted(struct am_prediction *p, const struct am_model_info *i,
+                                size_t n_rows, struct am_err *err) AM_MUST_CHECK;
 /* A predictor without a reference, for the model's own check while it is loaded. */
 enum am_rc am_predictor_make(const struct am_model *m, struct am_pool *pool,
                              struct am_predictor **out, struct am_err *err) AM_MUST_CHECK;

@@ -377,8 +377,8 @@ static enum am_rc reserve_wide(void **cells, size_t *cap, size_t n_rows, size_t 
     return AM_OK;
 }
 
-static enum am_rc reserve_wanted(struct am_prediction *p, const struct am_model_info *i,
-                                 size_t n_rows, struct am_err *err)
+enum am_rc am_prediction_wanted(struct am_prediction *p, const struct am_model_info *i,
+                                size_t n_rows, struct am_err *err)
 {
     void *cells = p->embedding;
     enum am_rc rc = AM_OK;
@@ -400,7 +400,7 @@ enum am_rc am_model_predict(struct am_predictor *p, const struct am_batch *batch
     const struct am_model_info *info = &p->model->info;
     bool labels = info->n_classes || info->task == AM_TASK_ANOMALY;
     AM_TRY(am_prediction_reserve(out, batch->n_rows, info->n_classes, err));
-    AM_TRY(reserve_wanted(out, info, batch->n_rows, err));
+    AM_TRY(am_prediction_wanted(out, info, batch->n_rows, err));
     return am_predict(
         p, batch,
         &(struct am_answer){.probability = out->n_classes ? out->probability : NULL,

@@ -44,6 +44,7 @@ static void test_describe(void **state)
     assert_int_equal(aimass_input_type(m, 4), AIMASS_DATE);
     assert_null(aimass_input_name(m, 5));
     assert_int_equal(aimass_n_classes(m), 3);
+    assert_int_equal(aimass_n_embedding(m), 0);
     assert_string_equal(aimass_class_name(m, 1), "class1");
     assert_null(aimass_class_name(m, 3));
     assert_non_null(strstr(aimass_describe(m), "\"multiclass\""));
@@ -311,6 +312,16 @@ static void test_anomaly(void **state)
     assert_null(a.probability);
     score = a.value[0];
     assert_int_equal(a.label[0], score >= aimass_threshold(m));
+    assert_int_equal(aimass_n_embedding(m), 3);
+    float code[3];
+    memcpy(code, aimass_embedding(p), sizeof code);
+    const aimass_column columns[] = {{.name = "col0", .numbers = near},
+                                     {.name = "col1", .numbers = near + 1},
+                                     {.name = "col2", .numbers = near + 2},
+                                     {.name = "col3", .numbers = near + 3}};
+    assert_int_equal(aimass_predict_columns(p, columns, 4, 1, &a, NULL), AIMASS_OK);
+    assert_memory_equal(code, aimass_embedding(p), sizeof code);
+    assert_memory_equal(&score, a.value, sizeof score);
     assert_int_equal(aimass_predict_row(p, far, 4, &a, NULL), AIMASS_OK);
     assert_true(a.value[0] > 100 * score && a.label[0] == 1);
     aimass_predictor_free(p);
