@@ -197,6 +197,75 @@ static void refused(void **state)
     fixture_clear(&plain);
 }
 
+/* The package with one text of its graph and one key of its manifest changed; NULL = as it is. */
+static void hostile(const struct am_package *p, const char *from, const char *to, const char *key,
+                    const char *value, const char *message)
+{
+    struct am_arena *a = am_arena_new(0);
+    struct am_node *manifest = am_node_copy(a, am_package_manifest(p)), *v;
+    struct am_package_content c = {.manifest = manifest};
+    struct am_model *m = NULL;
+    struct am_buf graph, bytes;
+    struct am_err err;
+    am_buf_init(&graph, 1 << 20);
+    am_buf_init(&bytes, SIZE_MAX);
+    for (int i = 1; i < AM_PART_SIGNATURE; i++)
+        c.parts[i] = am_package_part(p, (enum am_package_part)i);
+    am_buf_str(&graph, c.parts[AM_PART_GRAPH]);
+    am_buf_char(&graph, 0);
+    if (from) {
+        char *at = strstr(graph.ptr, from);
+        assert_non_null(at);
+        assert_int_equal(strlen(from), strlen(to));
+        memcpy(at, to, strlen(to));
+    }
+    c.parts[AM_PART_GRAPH] = (struct am_str){graph.ptr, graph.len - 1};
+    if (key) {
+        must(am_json_parse(a, am_str(value), "value", &v, &err));
+        am_node_set(a, manifest, key, v);
+    }
+    must(am_package_build(&c, &bytes, &err));
+    enum am_rc rc = am_model_open_bytes(am_buf_view(&bytes), NULL, &m, &err);
+    if (!message) {
+        assert_int_equal(rc, AM_OK);
+        am_model_put(m);
+    } else if (rc != AM_ECORRUPT || !strstr(err.message, message)) {
+        fail_msg("%s %s: %d %s", from ? from : key, to ? to : value, (int)rc, err.message);
+    }
+    am_buf_clear(&graph);
+    am_buf_clear(&bytes);
+    am_arena_free(a);
+}
+
+static void contradictions_in_files(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct am_package *p;
+    struct am_buf bytes;
+    struct am_err err;
+    fixture_init(&f, FIXTURE_BINARY, 5);
+    fixture_own(&f, AM_TASK_ANOMALY, true);
+    am_buf_init(&bytes, SIZE_MAX);
+    must(am_model_to_bytes(&f.spec, &bytes, &err));
+    must(am_package_open_bytes(am_buf_view(&bytes), NULL, &p, &err));
+    hostile(p, NULL, NULL, NULL, NULL, NULL);
+    hostile(p, "\"code\":", "\"cade\":", NULL, NULL, "no output \"code\"");
+    hostile(p, "\"reconstruction\"", "\"RECONSTRUCTION\"", NULL, NULL, "\"reconstruction\"");
+    hostile(p, "\"reconstruction\": ", "\"all\":            ", NULL, NULL, "\"reconstruction\"");
+    hostile(p, NULL, NULL, "threshold", "-1", "threshold");
+    hostile(p, NULL, NULL, "threshold", "7", NULL);
+    hostile(p, NULL, NULL, "task", "\"embedding\"", "task");
+    hostile(p, NULL, NULL, "task", "\"regression\"", "task");
+    hostile(p, NULL, NULL, "output", "\"probability\"", "cannot answer");
+    hostile(p, NULL, NULL, "target", "{\"name\":\"a\",\"type\":\"text\",\"task\":\"anomaly\"}",
+            "normal labels");
+    hostile(p, NULL, NULL, "outputs", "[]", NULL); /* for readers only */
+    am_package_close(p);
+    am_buf_clear(&bytes);
+    fixture_clear(&f);
+}
+
 static enum am_rc live(const struct am_buf *bytes, const struct am_batch *batch)
 {
     struct am_model *m = NULL;
@@ -231,8 +300,11 @@ static void memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(same_bits),
-                                       cmocka_unit_test(describes), cmocka_unit_test(refused),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(answers),
+                                       cmocka_unit_test(same_bits),
+                                       cmocka_unit_test(describes),
+                                       cmocka_unit_test(refused),
+                                       cmocka_unit_test(contradictions_in_files),
                                        cmocka_unit_test(memory)};
     (void)fixture_dir, (void)fixture_dir_free, (void)fixture_shrink;
     return cmocka_run_group_tests(tests, NULL, NULL);
