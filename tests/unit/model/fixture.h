@@ -63,14 +63,16 @@ static struct am_str fixture_text(struct am_arena *a, const char *prefix, size_t
     return am_arena_printf(a, "%s%zu", prefix, i);
 }
 
-/* Raw forms: a picture of 6 x 5 in three colours, a tenth of a second of sound. */
+/* Raw forms: a picture of 6 x 5 in three colours, a tenth of a second of sound, four frames. */
 static struct am_str fixture_media(struct am_arena *a, enum am_col_type type, uint64_t seed)
 {
     struct am_rng r;
-    size_t n = type == AM_COL_IMAGE ? 6 * 5 * 3 : 1600;
+    size_t n = type == AM_COL_IMAGE ? 6 * 5 * 3 : type == AM_COL_VIDEO ? 4 * 6 * 5 * 3 : 1600;
     unsigned char *p = am_arena_array(a, AM_MEDIA_RAW_BYTES + n, 1);
     if (type == AM_COL_IMAGE)
         am_image_raw_header(6, 5, 3, p);
+    else if (type == AM_COL_VIDEO)
+        am_video_raw_header(4, 6, 5, 3, p);
     else
         am_sound_raw_header(8000, 1, 800, p);
     am_rng_init(&r, seed, AM_RNG_USER);
@@ -182,7 +184,7 @@ static void fixture_init(struct fixture *f, enum fixture_kind kind, size_t n_num
     static const enum am_col_type mixed[] = {AM_COL_NUMBER, AM_COL_BOOLEAN, AM_COL_CATEGORY,
                                              AM_COL_TEXT, AM_COL_DATE};
     static const enum am_col_type media[] = {AM_COL_IMAGE, AM_COL_NUMBER, AM_COL_IMAGE,
-                                             AM_COL_AUDIO};
+                                             AM_COL_AUDIO, AM_COL_VIDEO};
     enum am_col_type numbers[64];
     static const int64_t hidden[] = {16, 8};
     static const struct am_str ids[] = {AM_STR_INIT("patient")};
@@ -196,7 +198,7 @@ static void fixture_init(struct fixture *f, enum fixture_kind kind, size_t n_num
     for (size_t i = 0; i < n_numbers; i++)
         numbers[i] = AM_COL_NUMBER;
     const enum am_col_type *types[] = {numbers, mixed, numbers, media, media + 1};
-    const size_t n[] = {n_numbers, 5, n_numbers, 1, 3};
+    const size_t n[] = {n_numbers, 5, n_numbers, 1, 4};
     fixture_features(f, n[kind], types[kind], tasks[kind], classes[kind]);
     fixture_target(f, classes[kind]);
     fixture_graph(f, hidden, 2, classes[kind] == 3 ? 3 : 1, acts[kind]);

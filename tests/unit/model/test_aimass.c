@@ -197,26 +197,39 @@ static void test_pictures(void **state)
     aimass_free(m);
 }
 
-static void test_numbers_pictures_sounds(void **state)
+static void test_numbers_and_media(void **state)
 {
     aimass_model *m = load(media_path);
     aimass_predictor *p = predictor(m);
     unsigned char one[200], sound[AIMASS_RAW_BYTES + 1600] = {0};
-    const void *bytes[2] = {one, sound};
-    size_t n[2] = {picture(6, 5, 40, one), sizeof sound};
-    aimass_media media[2] = {{"col2", bytes + 1, n + 1}, {"col1", bytes, n}};
+    unsigned char video[AIMASS_RAW_BYTES + 3 * 6 * 5] = {0};
+    const void *bytes[3] = {one, sound, video};
+    size_t n[3] = {picture(6, 5, 40, one), sizeof sound, sizeof video};
+    aimass_media media[3] = {
+        {"col2", bytes + 1, n + 1}, {"col1", bytes, n}, {"col3", bytes + 2, n + 2}};
     double number = 3;
     aimass_column column = {"col0", &number, NULL};
     aimass_answer a;
     aimass_error err;
     (void)state;
     aimass_audio_header(8000, 1, 800, sound);
+    aimass_video_header(3, 6, 5, 1, video);
     assert_int_equal(aimass_input_type(m, 2), AIMASS_AUDIO);
-    assert_int_equal(aimass_predict_media(p, media, 2, &column, 1, 1, &a, &err), AIMASS_OK);
+    assert_int_equal(aimass_input_type(m, 3), AIMASS_VIDEO);
+    assert_int_equal(aimass_predict_media(p, media, 3, &column, 1, 1, &a, &err), AIMASS_OK);
     assert_true(isfinite(a.value[0]));
     media[0].name = "col1"; /* a sound where a picture belongs */
     media[1].name = "col2";
-    assert_int_equal(aimass_predict_media(p, media, 2, &column, 1, 1, &a, &err), AIMASS_INVALID);
+    assert_int_equal(aimass_predict_media(p, media, 3, &column, 1, 1, &a, &err), AIMASS_INVALID);
+    media[0].name = "col2";
+    media[1].name = "col1";
+    n[2]--; /* a pixel is missing */
+    assert_int_equal(aimass_predict_media(p, media, 3, &column, 1, 1, &a, &err), AIMASS_INVALID);
+    assert_non_null(strstr(err.message, "90 were expected"));
+    n[2]++;
+    bytes[2] = one; /* a picture where a video belongs */
+    assert_int_equal(aimass_predict_media(p, media, 3, &column, 1, 1, &a, &err), AIMASS_INVALID);
+    assert_non_null(strstr(err.hint, "aimass_video_header"));
     aimass_predictor_free(p);
     aimass_free(m);
 }
@@ -333,7 +346,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_describe),      cmocka_unit_test(test_same_answers),
         cmocka_unit_test(test_mixed_columns), cmocka_unit_test(test_regression),
-        cmocka_unit_test(test_pictures),      cmocka_unit_test(test_numbers_pictures_sounds),
+        cmocka_unit_test(test_pictures),      cmocka_unit_test(test_numbers_and_media),
         cmocka_unit_test(test_anomaly),       cmocka_unit_test(test_load_errors),
         cmocka_unit_test(test_threads),
     };

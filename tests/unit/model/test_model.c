@@ -166,7 +166,8 @@ static void test_media(void **state)
     media_round_trip(FIXTURE_PICTURE, "[{\"name\":\"col0\",\"type\":\"image\"}]");
     media_round_trip(FIXTURE_MEDIA,
                      "[{\"name\":\"col0\",\"type\":\"number\"},{\"name\":\"col1\",\"type\":"
-                     "\"image\"},{\"name\":\"col2\",\"type\":\"audio\"}]");
+                     "\"image\"},{\"name\":\"col2\",\"type\":\"audio\"},"
+                     "{\"name\":\"col3\",\"type\":\"video\"}]");
 }
 
 /* A package whose sample.json is this text. */
