@@ -211,4 +211,59 @@ static inline struct am_node *made_report(enum am_task task, const char *text, s
     return m;
 }
 
+static inline struct am_node *made_part(const char *key, const char *value, double effect,
+                                        struct am_arena *a)
+{
+    struct am_node *m = am_new_map(a);
+    am_node_set(a, m, key, am_new_cstr(a, value));
+    am_node_set(a, m, "value", am_new_cstr(a, value));
+    am_node_set(a, m, "effect", am_new_f64(a, effect));
+    return m;
+}
+
+/* One prediction explained with everything that a page can hold: no model has all of it. */
+static inline struct am_node *made_explanation(const char *text, struct am_arena *a)
+{
+    static const char *const keys[] = {"title", "model", "file", "explained"};
+    float x[12 * 9 * 3], heat[12 * 9];
+    struct am_floats f = {12, 9, 3, x};
+    struct am_node *m = made_report(AM_TASK_MULTICLASS, text, a), *e = am_new_map(a),
+                   *answer = am_new_map(a), *list = am_new_list(a), *words = am_new_list(a),
+                   *columns = am_new_list(a), *in = am_new_map(a), *all = am_new_map(a);
+    struct am_str uri = am_str(text);
+    for (size_t i = 0; i < 4; i++)
+        am_node_set(a, e, keys[i], am_new_cstr(a, text ? text : "cats"));
+    am_node_set(a, answer, "label", am_new_cstr(a, text ? text : "cats"));
+    am_node_set(a, answer, "probability", am_new_f64(a, 0.75));
+    am_node_set(a, e, "prediction", answer);
+    am_node_push(a, list, answer);
+    am_node_set(a, e, "classes", list);
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = (float)sin((double)i);
+    for (size_t i = 0; i < sizeof heat / sizeof *heat; i++)
+        heat[i] = (float)i - 50;
+    if (!text && am_picture_heat(&f, heat, 0, a, &uri, NULL) != AM_OK)
+        return e;
+    am_node_set(a, in, "picture", am_new_str(a, uri));
+    am_node_set(a, in, "method", am_new_cstr(a, "gradient"));
+    list = am_new_list(a);
+    am_node_push(a, list, in);
+    am_node_set(a, e, "input", list);
+    am_node_set(a, e, "saliency", list);
+    am_node_set(a, e, "filters", am_node_copy(a, am_node_get(m, "filters")));
+    am_node_set(a, e, "activations", am_node_copy(a, am_node_get(m, "activations")));
+    for (int i = -3; i <= 3; i++) {
+        double effect = i == 3 ? NAN : i * 0.11;
+        am_node_push(a, words, made_part("text", text ? text : " a word", effect, a));
+        am_node_push(a, columns, made_part("column", text ? text : "petal_width", effect, a));
+    }
+    am_node_set(a, all, "column", am_new_cstr(a, text ? text : "review"));
+    am_node_set(a, all, "words", words);
+    list = am_new_list(a);
+    am_node_push(a, list, all);
+    am_node_set(a, e, "words", list);
+    am_node_set(a, e, "columns", columns);
+    return e;
+}
+
 #endif

@@ -1,5 +1,5 @@
-/* Prints a made-up report as HTML: report_main binary|multiclass|regression|hostile|empty. For
- * check_html.py, and for eyes. */
+/* Prints a made-up report or explanation as HTML: report_main binary|multiclass|regression|hostile|
+ * empty|explained|explained_hostile. For check_html.py, and for eyes. */
 #include "report_data.h"
 
 int main(int argc, char **argv)
@@ -12,7 +12,10 @@ int main(int argc, char **argv)
     struct am_arena *a = am_arena_new(0);
     struct am_buf b;
     am_buf_init(&b, 1 << 24);
-    if (a)
+    if (a && am_str_starts(kind, AM_STR("explained")))
+        am_explanation_html(
+            made_explanation(am_str_is(kind, "explained_hostile") ? HOSTILE : NULL, a), &b);
+    else if (a)
         am_report_html(am_str_is(kind, "empty")
                            ? am_new_map(a)
                            : made_report(task, am_str_is(kind, "hostile") ? HOSTILE : NULL, a),
