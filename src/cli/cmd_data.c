@@ -41,7 +41,8 @@ enum am_exit am_cmd_init(struct am_cli *c)
     const char *target = am_cli_value(c, "--target"), *to = am_cli_value(c, "--output");
     struct am_node *r;
     if (am_cli_open(c) != AM_OK ||
-        am_platform_init(c->platform, c->arena, c->args[0], target, &r, &c->err) != AM_OK)
+        am_platform_init(c->platform, c->arena, c->args[0], target, am_cli_value(c, "--task"), &r,
+                         &c->err) != AM_OK)
         return am_cli_fail(c);
     struct am_str text = am_node_str(r, "recipe", "");
     if (!to)

@@ -105,7 +105,8 @@ enum am_exit am_cmd_run(struct am_cli *c)
     const char *target = am_cli_value(c, "--target");
     struct am_node *start, *r;
     if (am_cli_open(c) != AM_OK ||
-        am_platform_init(c->platform, c->arena, c->args[0], target, &start, &c->err) != AM_OK)
+        am_platform_init(c->platform, c->arena, c->args[0], target, am_cli_value(c, "--task"),
+                         &start, &c->err) != AM_OK)
         return am_cli_fail(c);
     struct am_recipe_ref ref = {
         .text = am_node_str(start, "recipe", ""), .sets = c->many, .n_sets = c->n_many};

@@ -9,6 +9,11 @@
     {                                                                                              \
         "--target", AM_FLAG_VALUE, "COLUMN", "The column to predict."                              \
     }
+#define TASK                                                                                       \
+    {                                                                                              \
+        "--task", AM_FLAG_VALUE, "anomaly|embedding",                                              \
+            "Learn the rows themselves, without a target."                                         \
+    }
 #define LIST                                                                                       \
     {"--filter", AM_FLAG_VALUE, "EXPR",                                                            \
      "For example \"metrics.test.accuracy > 0.9 and tags.team = 'a'\"."},                          \
@@ -36,7 +41,7 @@ const struct am_command am_commands[] = {
      1,
      1,
      am_cmd_run,
-     {TARGET, SET}},
+     {TARGET, TASK, SET}},
     {"init",
      "DATA",
      "Write a starter recipe for a data file.",
@@ -44,6 +49,7 @@ const struct am_command am_commands[] = {
      1,
      am_cmd_init,
      {TARGET,
+      TASK,
       {"--output", AM_FLAG_VALUE, "FILE",
        "Where to write; the default is NAME.yaml, - is stdout."}}},
     {"profile",

@@ -199,6 +199,86 @@ static enum am_task guess_task(const struct am_dataset_info *info, const char *t
     return distinct > 2 ? AM_TASK_MULTICLASS : AM_TASK_BINARY;
 }
 
+/* ---- starters of models that learn rows ---- */
+
+/* The one column of files among others that are no features; NULL = none or several. */
+static const struct am_schema_column *sole_media(const struct am_dataset_info *info)
+{
+    const struct am_schema_column *found = NULL;
+    for (size_t i = 0; i < info->schema.n; i++) {
+        const struct am_schema_column *c = &info->schema.columns[i];
+        if (c->aside || !am_col_is_media(c->type))
+            continue;
+        if (found)
+            return NULL;
+        found = c;
+    }
+    return found;
+}
+
+/* A quarter of the columns is a code that must leave something out. */
+static void starter_rows(struct am_buf *b, size_t n_columns)
+{
+    size_t code = n_columns / 4 < 1 ? 1 : n_columns / 4 > 16 ? 16 : n_columns / 4;
+    size_t wide = code * 8 < 16 ? 16 : code * 8;
+    am_buf_printf(b, "model: {type: autoencoder, encoder: [%zu], code: %zu, activation: tanh", wide,
+                  code);
+}
+
+static struct am_str starter_own(struct am_arena *a, const char *source, const char *target,
+                                 const char *name, enum am_task task,
+                                 const struct am_dataset_info *info)
+{
+    struct am_node *ids = am_new_list(a), *drop = am_new_list(a);
+    const struct am_schema_column *media = sole_media(info);
+    struct am_buf b;
+    am_buf_init(&b, 1 << 22);
+    if (!media)
+        starter_columns(a, info, target ? target : "", ids, drop);
+    am_buf_printf(&b, "version: 1\nname: %s\ndata:\n  source: ", name);
+    am_json_quote(&b, am_str(source));
+    am_buf_printf(&b, "\n  task: %s", am_task_name(task));
+    if (target) {
+        am_buf_cstr(&b, "\n  target: ");
+        am_json_quote(&b, am_str(target));
+        am_buf_cstr(&b, "   # labels: measured with, never learned");
+    }
+    if (ids->list.n) {
+        am_buf_cstr(&b, "\n  id: ");
+        put_list(&b, ids);
+    }
+    am_buf_cstr(&b, "\n  split: {test: 0.2, validation: 0.2, seed: 42}\n");
+    if (media && !target) {
+        am_node_push(a, drop, am_new_str(a, media->name));
+        am_buf_cstr(&b, "features:\n  only: ");
+        put_list(&b, drop);
+        am_buf_char(&b, '\n');
+    } else if (drop->list.n) {
+        am_buf_cstr(&b, "features:\n  drop: ");
+        put_list(&b, drop);
+        am_buf_cstr(&b, "   # constant\n");
+    }
+    if (media)
+        am_buf_cstr(&b, "model: {type: autoencoder, code: 16");
+    else
+        starter_rows(&b, info->schema.n - ids->list.n - drop->list.n - (target != NULL));
+    am_buf_cstr(&b, task == AM_TASK_ANOMALY ? ", contamination: 0.01}\n" : "}\n");
+    am_buf_cstr(&b, "train: {epochs: 50, early_stopping: {patience: 5}}\n"
+                    "register: {alias: champion}\n");
+    struct am_str text = am_arena_str(a, am_buf_view(&b));
+    am_buf_clear(&b);
+    return text;
+}
+
+static enum am_rc own_task(const char *name, enum am_task *out, struct am_err *err)
+{
+    if (am_task_parse(am_str(name), out) && am_task_is_own(*out))
+        return AM_OK;
+    am_fail(err, AM_EUSAGE, "--task %s is neither anomaly nor embedding", name);
+    am_hint(err, "Leave it out where a column is to be predicted: --target says which.");
+    return AM_EUSAGE;
+}
+
 /* Nobody named one: files in class folders have theirs. */
 static enum am_rc find_target(const struct am_dataset_info *info, const char *source,
                               const char **out, struct am_err *err)
@@ -210,19 +290,26 @@ static enum am_rc find_target(const struct am_dataset_info *info, const char *so
             return AM_OK;
         }
     am_fail(err, AM_EUSAGE, "which column of \"%s\" is to be predicted?", source);
-    am_hint(err, "Name it with --target COLUMN; `aimass profile %s` lists the columns.", source);
+    am_hint(err,
+            "Name it with --target COLUMN; `aimass profile %s` lists the columns. Without a "
+            "target there is --task anomaly or embedding.",
+            source);
     return AM_EUSAGE;
 }
 
 enum am_rc am_pipeline_init(struct am_pipeline *pl, struct am_arena *a, const char *source,
-                            const char *target, struct am_node **out, struct am_err *err)
+                            const char *target, const char *task_name, struct am_node **out,
+                            struct am_err *err)
 {
     struct am_dataset_info info;
+    enum am_task task = AM_TASK_REGRESSION;
     const char *slash = strrchr(source, '/');
     char name[AM_LIMIT_NAME_BYTES];
     size_t n = 0;
+    if (task_name)
+        AM_TRY(own_task(task_name, &task, err));
     AM_TRY(inspect(pl, a, source, target, &info, err));
-    if (!target)
+    if (!target && !task_name)
         AM_TRY(find_target(&info, source, &target, err));
     for (const char *p = slash ? slash + 1 : source; *p && *p != '.' && n + 1 < sizeof name; p++)
         if (am_name_valid((struct am_str){p, 1}))
@@ -230,12 +317,14 @@ enum am_rc am_pipeline_init(struct am_pipeline *pl, struct am_arena *a, const ch
         else if (n)
             name[n++] = '-';
     name[n] = 0;
-    enum am_task task = guess_task(&info, target);
+    if (!task_name)
+        task = guess_task(&info, target);
     *out = am_new_map(a);
     am_node_set(a, *out, "recipe",
-                am_new_str(a, starter(a, source, target, n ? name : "model", task, &info)));
+                am_new_str(a, (task_name ? starter_own : starter)(
+                                  a, source, target, n ? name : "model", task, &info)));
     am_node_set(a, *out, "task", am_new_cstr(a, am_task_name(task)));
-    am_node_set(a, *out, "target", am_new_cstr(a, target));
+    am_node_set(a, *out, "target", target ? am_new_cstr(a, target) : am_new_null(a));
     am_node_set(a, *out, "name", am_new_cstr(a, n ? name : "model"));
     am_node_set(a, *out, "columns", am_node_get(info.report, "columns"));
     am_node_set(a, *out, "warnings", am_node_get(info.profile, "warnings"));

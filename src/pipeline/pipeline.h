@@ -33,8 +33,9 @@ struct am_recipe_source {
     bool foreign; /* somebody else sent it: it may name no file of this machine (train.weights) */
 };
 
+/* task: "anomaly" or "embedding", then target may be NULL; or NULL. */
 enum am_rc am_pipeline_init(struct am_pipeline *p, struct am_arena *a, const char *source,
-                            const char *target, struct am_node **out,
+                            const char *target, const char *task, struct am_node **out,
                             struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_pipeline_profile(struct am_pipeline *p, struct am_arena *a, const char *source,
                                const char *target, struct am_node **out,

@@ -45,10 +45,11 @@ static enum am_rc read_recipe(struct am_arena *a, const struct am_recipe_ref *r,
 }
 
 enum am_rc am_platform_init(struct am_platform *p, struct am_arena *a, const char *source,
-                            const char *target, struct am_node **out, struct am_err *err)
+                            const char *target, const char *task, struct am_node **out,
+                            struct am_err *err)
 {
     OPEN(p, pl, err);
-    return am_pipeline_init(&pl, a, source, target, out, err);
+    return am_pipeline_init(&pl, a, source, target, task, out, err);
 }
 
 enum am_rc am_platform_profile(struct am_platform *p, struct am_arena *a, const char *source,

@@ -82,6 +82,17 @@ has '.metrics.train.flagged_share >= 0.02'
 good predict plain@1 plain.csv --output is_anomaly
 same "ids pass through" id,is_anomaly "$(head -n 1 "$out")"
 
+echo "== one line, and a starter"
+json run plain.csv --task anomaly --set name=oneline --set train.epochs=5
+has '.metrics.test.reconstruction_error > 0' '.aliases == ["champion"]' '.recipe | test("task: anomaly")'
+json init plain.csv --task embedding --output start.yaml
+has '.task == "embedding"' '.target == null'
+json train start.yaml --set train.epochs=2
+json init "$EXAMPLES/sensor_anomaly.csv.gz" --task anomaly --target label --output labels.yaml
+check "labels" grep -q 'target: "label"' labels.yaml
+bad 2 '--task regression' '--target' run plain.csv --task regression
+bad 2 'which column' 'anomaly or embedding' run plain.csv
+
 echo "== embeddings"
 json train plain.yaml --set data.task=embedding --set name=vectors --set model='{code: 2}' --set evaluate.folds=0
 has '.metrics.test | keys == ["reconstruction_error"]'

@@ -123,7 +123,7 @@ static enum am_rc do_plan_latin(struct call *c)
 }
 static enum am_rc do_init(struct call *c)
 {
-    return am_platform_init(C, csv, "y", R);
+    return am_platform_init(C, csv, "y", NULL, R);
 }
 static enum am_rc do_profile(struct call *c)
 {
