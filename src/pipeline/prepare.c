@@ -150,6 +150,20 @@ static enum am_rc source_options(struct am_prepared *p, const struct am_node *da
     return AM_OK;
 }
 
+/* The same values may have been registered with a text called a category, or the other way round:
+ * what this recipe says holds. */
+static void keep_types(struct am_prepared *p, const struct am_dataset_schema *now)
+{
+    for (size_t i = 0; i < now->n && i < p->dataset_schema.n; i++) {
+        struct am_schema_column *c = &p->dataset_schema.columns[i];
+        enum am_col_type type = now->columns[i].type;
+        bool both = (type == AM_COL_TEXT || type == AM_COL_CATEGORY) &&
+                    (c->type == AM_COL_TEXT || c->type == AM_COL_CATEGORY);
+        if (both && am_str_eq(c->name, now->columns[i].name))
+            c->type = type;
+    }
+}
+
 static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struct am_str spec,
                                    const struct am_dataset_info *info, struct am_err *err)
 {
@@ -181,7 +195,9 @@ static enum am_rc register_dataset(struct am_prepared *p, const char *dir, struc
     p->dataset =
         am_arena_printf(p->arena, "%s@%lld", d.name, (long long)am_node_i64(out, "version", 0));
     AM_TRY(am_arena_check(p->arena, err));
-    return open_registered(p, p->dataset.ptr, err);
+    AM_TRY(open_registered(p, p->dataset.ptr, err));
+    keep_types(p, &info->schema);
+    return AM_OK;
 }
 
 static enum am_rc import_source(struct am_prepared *p, const struct am_node *data,
