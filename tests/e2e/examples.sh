@@ -16,7 +16,8 @@ has '.metrics.test.accuracy >= 0.9' '.metrics.test.roc_auc >= 0.98'
 for recipe in "$EXAMPLES"/*.yaml; do
     name=$(basename "$recipe" .yaml)
     quick=()
-    case "$name" in fashion_*) quick=(--set 'data.sample={rows: 3000}' --set train.epochs=1) ;; esac
+    case "$name" in fashion_*) quick=(--set 'data.sample={rows: 3000}' --set train.epochs=1) ;;
+    tang_poets | two_authors) quick=(--set train.epochs=1) ;; esac
     good train "$recipe" --set "name=again-$name" ${quick[0]:+"${quick[@]}"}
     check "$name: human report names the package" grep -q '^package ' "$out"
     check "$name.py compiles" python3 -c 'import sys; compile(open(sys.argv[1]).read(), sys.argv[1], "exec")' \
