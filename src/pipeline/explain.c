@@ -196,29 +196,34 @@ static enum am_rc tell_columns(struct explaining *e, struct am_node *out, struct
 
 /* ---- words ---- */
 
-/* Where each word ends: [n] ends, with what stands before it. */
-static size_t word_ends(struct am_str text, size_t *ends, size_t cap)
+static size_t count_words(struct am_str text)
 {
     struct am_token_scan s;
     size_t n = 0;
     am_token_scan_init(&s, text, AM_TOKEN_WORDS, false);
-    while (am_token_next(&s)) {
-        if (n < cap)
-            ends[n] = (size_t)(s.p - text.ptr);
+    while (am_token_next(&s))
         n++;
-    }
     return n;
+}
+
+/* Where each word ends; what stands before it belongs to it. */
+static void word_ends(struct am_str text, size_t *ends, size_t n)
+{
+    struct am_token_scan s;
+    am_token_scan_init(&s, text, AM_TOKEN_WORDS, false);
+    for (size_t i = 0; i < n && am_token_next(&s); i++)
+        ends[i] = (size_t)(s.p - text.ptr);
 }
 
 static enum am_rc words_of(struct explaining *e, size_t k, struct am_node *list, struct am_err *err)
 {
     const struct am_str text = e->row->columns[k].text[0];
-    size_t n = word_ends(text, NULL, 0), *ends = am_alloc_array(n + 1, sizeof *ends);
+    size_t n = count_words(text), *ends = am_alloc_array(n + 1, sizeof *ends);
     char *without = am_alloc_array(text.len + 1, 1);
     size_t group = n / WORDS + 1;
     enum am_rc rc = ends && without ? AM_OK : am_fail_nomem(err, text.len + n * sizeof *ends);
     if (rc == AM_OK)
-        (void)word_ends(text, ends, n);
+        word_ends(text, ends, n);
     for (size_t i = 0, from = 0; rc == AM_OK && i < n; i += group) {
         const size_t last = i + group < n ? i + group : n;
         const size_t to = last == n ? text.len : ends[last - 1];
@@ -276,8 +281,9 @@ static enum am_rc look(struct explaining *e, const struct am_dims *shape, struct
                         .classes = has_classes(e),
                         .max_side = PICTURE_SIDE};
     struct am_node *n;
-    enum am_rc rc = x ? AM_OK : am_fail_nomem(err, am_features_width(f) * sizeof *x);
-    AM_GO(rc, rc);
+    enum am_rc rc;
+    if (!x)
+        return am_fail_nomem(err, am_features_width(f) * sizeof *x);
     AM_GO(rc, am_features_apply(f, e->row, x, err));
     AM_GO(rc, am_look_input(&l, &n, err));
     am_node_set(e->a, out, "input", n);

@@ -41,6 +41,23 @@ static struct am_node *column_of(const struct am_node *profile, struct am_str na
     return NULL;
 }
 
+/* Without those about where rows come from: nobody would train on a file's name. */
+static struct am_node *warnings_of(const struct am_dataset_info *info, struct am_arena *a)
+{
+    const struct am_node *all = am_node_get(info->profile, "warnings");
+    struct am_node *out = am_new_list(a);
+    for (size_t i = 0; all && i < all->list.n; i++) {
+        struct am_str column = am_node_str(all->list.items[i], "column", "");
+        bool aside = false;
+        for (size_t k = 0; k < info->schema.n && !aside; k++)
+            aside =
+                info->schema.columns[k].aside && am_str_eq(info->schema.columns[k].name, column);
+        if (!aside)
+            am_node_push(a, out, all->list.items[i]);
+    }
+    return out;
+}
+
 enum am_rc am_pipeline_profile(struct am_pipeline *pl, struct am_arena *a, const char *source,
                                const char *target, struct am_node **out, struct am_err *err)
 {
@@ -61,7 +78,7 @@ enum am_rc am_pipeline_profile(struct am_pipeline *pl, struct am_arena *a, const
         am_node_push(a, columns, c);
     }
     am_node_set(a, *out, "columns", columns);
-    am_node_set(a, *out, "warnings", am_node_get(info.profile, "warnings"));
+    am_node_set(a, *out, "warnings", warnings_of(&info, a));
     if (am_node_get(info.report, "import"))
         am_node_set(a, *out, "files", am_node_get(info.report, "import"));
     return am_arena_check(a, err);
@@ -327,7 +344,7 @@ enum am_rc am_pipeline_init(struct am_pipeline *pl, struct am_arena *a, const ch
     am_node_set(a, *out, "target", target ? am_new_cstr(a, target) : am_new_null(a));
     am_node_set(a, *out, "name", am_new_cstr(a, n ? name : "model"));
     am_node_set(a, *out, "columns", am_node_get(info.report, "columns"));
-    am_node_set(a, *out, "warnings", am_node_get(info.profile, "warnings"));
+    am_node_set(a, *out, "warnings", warnings_of(&info, a));
     return am_arena_check(a, err);
 }
 

@@ -66,6 +66,22 @@ has '.task == "multiclass"' '.version == 1'
 json runs
 has '.runs[0].name == "shapes" and .runs[0].state == "finished"'
 
+echo "== looking before, and the same bits"
+good init shapes --output shapes.yaml
+check "nothing is said about file names" bash -c '! grep -q identifier "$1"' _ "$out"
+good plan shapes.yaml
+for row in '^conv1 +conv +\[B,32,32,32\] +896 ' '^pool2 +max_pool +\[B,8,8,64\] ' '^output +linear +\[B,3\] +387 ' \
+    '^a step takes [0-9.]+ MB'; do
+    check "the plan shows: $row" grep -Eq "$row" "$out"
+done
+for threads in 1 2; do
+    json train shapes.yaml --threads $threads --set name=bits$threads --set train.epochs=2 \
+        --set 'train.augment={flip: horizontal, shift: 0.1, rotate: 10, noise: 0.05}'
+done
+same "the same weights with one thread and two, augmentation ahead of the steps" "$(weights bits1)" "$(weights bits2)"
+json verify bits2@1
+has '.equal'
+
 echo "== a PNG posted to the server comes back with label and probabilities"
 serve
 model=$url/api/v1/models/shapes
