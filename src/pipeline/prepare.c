@@ -478,8 +478,13 @@ static enum am_rc fit_labels(struct am_prepared *p, const struct am_node *data, 
     AM_TRY(normal_labels(p, am_node_get(data, "normal"), &normal, &n_normal, err));
     if (p->target_column == SIZE_MAX)
         return am_target_own(task, NULL, NULL, 0, &p->target, err);
-    AM_TRY(fit_target(p, &p->raw, KEPT, AM_TARGET_CLASSIFICATION, 1, &classes, err));
-    enum am_rc rc = am_target_own(task, classes, normal, n_normal, &p->target, err);
+    enum am_rc rc = fit_target(p, &p->raw, KEPT, AM_TARGET_CLASSIFICATION, 1, &classes, err);
+    if (rc == AM_EINVAL)
+        am_hint(err, "Give rows labelled as normal and as anomalies, or leave data.target out: it "
+                     "only measures.");
+    if (rc != AM_OK)
+        return rc;
+    rc = am_target_own(task, classes, normal, n_normal, &p->target, err);
     *even = true;
     for (size_t i = 0; i < am_target_n_classes(classes); i++) {
         labelled += am_target_class_rows(classes, i);

@@ -82,6 +82,23 @@ has '.metrics.train.flagged_share >= 0.02'
 good predict plain@1 plain.csv --output is_anomaly
 same "ids pass through" id,is_anomaly "$(head -n 1 "$out")"
 
+echo "== a third of the rows labelled by nobody"
+awk 'BEGIN { srand(5); print "a,b,state"; for (i = 0; i < 600; i++) { u = rand() * 4 - 2; odd = i % 30 == 0
+    printf "%.3f,%.3f,%s\n", u, odd ? rand() * 16 - 8 : 2 * u + rand() / 5, i % 3 == 1 ? "" : odd ? "leak" : "ok" } }' >part.csv
+cat >part.yaml <<'Y'
+name: part
+data: {source: part.csv, target: state, task: anomaly, normal: ok, train_on: normal, clean: {missing: drop}}
+model: {encoder: [8], code: 1, activation: tanh}
+train: {epochs: 30, learning_rate: 0.01}
+Y
+json train part.yaml
+has '.rows.train + .rows.validation + .rows.test + .rows.dropped == 600' '.rows.dropped > 0 and .rows.dropped <= 20' \
+    '.metrics.test.reconstruction_error > 0'
+json evaluate part part.csv
+has '.rows == 600' '.metrics.roc_auc > 0.7'
+sed 's/leak/ok/' part.csv >ok.csv
+bad 1 'constant' 'only measures' train part.yaml --set data.source=ok.csv
+
 echo "== one line, and a starter"
 json run plain.csv --task anomaly --set name=oneline --set train.epochs=5
 has '.metrics.test.reconstruction_error > 0' '.aliases == ["champion"]' '.recipe | test("task: anomaly")'
