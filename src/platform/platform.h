@@ -40,7 +40,8 @@ struct am_recipe_ref {
 };
 
 /* Starter recipe. target NULL: the class of pictures, sounds or videos in class folders, else
- * AM_EUSAGE; with task "anomaly" or "embedding" (else NULL) there need not be one. -> {recipe: text, task, target, columns: [{name, type, why}], warnings: [text]}
+ * AM_EUSAGE; with task "anomaly" or "embedding" (else NULL) there need not be one. -> {recipe:
+ * text, task, target, columns: [{name, type, why}], warnings: [text]}
  */
 enum am_rc am_platform_init(struct am_platform *p, struct am_arena *a, const char *source,
                             const char *target, const char *task, struct am_node **out,
