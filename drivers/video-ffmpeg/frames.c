@@ -3,8 +3,9 @@
  * A frame's time is its presentation time where the file tells one (MP4, Matroska), else its
  * number. Frame i wanted is the last one whose time is not after the wanted time, the first one
  * before all. The wanted times need the length: it comes from the packets, without decoding, or,
- * where packets are no frames (AVI with B-frames, MPEG), from decoding the file once more. One
- * thread of the library, errors of the stream are errors. */
+ * where packets are no frames (AVI with B-frames, MPEG), from decoding the file once more.
+ * Where packets have times, what lies between the key frame before a wanted time and the one before
+ * the next is not decoded. One thread of the library, errors of the stream are errors. */
 #include <libavutil/display.h>
 #include <math.h>
 
@@ -63,6 +64,9 @@ struct decoding {
     AVFrame *frame;
     uint64_t n_frames, n_pixels; /* so far */
     bool drained;
+    int64_t start; /* the key frame to go on from; INT64_MIN = all are decoded */
+    int64_t key;   /* the last key frame that was decoded; INT64_MIN = none */
+    int64_t floor; /* what is shown before it belongs to frames that were left out */
 };
 
 static enum am_rc open_decoder(struct decoding *d, struct am_err *err)
@@ -105,10 +109,60 @@ static enum am_rc count_frame(struct decoding *d, struct am_err *err)
     return AM_OK;
 }
 
+/* H.264 in MP4 and Matroska: a key frame may need what is before it, unless it is an IDR picture
+ * (ITU-T H.264, 7.4.1.2.4; units of a length and a header byte, ISO/IEC 14496-15). */
+static bool is_idr(const AVPacket *p, const AVCodecParameters *c)
+{
+    if (c->extradata_size < 7 || c->extradata[0] != 1)
+        return false;
+    size_t n_length = (size_t)(c->extradata[4] & 3) + 1, size = (size_t)p->size;
+    for (size_t at = 0; size - at > n_length;) {
+        size_t n = 0;
+        for (size_t i = 0; i < n_length; i++)
+            n = n << 8 | p->data[at + i];
+        at += n_length;
+        if (n == 0 || n > size - at)
+            return false;
+        unsigned type = p->data[at] & 31;
+        if (type == 1 || type == 5)
+            return type == 5;
+        at += n;
+    }
+    return false;
+}
+
+/* May decoding begin here? */
+static bool starts(const AVPacket *p, const AVCodecParameters *c)
+{
+    return (p->flags & AV_PKT_FLAG_KEY) && p->pts != AV_NOPTS_VALUE &&
+           (c->codec_id != AV_CODEC_ID_H264 || is_idr(p, c));
+}
+
+/* Is this packet to be decoded? Jumps to the key frame where nothing before it is wanted any more.
+ */
+static bool takes(struct decoding *d)
+{
+    const AVPacket *p = d->reader.packet;
+    bool is_key = starts(p, video_parameters(&d->reader));
+    if (d->start > d->key) {
+        if (!is_key || p->pts != d->start)
+            return false;
+        if (d->codec)
+            avcodec_flush_buffers(d->codec);
+        d->floor = p->pts;
+    }
+    if (is_key && p->pts > d->key)
+        d->key = p->pts;
+    return p->pts == AV_NOPTS_VALUE || p->pts >= d->floor;
+}
+
 static enum am_rc feed(struct decoding *d, struct am_err *err)
 {
     bool end;
-    enum am_rc rc = video_next(&d->reader, &end, err);
+    enum am_rc rc;
+    do
+        rc = video_next(&d->reader, &end, err);
+    while (rc == AM_OK && !end && !takes(d));
     if (rc != AM_OK)
         return rc;
     if (end && d->reader.stream < 0)
@@ -147,7 +201,8 @@ static enum am_rc next_frame(struct decoding *d, bool *end, struct am_err *err)
 static enum am_rc start_decoding(struct am_str bytes, const struct am_video_take *take,
                                  struct decoding *d, struct am_err *err)
 {
-    *d = (struct decoding){.frame = av_frame_alloc()};
+    *d = (struct decoding){
+        .frame = av_frame_alloc(), .start = INT64_MIN, .key = INT64_MIN, .floor = INT64_MIN};
     if (!d->frame)
         return video_host->fail_nomem(err, sizeof *d->frame, __FILE__, __LINE__);
     return video_open(bytes, take, &d->reader, err);
@@ -166,9 +221,31 @@ struct length {
     bool by_time;
     double first, span; /* in seconds of the stream, or in frames */
     double per_second;  /* what a second is in these */
+    int64_t *keys;      /* owned; times of the key frames, ascending; none = all is decoded */
+    size_t n_keys, cap;
 };
 
 #define TIME_MAX (INT64_C(1) << 60) /* times of hostile files */
+
+/* Key frames whose times do not ascend are of no use: none is kept. */
+static enum am_rc keep_key(struct length *l, int64_t time, struct am_err *err)
+{
+    if (l->cap == SIZE_MAX || (l->n_keys > 0 && time <= l->keys[l->n_keys - 1])) {
+        l->n_keys = 0;
+        l->cap = SIZE_MAX;
+        return AM_OK;
+    }
+    if (l->n_keys == l->cap) {
+        size_t cap = l->cap ? 2 * l->cap : 64;
+        int64_t *keys = video_host->realloc_array(l->keys, cap, sizeof *keys);
+        if (!keys)
+            return video_host->fail_nomem(err, cap * sizeof *keys, __FILE__, __LINE__);
+        l->keys = keys;
+        l->cap = cap;
+    }
+    l->keys[l->n_keys++] = time;
+    return AM_OK;
+}
 
 /* From the packets. */
 static enum am_rc length_by_times(struct am_str bytes, const struct am_video_take *take,
@@ -182,6 +259,10 @@ static enum am_rc length_by_times(struct am_str bytes, const struct am_video_tak
         return rc;
     while ((rc = video_next(&r, &end, err)) == AM_OK && !end) {
         const AVPacket *p = r.packet;
+        if (starts(p, video_parameters(&r)) && (rc = keep_key(out, p->pts, err)) != AM_OK)
+            break;
+        if (n > AM_LIMIT_VIDEO_FRAMES)
+            break; /* decoding will say so */
         if (p->flags & AV_PKT_FLAG_DISCARD)
             continue;
         known = known && p->pts != AV_NOPTS_VALUE && p->pts < TIME_MAX && p->pts > -TIME_MAX;
@@ -194,8 +275,12 @@ static enum am_rc length_by_times(struct am_str bytes, const struct am_video_tak
     if (rc == AM_OK && known && n > 0) {
         double unit = av_q2d(r.format->streams[r.stream]->time_base);
         double gap = n > 1 ? (double)(high - low) / (double)(n - 1) : 1;
-        if (unit > 0 && isfinite(unit) && (n == 1 || high > low))
-            *out = (struct length){true, (double)low, (double)(high - low) + gap, 1 / unit};
+        if (unit > 0 && isfinite(unit) && (n == 1 || high > low)) {
+            out->by_time = true;
+            out->first = (double)low;
+            out->span = (double)(high - low) + gap;
+            out->per_second = 1 / unit;
+        }
     }
     video_close(&r);
     return rc;
@@ -221,8 +306,11 @@ static enum am_rc length_by_number(struct am_str bytes, const struct am_video_ta
         rc = next_frame(&d, &end, err);
     if (rc == AM_OK && d.n_frames == 0)
         rc = video_damaged(&d.reader, 0, err);
-    if (rc == AM_OK)
-        *out = (struct length){false, 0, (double)d.n_frames, frames_a_second(&d)};
+    if (rc == AM_OK) {
+        out->n_keys = 0;
+        out->span = (double)d.n_frames;
+        out->per_second = frames_a_second(&d);
+    }
     end_decoding(&d);
     return rc;
 }
@@ -245,6 +333,22 @@ static double wanted_time(const struct giving *g)
     double i = (double)g->next;
     return g->take->fps > 0 ? l->first + i / g->take->fps * l->per_second
                             : l->first + (i + 0.5) * l->span / (double)g->take->n_frames;
+}
+
+/* The last key frame that is not after the next wanted time. */
+static int64_t key_before(const struct giving *g)
+{
+    const struct length *l = &g->length;
+    double time = wanted_time(g);
+    size_t low = 0, high = l->n_keys; /* keys below low are not after it, those from high on are */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if ((double)l->keys[middle] <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 ? l->keys[low - 1] : INT64_MIN;
 }
 
 static enum am_rc give(struct giving *g, const AVFrame *f, struct am_err *err)
@@ -273,6 +377,7 @@ static enum am_rc give_all(struct decoding *d, struct giving *g, AVFrame *held, 
     double time = -INFINITY;
     bool end = false;
     while (rc == AM_OK && g->next < g->take->n_frames) {
+        d->start = key_before(g);
         rc = next_frame(d, &end, err);
         if (rc != AM_OK || end)
             break;
@@ -303,8 +408,10 @@ enum am_rc video_frames(struct am_str bytes, const struct am_video_take *take,
         rc = length_by_times(bytes, take, &g.length, err);
     if (rc == AM_OK && !(g.length.span > 0))
         rc = length_by_number(bytes, take, &g.length, err);
-    if (rc != AM_OK || take->n_frames == 0)
+    if (rc != AM_OK || take->n_frames == 0) {
+        video_host->free(g.length.keys);
         return rc;
+    }
     held = av_frame_alloc();
     rc = held ? start_decoding(bytes, take, &d, err)
               : video_host->fail_nomem(err, sizeof *held, __FILE__, __LINE__);
@@ -313,5 +420,6 @@ enum am_rc video_frames(struct am_str bytes, const struct am_video_take *take,
     end_decoding(&d);
     av_frame_free(&held);
     video_picture_clear(&g.picture);
+    video_host->free(g.length.keys);
     return rc;
 }

@@ -32,6 +32,13 @@ ff -i h264.mp4 -c copy -metadata:s:v rotate=90 -fflags +bitexact turned.mp4
 # frame i is shown at i^2 / 10 seconds
 ff -f lavfi -i "nullsrc=s=48x32:r=10:d=0.5,$wave" -vf "setpts=N*N/10/TB" -vsync vfr -pix_fmt yuv420p -c:v ffv1 "${same[@]}" uneven.mkv
 
+# many key frames: real ones, and ones that need what is before them
+ff "${pattern[@]}" -pix_fmt yuv420p -c:v libx264 -crf 30 -g 4 -bf 2 "${same[@]}" keys.mp4
+ff "${pattern[@]}" -pix_fmt yuv420p -c:v libx264 -crf 30 -x264-params keyint=4:open-gop=1:bframes=2 "${same[@]}" open.mp4
+ff "${pattern[@]}" -pix_fmt yuv420p -c:v libx265 -crf 30 -x265-params log-level=none:keyint=4:min-keyint=4:open-gop=1:bframes=2 \
+    "${same[@]}" open265.mp4
+ff "${pattern[@]}" -pix_fmt yuv420p -c:v libvpx-vp9 -g 4 -b:v 60k "${same[@]}" keys.webm
+
 # what is refused
 ff -f lavfi -i sine=d=0.2 -c:a aac -b:a 16k "${same[@]}" audio.mp4
 ff -f lavfi -i sine=d=0.2 -c:a libvorbis "${same[@]}" audio.ogg
