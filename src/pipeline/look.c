@@ -84,6 +84,7 @@ static void runner_clear(struct runner *r)
 {
     am_session_free(r->session);
     am_plan_put(r->plan);
+    *r = (struct runner){.plan = NULL};
 }
 
 enum what { OUTPUT, GRADIENT };

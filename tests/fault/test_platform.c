@@ -154,6 +154,13 @@ static enum am_rc do_predict_json(struct call *c)
         .model = "tiny@1", .bytes = AM_STR_INIT("[{\"a\": 1.5, \"b\": 2.25}]"), .write = swallow};
     return am_platform_predict(C, &r, R);
 }
+static enum am_rc do_explain(struct call *c)
+{
+    char page[400];
+    (void)snprintf(page, sizeof page, "%s/page.html", base);
+    const struct am_explain_request r = {.model = "tiny", .source = csv, .row = 7, .page = page};
+    return am_platform_explain(C, &r, R);
+}
 static enum am_rc do_verify(struct call *c)
 {
     return am_platform_verify(C, "tiny@1", R);
@@ -231,6 +238,7 @@ static const struct op {
     {"evaluate", do_evaluate, 0, 100},
     {"predict file", do_predict_file, 0, 100},
     {"predict json", do_predict_json, 0, 100},
+    {"explain", do_explain, 0, 100},
     {"verify", do_verify, MAY_ADD_RUN, 100},
     {"resume", do_resume, MAY_ADD_RUN, 150},
     {"export", do_export, 0, 200},
