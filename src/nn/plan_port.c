@@ -123,7 +123,7 @@ static void pool_task(const struct am_step *s, struct am_port_task *t)
 /* false: no step for a library. */
 static bool task_of(const struct am_step *s, struct am_port_task *t, double *flops)
 {
-    memset(t, 0, sizeof *t); /* compared as bytes */
+    memset(t, 0, sizeof *t);
     t->kind = kind_of(s->op);
     t->n_images = 1;
     t->groups = 1;
@@ -539,22 +539,42 @@ enum am_rc am_ports_prepare(struct am_plan *p, const struct am_params *params, s
 
 /* ---- choosing by timing ---- */
 
+#define KEY 512
 struct choice {
-    struct am_port_task task;
-    const struct am_kernels *kern;
+    char key[KEY];
     bool library;
 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two below */
 static struct choice choices[CHOICES];
 static size_t n_choices;
+static _Atomic(const struct am_plan_choices *) kept; /* between processes; NULL = not */
+
+void am_plan_set_choices(const struct am_plan_choices *c)
+{
+    atomic_store(&kept, c);
+}
+
+static void key_of(const struct am_port_task *t, const struct am_kernels *kern,
+                   const struct am_kernel_port_ops *ops, char out[KEY])
+{
+    (void)snprintf(out, KEY,
+                   "kind %d x %zux%zux%zu y %zux%zux%zu kernel %zux%zu stride %zux%zu "
+                   "zeros %zu,%zu,%zu,%zu dilation %zux%zu groups %zu act %d %.9g bias %d "
+                   "average %d %d, %s, %s",
+                   (int)t->kind, t->h, t->w, t->c, t->out_h, t->out_w, t->n, t->kernel[0],
+                   t->kernel[1], t->stride[0], t->stride[1], t->before[0], t->before[1],
+                   t->after[0], t->after[1], t->dilation[0], t->dilation[1], t->groups, (int)t->act,
+                   (double)t->alpha, (int)t->bias, (int)t->average, (int)t->skip_pad, kern->name,
+                   ops->version());
+}
 
 /* The remembered choice into *library; true when there is one. Full: own kernels. */
-static bool recall(const struct am_port_task *t, const struct am_kernels *kern, bool *library)
+static bool find_choice(const char *key, bool *library)
 {
     bool found = false;
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < n_choices && !found; i++)
-        if (choices[i].kern == kern && memcmp(&choices[i].task, t, sizeof *t) == 0) {
+        if (strcmp(choices[i].key, key) == 0) {
             *library = choices[i].library;
             found = true;
         }
@@ -567,69 +587,38 @@ static bool recall(const struct am_port_task *t, const struct am_kernels *kern, 
 }
 
 /* The first choice of two threads stands. */
-static bool remember(const struct am_port_task *t, const struct am_kernels *kern, bool library)
+static bool remember(const char *key, bool library)
 {
     bool known = library;
-    if (recall(t, kern, &known))
+    if (find_choice(key, &known))
         return known;
     pthread_mutex_lock(&lock);
     if (n_choices < CHOICES) {
-        struct choice *c = &choices[n_choices++];
-        memcpy(&c->task, t, sizeof *t); /* with what lies between the fields */
-        c->kern = kern;
-        c->library = library;
+        memcpy(choices[n_choices].key, key, strlen(key) + 1);
+        choices[n_choices++].library = library;
     }
     pthread_mutex_unlock(&lock);
     return library;
 }
 
-static _Atomic(const struct am_plan_choices *) kept; /* between processes; NULL = not */
-
-void am_plan_set_choices(const struct am_plan_choices *c)
-{
-    atomic_store(&kept, c);
-}
-
-static void key_of(const struct am_port_task *t, const struct am_kernels *kern,
-                   const struct am_kernel_port_ops *ops, char out[512])
-{
-    (void)snprintf(out, 512,
-                   "kind %d x %zux%zux%zu y %zux%zux%zu kernel %zux%zu stride %zux%zu "
-                   "zeros %zu,%zu,%zu,%zu dilation %zux%zu groups %zu act %d %.9g bias %d "
-                   "average %d %d, %s, %s",
-                   (int)t->kind, t->h, t->w, t->c, t->out_h, t->out_w, t->n, t->kernel[0],
-                   t->kernel[1], t->stride[0], t->stride[1], t->before[0], t->before[1],
-                   t->after[0], t->after[1], t->dilation[0], t->dilation[1], t->groups, (int)t->act,
-                   (double)t->alpha, (int)t->bias, (int)t->average, (int)t->skip_pad, kern->name,
-                   ops->version());
-}
-
 /* Known in this process, or from an earlier one. */
-static bool recall_kept(const struct am_port_task *t, const struct am_kernels *kern,
-                        const struct am_kernel_port_ops *ops, bool *library)
+static bool recall(const char *key, bool *library)
 {
     const struct am_plan_choices *c = atomic_load(&kept);
-    char key[512];
-    if (recall(t, kern, library))
+    if (find_choice(key, library))
         return true;
-    if (!c)
+    if (!c || !c->recall(key, library))
         return false;
-    key_of(t, kern, ops, key);
-    if (!c->recall(key, library))
-        return false;
-    *library = remember(t, kern, *library);
+    *library = remember(key, *library);
     return true;
 }
 
-static bool keep(const struct am_port_task *t, const struct am_kernels *kern,
-                 const struct am_kernel_port_ops *ops, bool library)
+static bool keep(const char *key, bool library)
 {
     const struct am_plan_choices *c = atomic_load(&kept);
-    char key[512];
-    key_of(t, kern, ops, key);
     if (c && !c->keep(key, &library))
         library = false;
-    return remember(t, kern, library);
+    return remember(key, library);
 }
 
 /* A step moved to memory of its own, for one picture. */
@@ -701,11 +690,11 @@ static enum am_rc time_both(const struct am_port_build *b, size_t i, struct am_p
                             bool *library, struct am_err *err)
 {
     struct trial own = {0}, other = {0};
-    struct am_port_context **contexts =
-        am_calloc(n_jobs(port) * port->n_primitives, sizeof(struct am_port_context *));
+    const size_t n = n_jobs(port) * port->n_primitives;
+    struct am_port_context **contexts = am_calloc(n, sizeof(struct am_port_context *));
     enum am_rc rc;
     if (!contexts)
-        return am_fail_nomem(err, n_jobs(port) * port->n_primitives * sizeof(*contexts));
+        return am_fail_nomem(err, n * sizeof(struct am_port_context *));
     port->first_context = 0;
     AM_GO(rc, contexts_fill(port, contexts, err));
     AM_GO(rc, trial_new(&own, b, i, NULL, err));
@@ -734,14 +723,15 @@ static enum am_rc choose_step(const struct am_port_build *b, const struct am_ker
     const struct am_kernels *kern = b->plan->kern;
     struct am_port_task t;
     double flops;
+    char key[KEY];
     bool library = true, known = false;
     if (!task_of(&b->plan->steps[i], &t, &flops))
         return AM_OK;
     if (how == AM_PLAN_LIBRARY_TABLE && !table_says(kern->name, &t))
         return AM_OK;
+    key_of(&t, kern, ops, key);
     if (how == AM_PLAN_LIBRARY_TIMED) {
-        known =
-            flops < WORTH_FLOPS ? (library = false, true) : recall_kept(&t, kern, ops, &library);
+        known = flops < WORTH_FLOPS ? (library = false, true) : recall(key, &library);
         if (known && !library)
             return AM_OK;
     }
@@ -750,13 +740,13 @@ static enum am_rc choose_step(const struct am_port_build *b, const struct am_ker
     if (rc == AM_EINVAL) { /* refused: our own kernel serves */
         am_err_clear(err);
         if (how == AM_PLAN_LIBRARY_TIMED)
-            (void)keep(&t, kern, ops, false);
+            (void)keep(key, false);
         return AM_OK;
     }
     if (rc == AM_OK && how == AM_PLAN_LIBRARY_TIMED && !known) {
         rc = time_both(b, i, port, &library, err);
         if (rc == AM_OK)
-            library = keep(&t, kern, ops, library);
+            library = keep(key, library);
     }
     if (rc != AM_OK || !library)
         step_clear(port);

@@ -28,9 +28,9 @@ static void cpu_name(char out[49])
 {
     memset(out, 0, 49);
 #if defined(__x86_64__)
-    unsigned r[12] = {0};
+    unsigned r[3][4] = {{0}};
     for (unsigned i = 0; i < 3; i++)
-        (void)__get_cpuid(0x80000002u + i, &r[4 * i], &r[4 * i + 1], &r[4 * i + 2], &r[4 * i + 3]);
+        (void)__get_cpuid(0x80000002u + i, &r[i][0], &r[i][1], &r[i][2], &r[i][3]);
     memcpy(out, r, 48);
 #endif
     if (!out[0])
@@ -129,7 +129,7 @@ static bool keep(const char *key, bool *library)
     if (n == 0)
         return false;
     const char *word = *library ? "library\n" : "own\n";
-    memcpy(line + 1 + n, word, strlen(word));
+    memcpy(line + 1 + n, word, strlen(word) + 1);
     return append(&file, line, 1 + n + strlen(word)) && find(&file, line + 1, n, library);
 }
 
