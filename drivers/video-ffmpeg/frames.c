@@ -247,41 +247,53 @@ static enum am_rc keep_key(struct length *l, int64_t time, struct am_err *err)
     return AM_OK;
 }
 
+struct times { /* of the packets of shown frames */
+    int64_t low, high, n;
+    bool known; /* all of them */
+};
+
+static void see_time(struct times *t, int64_t time)
+{
+    t->known = t->known && time != AV_NOPTS_VALUE && time < TIME_MAX && time > -TIME_MAX;
+    t->low = time < t->low ? time : t->low;
+    t->high = time > t->high ? time : t->high;
+    t->n++;
+}
+
+/* The span is 0 where the times tell nothing. */
+static void settle_length(const struct times *t, AVRational base, struct length *out)
+{
+    double unit = av_q2d(base);
+    if (!t->known || t->n == 0 || !(unit > 0) || !isfinite(unit) || (t->n > 1 && t->high <= t->low))
+        return;
+    double shown = t->n > 1 ? (double)(t->high - t->low) : 0;
+    out->by_time = true;
+    out->first = (double)t->low;
+    out->span = shown + (t->n > 1 ? shown / (double)(t->n - 1) : 1);
+    out->per_second = 1 / unit;
+}
+
 /* From the packets. */
 static enum am_rc length_by_times(struct am_str bytes, const struct am_video_take *take,
                                   struct length *out, struct am_err *err)
 {
     struct video_reader r;
-    int64_t low = INT64_MAX, high = INT64_MIN, n = 0;
-    bool end = false, known = true;
+    struct times t = {.low = INT64_MAX, .high = INT64_MIN, .known = true};
+    bool end = false;
     enum am_rc rc = video_open(bytes, take, &r, err);
     if (rc != AM_OK)
         return rc;
-    while ((rc = video_next(&r, &end, err)) == AM_OK && !end) {
+    while (t.n <= AM_LIMIT_VIDEO_FRAMES && (rc = video_next(&r, &end, err)) == AM_OK && !end) {
         const AVPacket *p = r.packet;
         if (starts(p, video_parameters(&r)) && (rc = keep_key(out, p->pts, err)) != AM_OK)
             break;
-        if (n > AM_LIMIT_VIDEO_FRAMES)
-            break; /* decoding will say so */
-        if (p->flags & AV_PKT_FLAG_DISCARD)
-            continue;
-        known = known && p->pts != AV_NOPTS_VALUE && p->pts < TIME_MAX && p->pts > -TIME_MAX;
-        low = p->pts < low ? p->pts : low;
-        high = p->pts > high ? p->pts : high;
-        n++;
+        if (!(p->flags & AV_PKT_FLAG_DISCARD))
+            see_time(&t, p->pts);
     }
     if (rc == AM_OK && r.stream < 0)
         rc = video_no_stream(&r, err);
-    if (rc == AM_OK && known && n > 0) {
-        double unit = av_q2d(r.format->streams[r.stream]->time_base);
-        double gap = n > 1 ? (double)(high - low) / (double)(n - 1) : 1;
-        if (unit > 0 && isfinite(unit) && (n == 1 || high > low)) {
-            out->by_time = true;
-            out->first = (double)low;
-            out->span = (double)(high - low) + gap;
-            out->per_second = 1 / unit;
-        }
-    }
+    if (rc == AM_OK && r.stream >= 0)
+        settle_length(&t, r.format->streams[r.stream]->time_base, out);
     video_close(&r);
     return rc;
 }
