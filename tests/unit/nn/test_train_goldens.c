@@ -9,6 +9,7 @@
 #include "nn/layers_conv.h"
 #include "nn/layers_shape.h"
 #include "nn/train_norm.h"
+#include "tests/support/faults.h"
 
 static struct am_node *goldens;
 
@@ -149,6 +150,43 @@ static void test_nothing_to_refresh(void **state)
     assert_null(n);
     am_params_free(p);
     am_graph_free(g);
+}
+
+static struct am_graph *oom_graph;
+static struct am_params *oom_params;
+static struct am_matrix *oom_rows;
+
+static enum am_rc refresh_once(void)
+{
+    const struct am_loss_spec loss = {.kind = AM_LOSS_MSE};
+    struct am_norms *n = NULL;
+    struct am_feed feed;
+    float *scratch = NULL;
+    enum am_rc rc =
+        am_feed_init(&feed, am_matrix_data(oom_rows), 16, AM_TRAIN_IN_ORDER, 1, NULL, NULL);
+    if (rc != AM_OK)
+        return rc;
+    rc = am_norms_new(oom_graph, oom_params, &loss, 16, NULL, &n, NULL);
+    if (rc == AM_OK)
+        rc = am_params_twin(oom_params, &scratch, NULL);
+    if (rc == AM_OK)
+        rc = am_norms_refresh(n, &feed, 0, 1, oom_params->data, scratch, NULL);
+    am_free(scratch);
+    am_norms_free(n);
+    am_feed_clear(&feed);
+    return rc;
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    oom_graph = net();
+    oom_rows = rows_of(40);
+    MUST(am_params_new(oom_graph, &oom_params, err));
+    AM_OOM_LOOP(refresh_once(), (void)0);
+    am_matrix_free(oom_rows);
+    am_params_free(oom_params);
+    am_graph_free(oom_graph);
 }
 
 /* ---- mixed targets ---- */
@@ -362,6 +400,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_update_bn),    cmocka_unit_test(test_nothing_to_refresh),
         cmocka_unit_test(test_mixed_golden), cmocka_unit_test(test_unmixed),
         cmocka_unit_test(test_differences),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_memory),
     };
     struct am_arena *a = am_arena_new(0);
     struct am_buf b;
