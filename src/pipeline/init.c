@@ -306,6 +306,15 @@ static enum am_rc find_target(const struct am_dataset_info *info, const char *so
             *out = label;
             return AM_OK;
         }
+    if (only_media(info, "")) {
+        am_fail(err, AM_EUSAGE, "the files of \"%s\" have no classes", source);
+        am_hint(err,
+                "Put the files of each class into a folder of its own, as %s/cat/1.png, or say "
+                "with data.pattern what their names tell. Without classes there is --task "
+                "anomaly or embedding.",
+                source);
+        return AM_EUSAGE;
+    }
     am_fail(err, AM_EUSAGE, "which column of \"%s\" is to be predicted?", source);
     am_hint(err,
             "Name it with --target COLUMN; `aimass profile %s` lists the columns. Without a "

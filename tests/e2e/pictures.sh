@@ -114,6 +114,11 @@ check "the report lists them" grep -q 'cross/nothing.png' "$(get .report)"
 mkdir -p mixed/lonely && cp shapes/disc/00.png mixed/lonely/
 am run mixed
 check "a class with one file is named" grep -q 'lonely' "$err" "$out"
+mkdir flat && cp shapes/disc/0[0-4].png flat/
+bad 2 'flat.*no classes' 'folder of its own' run flat
+mkdir -p single && cp -r shapes/disc single/
+am run single
+check "one class is nothing to tell apart" grep -q 'every row is "disc"' "$err"
 for name in ../up.png /root.png a/../../up.png; do
     python3 - "$name" <<'P'
 import sys, zipfile
