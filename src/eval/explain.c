@@ -83,6 +83,28 @@ static void looks(struct am_buf *o, const struct am_node *e)
     am_buf_cstr(o, "</div>\n");
 }
 
+/* Pictures of a video and what the answer loses without each. */
+static void frames(struct am_buf *o, const struct am_node *e)
+{
+    const struct am_node *list = am_html_items(e, "frames");
+    if (!list)
+        return;
+    am_html_heading(o, "Which frames matter?");
+    am_buf_printf(o, "<p class='mute'>%s</p>\n<div class='cards'>\n",
+                  am_tr("Each frame is covered once; the figure is what the answer loses."));
+    for (size_t i = 0; i < list->list.n; i++) {
+        const struct am_node *m = list->list.items[i];
+        am_buf_cstr(o, "<div class='card'>");
+        am_html_image(o, m, AM_N("picture"));
+        am_buf_cstr(o, "<br><b>");
+        am_html_number(o, am_node_get(m, "effect"));
+        am_buf_printf(o, "</b> <span class='mute'>%s ", am_tr("frame"));
+        am_html_node(o, am_node_get(m, "frame"));
+        am_buf_cstr(o, "</span></div>\n");
+    }
+    am_buf_cstr(o, "</div>\n");
+}
+
 static double largest(const struct am_node *list)
 {
     double top = 0;
@@ -169,6 +191,7 @@ void am_explanation_html(const struct am_node *e, struct am_buf *out)
     answer(out, e);
     classes(out, e);
     looks(out, e);
+    frames(out, e);
     words(out, e);
     columns(out, e);
     am_html_layers(out, e, "filters", AM_N("Filters of the first layer"));

@@ -24,9 +24,9 @@ void am_report_html(const struct am_node *report, struct am_buf *out);
 /* One prediction explained, as a page of its own. The tree: title, model, version, file, row, kind
  * (picture, sound, text, table), prediction: {label, probability} or {value}, explained: the class
  * that all below is about, classes: [{label, probability}], input: [{picture}], saliency: [{method,
- * picture}], columns: [{column, value, without, effect}], words: [{column, words: [{text,
- * effect}]}], filters and activations as above. An effect is what the probability (or the value)
- * loses without it. */
+ * picture}], frames: [{frame, picture, effect}] of a video, columns: [{column, value, without,
+ * effect}], words: [{column, words: [{text, effect}]}], filters and activations as above. An effect
+ * is what the probability (or the value) loses without it. */
 void am_explanation_html(const struct am_node *explanation, struct am_buf *out);
 
 /* The learning-rate range test as a page of the same kind: {name, rates: [..], losses: [..],

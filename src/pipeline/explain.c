@@ -285,6 +285,11 @@ static enum am_rc look(struct explaining *e, const struct am_dims *shape, struct
     if (!x)
         return am_fail_nomem(err, am_features_width(f) * sizeof *x);
     AM_GO(rc, am_features_apply(f, e->row, x, err));
+    if (shape->rank == 4) {
+        AM_GO(rc, am_look_frames(&l, &n, err));
+        am_node_set(e->a, out, "frames", n);
+        goto out;
+    }
     AM_GO(rc, am_look_input(&l, &n, err));
     am_node_set(e->a, out, "input", n);
     AM_GO(rc, am_look_saliency(&l, &n, err));
@@ -315,7 +320,7 @@ static enum am_rc explain(struct explaining *e, struct am_node *out, struct am_e
                                                                         : "table";
     am_node_set(e->a, out, "kind", am_new_cstr(e->a, kind));
     tell_answer(e, out);
-    if (media && am_look_drawable(&shape, n_tokens) && am_model_params(e->m))
+    if (media && am_model_params(e->m) && (shape.rank == 4 || am_look_drawable(&shape, n_tokens)))
         AM_TRY(look(e, &shape, out, err));
     AM_TRY(tell_words(e, out, err));
     if (e->row->n_columns > 1)

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/rng.h"
@@ -262,6 +263,69 @@ enum am_rc am_look_saliency(const struct am_look *l, struct am_node **out, struc
 out:
     am_free(heat);
     return rc == AM_OK ? am_arena_check(l->arena, err) : rc;
+}
+
+/* ---- frames of a video ---- */
+
+#define FRAMES 16
+
+static void cover_frame(const struct am_look *l, size_t frame, size_t n_frames, size_t pixels,
+                        float *x)
+{
+    const size_t channels = (size_t)l->shape.d[3], each = pixels * channels;
+    memcpy(x, l->x, n_frames * each * sizeof *x);
+    for (size_t c = 0; c < channels; c++) {
+        double sum = 0;
+        for (size_t i = c; i < n_frames * each; i += channels)
+            sum += (double)l->x[i];
+        for (size_t i = 0; i < pixels; i++)
+            x[frame * each + i * channels + c] = (float)(sum / (double)(n_frames * pixels));
+    }
+}
+
+static enum am_rc add_frame(const struct am_look *l, size_t frame, double effect,
+                            struct am_node *list, struct am_err *err)
+{
+    struct am_floats f = {.height = (size_t)l->shape.d[1],
+                          .width = (size_t)l->shape.d[2],
+                          .channels = (size_t)l->shape.d[3]};
+    struct am_str uri;
+    f.data = l->x + frame * f.height * f.width * f.channels;
+    AM_TRY(am_picture_of_floats(&f, l->max_side, l->arena, &uri, err));
+    struct am_node *m = am_new_map(l->arena);
+    am_node_set(l->arena, m, "frame", am_new_i64(l->arena, (int64_t)frame + 1));
+    am_node_set(l->arena, m, "picture", am_new_str(l->arena, uri));
+    am_node_set(l->arena, m, "effect", am_new_f64(l->arena, effect));
+    am_node_push(l->arena, list, m);
+    return am_arena_check(l->arena, err);
+}
+
+enum am_rc am_look_frames(const struct am_look *l, struct am_node **out, struct am_err *err)
+{
+    const size_t t = (size_t)l->shape.d[0], pixels = (size_t)(l->shape.d[1] * l->shape.d[2]),
+                 n = am_dims_count(&l->shape), shown = t < FRAMES ? t : FRAMES;
+    struct covered c = {.l = l};
+    float *x = am_alloc_array(n, sizeof *x), whole, p;
+    enum am_rc rc = x ? AM_OK : am_fail_nomem(err, n * sizeof *x);
+    *out = am_new_list(l->arena);
+    if (rc == AM_OK)
+        rc = runner_new(l, OUTPUT, &c.run, err);
+    if (rc == AM_OK) {
+        c.y = am_alloc_array(c.run.n_out, sizeof *c.y);
+        rc = c.y ? predict_covered(&c, l->x, 1, &whole, err)
+                 : am_fail_nomem(err, c.run.n_out * sizeof *c.y);
+    }
+    for (size_t i = 0; rc == AM_OK && i < shown; i++) { /* the first and the last are among them */
+        const size_t frame = shown < 2 ? 0 : i * (t - 1) / (shown - 1);
+        cover_frame(l, frame, t, pixels, x);
+        rc = predict_covered(&c, x, 1, &p, err);
+        if (rc == AM_OK)
+            rc = add_frame(l, frame, (double)whole - (double)p, *out, err);
+    }
+    am_free(c.y);
+    am_free(x);
+    runner_clear(&c.run);
+    return rc;
 }
 
 /* ---- layers ---- */

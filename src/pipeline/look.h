@@ -16,7 +16,7 @@ struct am_look { /* all borrowed */
     const struct am_params *params;
     struct am_pool *pool; /* NULL = this thread alone */
     struct am_arena *arena;
-    struct am_dims shape; /* of a row: [H,W,C], or [T,C] of a sound */
+    struct am_dims shape; /* of a row: [H,W,C], [T,C] of a sound, [T,H,W,C] of a video */
     const float *x;       /* [product of shape] */
     size_t cls;           /* the class looked at; 0 for a value */
     bool classes;         /* y are probabilities */
@@ -28,6 +28,11 @@ bool am_look_drawable(const struct am_dims *shape, size_t n_tokens);
 /* [{picture}] */
 enum am_rc am_look_input(const struct am_look *l, struct am_node **out,
                          struct am_err *err) AM_MUST_CHECK;
+/* Of a video, shape [T,H,W,C]: [{frame (from 1), picture, effect}], at most 16 frames spread over
+ * the time; the effect is what the answer loses when all pixels of the frame have the video's mean.
+ */
+enum am_rc am_look_frames(const struct am_look *l, struct am_node **out,
+                          struct am_err *err) AM_MUST_CHECK;
 /* [{method: "occlusion", picture}, {method: "gradient", picture}]; the second is missing when no
  * gradient reaches the input. */
 enum am_rc am_look_saliency(const struct am_look *l, struct am_node **out,

@@ -176,6 +176,13 @@ static void few_rows(void **state)
     silent(f);
     f.n_features = 11;
     fires(f, "few_rows", "11 columns");
+    f.one_input = true; /* pixels are no columns */
+    f.n_features = 784;
+    fires(f, "few_rows", "100 training rows");
+    f.n_train = 500;
+    silent(f);
+    f.one_input = false;
+    f.n_train = 100;
     f.n_features = 10;
     silent(f);
 }

@@ -79,6 +79,11 @@ static void clear(struct made *m)
     am_params_free(m->params);
 }
 
+static uLong be32(const unsigned char *p)
+{
+    return (uLong)p[0] << 24 | (uLong)p[1] << 16 | (uLong)p[2] << 8 | p[3];
+}
+
 /* A PNG of 8 bits without filters, as eval/ writes them. */
 static unsigned char *decode(struct am_str uri, size_t *width, size_t *channels)
 {
@@ -87,13 +92,11 @@ static unsigned char *decode(struct am_str uri, size_t *width, size_t *channels)
     size_t n;
     assert_true(am_str_starts(uri, AM_STR("data:image/png;base64,")));
     assert_true(am_base64_decode(text, AM_BASE64_STANDARD, (char *)b, &n));
-    *width = (size_t)b[18] << 8 | b[19];
+    *width = be32(b + 16);
     *channels = b[25] == 2 ? 3 : 1;
-    uLongf size = (uLongf)(((size_t)b[22] << 8 | b[23]) * (*width * *channels + 1));
+    uLongf size = (uLongf)(be32(b + 20) * (*width * *channels + 1));
     unsigned char *rows = malloc(size);
-    assert_int_equal(
-        uncompress(rows, &size, b + 41, (uLong)b[33] << 24 | b[34] << 16 | b[35] << 8 | b[36]),
-        Z_OK);
+    assert_int_equal(uncompress(rows, &size, b + 41, be32(b + 33)), Z_OK);
     free(b);
     return rows;
 }
@@ -150,6 +153,41 @@ static void one_pixel(void **state)
     looks(2, SIDE - 1 - COLUMN, ROW); /* step ROW, band COLUMN */
 }
 
+/* Frame 2 of 3 decides; the same network, its row seen as a video of 3 frames of 2 x 2. */
+static void frames_of_a_video(void **state)
+{
+    (void)state;
+    const struct am_dense_options dense = {.act = AM_ACT_SIGMOID};
+    struct made m = {.a = am_arena_new(0)};
+    struct am_node *list;
+    OK(am_graph_new(&m.g, &err));
+    am_value v = am_graph_input(m.g, "x", am_dims2(AM_DIM_BATCH, 12));
+    am_graph_output(m.g, "y", am_layer_dense(m.g, v, 1, &dense, "out"));
+    OK(am_params_new(m.g, &m.params, &err));
+    for (size_t i = 4; i < 8; i++)
+        am_param_data(m.params, 0)[i] = 1;
+    for (size_t i = 0; i < 12; i++)
+        m.x[i] = i / 4 == 1 ? 1 : 0;
+    m.l = (struct am_look){.graph = m.g,
+                           .params = m.params,
+                           .arena = m.a,
+                           .shape = {.rank = 4, .d = {3, 2, 2, 1}},
+                           .x = m.x,
+                           .cls = 1,
+                           .classes = true};
+    OK(am_look_frames(&m.l, &list, &err));
+    assert_int_equal(list->list.n, 3);
+    for (size_t i = 0; i < 3; i++) { /* sigmoid(4) less sigmoid(4 / 3) */
+        double effect = am_node_f64(list->list.items[i], "effect", 9);
+        double want = i == 1 ? 0.9820137900 - 0.7914 : 0;
+        assert_int_equal(am_node_i64(list->list.items[i], "frame", 0), i + 1);
+        assert_true(effect > want - 1e-3 && effect < want + 1e-3);
+        assert_true(picture(list, i).len > 0);
+    }
+    AM_OOM_LOOP((am_arena_reset(m.a), am_look_frames(&m.l, &list, &err)), (void)0);
+    clear(&m);
+}
+
 static void what_is_drawn(void **state)
 {
     (void)state;
@@ -174,7 +212,8 @@ static void memory_that_fails(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(one_pixel), cmocka_unit_test(what_is_drawn),
-                                       cmocka_unit_test(memory_that_fails)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_pixel), cmocka_unit_test(frames_of_a_video),
+        cmocka_unit_test(what_is_drawn), cmocka_unit_test(memory_that_fails)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
