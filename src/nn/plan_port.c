@@ -24,7 +24,8 @@
 #define PARTS_FLOATS 4194304 /* of all of them: 16 MiB */
 #define PARALLEL_FLOPS 1.2e7 /* as in ops/linear.c */
 #define WORTH_FLOPS 2e5      /* of one picture: below, own kernels without asking */
-#define WORTH_RATIO 0.95     /* the library must be this much faster than our kernels */
+#define WORTH_RATIO 0.95     /* the library must be this much faster than our kernels, */
+#define TRIAL_ROWS 8         /* for one picture and for a batch of so many */
 #define CHOICES 512          /* shapes remembered in a process; own kernels for the rest */
 
 struct am_port_step {
@@ -621,7 +622,7 @@ static bool keep(const char *key, bool library)
     return remember(key, library);
 }
 
-/* A step moved to memory of its own, for one picture. */
+/* A step moved to memory of its own, for up to TRIAL_ROWS pictures. */
 struct trial {
     struct am_step step;
     struct am_run run;
@@ -633,14 +634,15 @@ static enum am_rc trial_new(struct trial *t, const struct am_port_build *b, size
 {
     const struct am_step *s = &b->plan->steps[i];
     const struct am_gnode *node = b->node(b->ctx, i);
-    const size_t x = lines(s->in[0].rows * s->in[0].cols), y = lines(s->out.rows * s->out.cols);
+    const size_t x = lines(TRIAL_ROWS * s->in[0].rows * s->in[0].cols);
+    const size_t y = lines(TRIAL_ROWS * s->out.rows * s->out.cols);
     const size_t prepared = port              ? port->weight_floats + lines(port->task.n)
                             : s->op->prepared ? s->op->prepared(b->graph, node, b->plan->kern)
                                               : 0;
     const size_t scratch = port ? step_scratch(port)
                            : prepared > 0 && s->op->prepared_scratch
-                               ? s->op->prepared_scratch(b->graph, node, 1, b->plan->kern)
-                           : s->op->scratch ? s->op->scratch(b->graph, node, 1)
+                               ? s->op->prepared_scratch(b->graph, node, TRIAL_ROWS, b->plan->kern)
+                           : s->op->scratch ? s->op->scratch(b->graph, node, TRIAL_ROWS)
                                             : 0;
     const size_t n = x + y + lines(scratch) + lines(prepared) + 16;
     t->step = *s;
@@ -667,11 +669,12 @@ static enum am_rc trial_new(struct trial *t, const struct am_port_build *b, size
 }
 
 /* Nanoseconds of the fastest of a few runs of each, in turn. */
-static void trial_times(const struct trial *t[2], uint64_t best[2])
+static void trial_times(struct trial *t[2], size_t rows, uint64_t best[2])
 {
     uint64_t all = 0;
     best[0] = best[1] = UINT64_MAX;
-    for (int i = 0; i < 24 && (i < 8 || all < 8000000); i++) {
+    for (int i = 0; i < 24 && (i < 6 || all < 8000000); i++) {
+        t[i % 2]->run.n_rows = rows;
         const uint64_t began = am_mono_ns();
         t[i % 2]->step.run(&t[i % 2]->run, &t[i % 2]->step);
         const uint64_t took = am_mono_ns() - began;
@@ -701,10 +704,13 @@ static enum am_rc time_both(const struct am_port_build *b, size_t i, struct am_p
     AM_GO(rc, trial_new(&other, b, i, port, err));
     other.run.port = contexts;
     set_run(&other.step, port);
-    const struct trial *both[2] = {&own, &other};
+    struct trial *both[2] = {&own, &other};
     uint64_t ns[2];
-    trial_times(both, ns);
-    *library = (double)ns[1] < WORTH_RATIO * (double)ns[0];
+    *library = true;
+    for (size_t rows = 1; rows <= TRIAL_ROWS && *library; rows += TRIAL_ROWS - 1) {
+        trial_times(both, rows, ns);
+        *library = (double)ns[1] < WORTH_RATIO * (double)ns[0];
+    }
 out:
     contexts_clear(port, contexts);
     am_free(contexts);
