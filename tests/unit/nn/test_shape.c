@@ -121,6 +121,11 @@ static am_value e_frames_and_rows(struct am_graph *g, am_value x)
     const am_value parts[2] = {h, am_layer_columns(g, x, 0, 12)};
     return am_layer_concat(g, parts, 2);
 }
+static am_value e_frames_given(struct am_graph *g, am_value x)
+{
+    (void)x;
+    return am_graph_input(g, "frames", (struct am_dims){2, {-8, 3}});
+}
 static am_value e_dropout(struct am_graph *g, am_value x)
 {
     return am_layer_dropout2d(g, x, 1.5f);
@@ -156,6 +161,7 @@ static void shape_errors(void **state)
         {e_split_row, {"split_frames \"frames\"", "[B,24]", "videos"}},
         {e_split_twice, {"split_frames \"b\"", "[2B,3,4]", "split already"}},
         {e_frames_and_rows, {"concat", "[2B,12] [B,12]", ""}},
+        {e_frames_given, {"input \"frames\"", "several rows", ""}},
         {e_dropout, {"dropout2d", "[B,24]", "below 1"}},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

@@ -25,6 +25,16 @@ static void dims(void **state)
     struct am_dims b = am_dims1(AM_DIM_BATCH);
     assert_int_equal(am_dims_count(&b), 1);
     assert_int_equal(am_dims_cols(&b), 1);
+    struct am_dims frames = {3, {-8, 4, 3}}; /* eight rows for each of the batch */
+    struct am_err err;
+    char text[AM_DIMS_CHARS];
+    assert_int_equal(am_dims_check(&frames, "frames", &err), AM_OK);
+    assert_true(am_dims_batched(&frames));
+    assert_int_equal(am_dims_fold(&frames), 8);
+    assert_int_equal(am_dims_fold(&b), 1);
+    assert_int_equal(am_dims_count(&frames), 12);
+    assert_int_equal(am_dims_rows(&frames), 4);
+    assert_string_equal(am_dims_print(&frames, text), "[8B,4,3]");
     struct am_dims cube = {3, {2, 3, 5}};
     assert_int_equal(am_dims_count(&cube), 30);
     assert_int_equal(am_dims_rows(&cube), 6);
@@ -42,7 +52,8 @@ static void bad_dims(void **state)
                {{9, {1}}, AM_EINVAL},
                {{2, {4, -1}}, AM_EINVAL},
                {{2, {4, 0}}, AM_EINVAL},
-               {{1, {-7}}, AM_EINVAL},
+               {{2, {3, -7}}, AM_EINVAL},
+               {{2, {-((int64_t)1 << 40), 1 << 20}}, AM_ELIMIT},
                {{1, {INT64_MIN}}, AM_EINVAL},
                {{1, {INT64_MAX}}, AM_ELIMIT},
                {{3, {1 << 20, 1 << 20, 1 << 20}}, AM_ELIMIT},
