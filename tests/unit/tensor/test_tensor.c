@@ -26,8 +26,6 @@ static void dims(void **state)
     assert_int_equal(am_dims_count(&b), 1);
     assert_int_equal(am_dims_cols(&b), 1);
     struct am_dims frames = {3, {-8, 4, 3}}; /* eight rows for each of the batch */
-    struct am_err err;
-    char text[AM_DIMS_CHARS];
     assert_int_equal(am_dims_check(&frames, "frames", &err), AM_OK);
     assert_true(am_dims_batched(&frames));
     assert_int_equal(am_dims_fold(&frames), 8);
