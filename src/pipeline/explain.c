@@ -320,8 +320,9 @@ static enum am_rc explain(struct explaining *e, struct am_node *out, struct am_e
                                                                         : "table";
     am_node_set(e->a, out, "kind", am_new_cstr(e->a, kind));
     tell_answer(e, out);
-    /* of an anomaly's score no single output is the answer */
-    if (media && am_model_params(e->m) && !am_task_is_own(e->info->task) &&
+    const struct am_graph *g = am_model_graph(e->m);
+    const size_t n_out = am_dims_cols(&am_graph_node(g, am_graph_find_output(g, "y"))->dims);
+    if (media && am_model_params(e->m) && (has_classes(e) || n_out == 1) &&
         (shape.rank == 4 || am_look_drawable(&shape, n_tokens)))
         AM_TRY(look(e, &shape, out, err));
     AM_TRY(tell_words(e, out, err));
