@@ -300,10 +300,10 @@ static enum am_rc table_open(void *impl, const size_t *columns, size_t n_columns
         rc = DUCK_FAIL(d, err, AM_EINTERNAL, "the table engine opens no further connection");
         goto out;
     }
-    /* the engine's threads run this far ahead of the reader; it does not count the bytes of strings
-     */
+    /* The engine's threads run this far ahead of the reader. It counts 16 bytes for a picture,
+     * however large: then not further than the chunk in hand. */
     AM_GO(rc, run_setting(it,
-                          any_media(it) ? "SET streaming_buffer_size='256KB'"
+                          any_media(it) ? "SET streaming_buffer_size='16B'"
                                         : "SET streaming_buffer_size='4MB'",
                           err));
     AM_GO(rc, duck_prepare_source(d, it->connection, &t->source, err));
