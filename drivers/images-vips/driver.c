@@ -15,6 +15,7 @@
 #include "bmp.h"
 #include "pixels.h"
 #include "tensor/media.h"
+#include "tensor/ports_abi.h"
 
 static const struct am_host *host;
 
@@ -355,7 +356,7 @@ static const char *version(void)
     return text;
 }
 
-static const struct am_images_ops ops = {.abi = AM_IMAGES_ABI,
+static const struct am_images_ops ops = {.abi = AM_PORTS_ABI,
                                          .size = sizeof ops,
                                          .name = "images-vips",
                                          .start = start,

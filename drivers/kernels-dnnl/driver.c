@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tensor/kernel_port.h"
+#include "tensor/ports_abi.h"
 
 #define FAIL(err, rc, ...) host->fail((err), (rc), __FILE__, __LINE__, __VA_ARGS__)
 
@@ -539,7 +540,7 @@ static const char *version(void)
     return library;
 }
 
-static const struct am_kernel_port_ops ops = {.abi = AM_KERNEL_PORT_ABI,
+static const struct am_kernel_port_ops ops = {.abi = AM_PORTS_ABI,
                                               .size = sizeof ops,
                                               .name = "kernels-dnnl",
                                               .start = start,

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "ogg.h"
 #include "tensor/media.h"
+#include "tensor/ports_abi.h"
 
 static const struct am_host *host;
 
@@ -316,7 +317,7 @@ static const char *version(void)
     return sf_version_string();
 }
 
-static const struct am_sounds_ops ops = {.abi = AM_SOUNDS_ABI,
+static const struct am_sounds_ops ops = {.abi = AM_PORTS_ABI,
                                          .size = sizeof ops,
                                          .name = "sounds-sndfile",
                                          .start = start,

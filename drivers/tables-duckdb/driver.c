@@ -4,7 +4,7 @@
  * The module exports am_module. Handles are used by one thread at a time; DuckDB's own threads read
  * files and decode. No C++ exception crosses DuckDB's C interface. */
 #include "driver_int.h"
-#include "tables_abi.h"
+#include "tensor/ports_abi.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -132,7 +132,7 @@ static const char *duck_version(void *impl)
     return ((const struct duck *)impl)->version;
 }
 
-static const struct am_tables_ops ops = {.abi = AM_TABLES_ABI,
+static const struct am_tables_ops ops = {.abi = AM_PORTS_ABI,
                                          .size = sizeof ops,
                                          .name = "tables-duckdb",
                                          .open = duck_open,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "driver_int.h"
+#include "tensor/ports_abi.h"
 
 #define LARGEST ((size_t)1 << 29) /* one allocation of the library */
 
@@ -115,7 +116,7 @@ static const char *version(void)
     return text;
 }
 
-static const struct am_videos_ops ops = {.abi = AM_VIDEOS_ABI,
+static const struct am_videos_ops ops = {.abi = AM_PORTS_ABI,
                                          .size = sizeof ops,
                                          .name = "video-ffmpeg",
                                          .start = start,

@@ -25,6 +25,7 @@
 
 #include "base/limits.h"
 #include "records.h"
+#include "tensor/ports_abi.h"
 
 static const struct am_host *host;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the library, and of forking */
@@ -308,7 +309,7 @@ static const char *version(void)
     return text;
 }
 
-static const struct am_weights_ops ops = {.abi = AM_WEIGHTS_ABI,
+static const struct am_weights_ops ops = {.abi = AM_PORTS_ABI,
                                           .size = sizeof ops,
                                           .name = "weights-hdf5",
                                           .start = start,

@@ -1,12 +1,6 @@
-/* The parts of the table port that belong to the program: the interface hash, names of stored
+/* The parts of the table port that belong to the program: names of stored
  * types, the texts that mean missing. The engine itself is a driver. */
 #include "data/tables.h"
-#include "tables_abi.h"
-
-uint64_t am_tables_abi(void)
-{
-    return AM_TABLES_ABI;
-}
 
 const struct am_str am_csv_nulls[] = {
     AM_STR_INIT(""),     AM_STR_INIT("NA"),   AM_STR_INIT("N/A"),  AM_STR_INIT("n/a"),

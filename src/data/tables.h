@@ -107,7 +107,7 @@ struct am_tables_read {
 };
 
 struct am_tables_ops {
-    uint64_t abi;  /* hash of this header and of those it includes (tables_abi.h) */
+    uint64_t abi;  /* AM_PORTS_ABI */
     uint32_t size; /* of this struct */
     uint32_t reserved;
     const char *name;
@@ -137,8 +137,5 @@ extern const size_t am_csv_n_nulls;
 const char *
 am_stored_type_name(enum am_stored_type t); /* "double" "int" "bool" "text" "date" "blob" "other" */
 bool am_stored_type_parse(struct am_str s, enum am_stored_type *out);
-
-/* The loader's check of a module against this header: equal to ops->abi. */
-uint64_t am_tables_abi(void);
 
 #endif

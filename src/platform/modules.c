@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "tensor/ports_abi.h"
 
 const struct am_host *am_host_table(void)
 {
@@ -141,7 +142,7 @@ enum am_rc am_tables_open(const char *program, const struct am_tables_config *co
 {
     const struct am_module_spec spec = {
         .name = "tables-duckdb",
-        .abi = am_tables_abi(),
+        .abi = AM_PORTS_ABI,
         .size = sizeof(struct am_tables_ops),
         .remedy = AM_N("Run scripts/setup and build again: it fetches DuckDB's library and builds "
                        "the module."),
@@ -169,7 +170,7 @@ enum am_rc am_images_open(const char *program, const struct am_images_ops **out,
 {
     const struct am_module_spec spec = {
         .name = "images-vips",
-        .abi = AM_IMAGES_ABI,
+        .abi = AM_PORTS_ABI,
         .size = sizeof(struct am_images_ops),
         .remedy = AM_N("Run scripts/setup and build again: it installs libvips, which reads "
                        "pictures."),
@@ -187,7 +188,7 @@ enum am_rc am_sounds_open(const char *program, const struct am_sounds_ops **out,
 {
     const struct am_module_spec spec = {
         .name = "sounds-sndfile",
-        .abi = AM_SOUNDS_ABI,
+        .abi = AM_PORTS_ABI,
         .size = sizeof(struct am_sounds_ops),
         .remedy = AM_N("Run scripts/setup and build again: it installs libsndfile, which reads "
                        "sounds."),
@@ -205,7 +206,7 @@ enum am_rc am_videos_open(const char *program, const struct am_videos_ops **out,
 {
     const struct am_module_spec spec = {
         .name = "video-ffmpeg",
-        .abi = AM_VIDEOS_ABI,
+        .abi = AM_PORTS_ABI,
         .size = sizeof(struct am_videos_ops),
         .remedy = AM_N("Run scripts/setup and build again: it installs FFmpeg's libraries, which "
                        "read videos."),
@@ -239,7 +240,7 @@ enum am_rc am_weights_open(const char *program, const struct am_weights_ops **ou
 {
     const struct am_module_spec spec = {
         .name = "weights-hdf5",
-        .abi = AM_WEIGHTS_ABI,
+        .abi = AM_PORTS_ABI,
         .size = sizeof(struct am_weights_ops),
         .remedy = AM_N("Run scripts/setup and build again: it installs libhdf5 (Debian: "
                        "libhdf5-dev), which reads weights of Keras."),
@@ -280,7 +281,7 @@ enum am_rc am_kernels_open(const char *program, const struct am_kernel_port_ops 
 {
     const struct am_module_spec spec = {
         .name = "kernels-dnnl",
-        .abi = AM_KERNEL_PORT_ABI,
+        .abi = AM_PORTS_ABI,
         .size = sizeof(struct am_kernel_port_ops),
         .remedy = AM_N("Run scripts/setup and build again: it installs oneDNN (Debian: libdnnl2, "
                        "libdnnl-dev). Without it leave out train.kernels and unset AIMASS_DNNL: "

@@ -58,11 +58,8 @@ struct am_port_args {
 struct am_port_primitive;
 struct am_port_context; /* what one thread at a time needs to run a primitive */
 
-#define AM_KERNEL_PORT_ABI                                                                         \
-    UINT64_C(0x616d6b706f720001) /* changes with every change of this header */
-
 struct am_kernel_port_ops {
-    uint64_t abi;
+    uint64_t abi;  /* AM_PORTS_ABI */
     uint32_t size; /* of this struct */
     uint32_t reserved;
     const char *name;

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "tensor/ports_abi.h"
 
 static struct am_media_loader loader;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one thread asks the loader */
@@ -51,7 +52,7 @@ static enum am_rc images(const struct am_images_ops **out, struct am_err *err)
         am_hint(err,
                 "Run scripts/setup and build again: it installs libvips, which reads pictures.");
     }
-    if (rc == AM_OK && ((*out)->abi != AM_IMAGES_ABI || (*out)->size != sizeof **out))
+    if (rc == AM_OK && ((*out)->abi != AM_PORTS_ABI || (*out)->size != sizeof **out))
         rc = fail_other_build("images", err);
     if (rc == AM_OK)
         atomic_store(&images_ops, *out);
@@ -73,7 +74,7 @@ static enum am_rc sounds(const struct am_sounds_ops **out, struct am_err *err)
         am_hint(err,
                 "Run scripts/setup and build again: it installs libsndfile, which reads sounds.");
     }
-    if (rc == AM_OK && ((*out)->abi != AM_SOUNDS_ABI || (*out)->size != sizeof **out))
+    if (rc == AM_OK && ((*out)->abi != AM_PORTS_ABI || (*out)->size != sizeof **out))
         rc = fail_other_build("sounds", err);
     if (rc == AM_OK)
         atomic_store(&sounds_ops, *out);
@@ -95,7 +96,7 @@ static enum am_rc videos(const struct am_videos_ops **out, struct am_err *err)
         am_hint(err, "Run scripts/setup and build again: it installs FFmpeg's libraries, which "
                      "read videos.");
     }
-    if (rc == AM_OK && ((*out)->abi != AM_VIDEOS_ABI || (*out)->size != sizeof **out))
+    if (rc == AM_OK && ((*out)->abi != AM_PORTS_ABI || (*out)->size != sizeof **out))
         rc = fail_other_build("videos", err);
     if (rc == AM_OK)
         atomic_store(&videos_ops, *out);

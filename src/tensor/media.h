@@ -72,15 +72,11 @@ struct am_video_take {
 typedef enum am_rc am_video_frame(void *ctx, uint32_t i, struct am_image *frame,
                                   struct am_err *err);
 
-#define AM_IMAGES_ABI UINT64_C(0x616d696d67730001) /* changes with every change of this header */
-#define AM_SOUNDS_ABI UINT64_C(0x616d736e64730001)
-#define AM_VIDEOS_ABI UINT64_C(0x616d766964730001)
-
 /* Memory of decoded objects comes from the host. CMYK, palettes, 16 bits and grey with alpha are
  * converted to what struct am_image holds. AM_EINVAL: not a picture of a kind that is read,
  * truncated, damaged; AM_ELIMIT: too many pixels. Thread-safe. */
 struct am_images_ops {
-    uint64_t abi;
+    uint64_t abi;  /* AM_PORTS_ABI */
     uint32_t size; /* of this struct */
     uint32_t reserved;
     const char *name;
@@ -90,7 +86,7 @@ struct am_images_ops {
     const char *(*version)(void);
 };
 struct am_sounds_ops {
-    uint64_t abi;
+    uint64_t abi; /* AM_PORTS_ABI */
     uint32_t size;
     uint32_t reserved;
     const char *name;
@@ -104,7 +100,7 @@ struct am_sounds_ops {
  * memory for a few pictures only. AM_EINVAL: no video stream, not of a kind that is read,
  * truncated, damaged; AM_ELIMIT: too many pixels, frames or streams; AM_ETIMEDOUT, AM_ECANCELED. */
 struct am_videos_ops {
-    uint64_t abi;
+    uint64_t abi; /* AM_PORTS_ABI */
     uint32_t size;
     uint32_t reserved;
     const char *name;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "tensor/ports_abi.h"
 
 static struct am_weights_loader loader;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one thread asks the loader */
@@ -33,7 +34,7 @@ static enum am_rc open_ops(const struct am_weights_ops **out, struct am_err *err
         am_hint(err, "Run scripts/setup and build again: it installs libhdf5, which reads weights "
                      "of Keras.");
     }
-    if (rc == AM_OK && ((*out)->abi != AM_WEIGHTS_ABI || (*out)->size != sizeof **out)) {
+    if (rc == AM_OK && ((*out)->abi != AM_PORTS_ABI || (*out)->size != sizeof **out)) {
         rc = am_fail(err, AM_ECONFLICT,
                      "the reader of HDF5 files was built for another version of this program");
         am_hint(err, "Build and install the program and its modules together.");

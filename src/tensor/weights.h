@@ -27,10 +27,8 @@ struct am_weights_sink {
                         struct am_err *err);
 };
 
-#define AM_WEIGHTS_ABI UINT64_C(0x616d776774730001) /* changes with every change of this header */
-
 struct am_weights_ops {
-    uint64_t abi;
+    uint64_t abi;  /* AM_PORTS_ABI */
     uint32_t size; /* of this struct */
     uint32_t reserved;
     const char *name;

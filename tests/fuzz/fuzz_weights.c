@@ -7,6 +7,7 @@
 #include "nn/layers_seq.h"
 #include "nn/layers_shape.h"
 #include "nn/train_weights.h"
+#include "tensor/ports_abi.h"
 #include "tensor/weights.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
@@ -45,7 +46,7 @@ static enum am_rc read_lines(struct am_str file, const struct am_weights_sink *s
 }
 
 static const struct am_weights_ops fake = {
-    .abi = AM_WEIGHTS_ABI, .size = sizeof fake, .name = "lines", .read = read_lines};
+    .abi = AM_PORTS_ABI, .size = sizeof fake, .name = "lines", .read = read_lines};
 
 static enum am_rc open_fake(void *ctx, const struct am_weights_ops **out, struct am_err *err)
 {

@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "platform/modules.h"
 #include "tensor/media.h"
+#include "tensor/ports_abi.h"
 
 #ifdef __SANITIZE_THREAD__
 /* The decoding libraries are built without the sanitizer: it does not see how their threads wait
@@ -59,7 +60,7 @@ static struct am_str str_of(const struct file *f)
 static int setup(void **state)
 {
     (void)state;
-    const struct am_module_spec spec = {driver, AM_IMAGES_ABI, sizeof *ops, "Run scripts/setup."};
+    const struct am_module_spec spec = {driver, AM_PORTS_ABI, sizeof *ops, "Run scripts/setup."};
     const void *found;
     if (am_module_open(NULL, &spec, &found, &err) != AM_OK) {
         fprintf(stderr, "%s\n", err.message);
@@ -322,8 +323,8 @@ static void test_misbehaving(void **state)
         {0, 4, 1, &some}, {4, 4, 1, NULL}, {2, 2, 2, &some}, {1u << 31, 1u << 31, 1, &some}};
     for (size_t i = 0; i < 4; i++) {
         am_media_set_loader(&l);
-        liar = (struct am_images_ops){AM_IMAGES_ABI, sizeof liar, 0,           "liar",
-                                      NULL,          liar_probe,  liar_decode, NULL};
+        liar = (struct am_images_ops){AM_PORTS_ABI, sizeof liar, 0,           "liar",
+                                      NULL,         liar_probe,  liar_decode, NULL};
         lie = lies[i];
         assert_int_not_equal(am_image_decode(AM_STR("any"), &got, &err), AM_OK);
         assert_null(got.pixels);
@@ -341,9 +342,9 @@ static void test_loader(void **state)
 {
     (void)state;
     const void *found;
-    struct am_module_spec spec = {driver, AM_IMAGES_ABI + 1, sizeof *ops, ""};
+    struct am_module_spec spec = {driver, AM_PORTS_ABI + 1, sizeof *ops, ""};
     assert_int_equal(am_module_open(NULL, &spec, &found, &err), AM_ECONFLICT);
-    assert_int_equal(ops->abi, AM_IMAGES_ABI);
+    assert_int_equal(ops->abi, AM_PORTS_ABI);
     assert_true(strlen(ops->version()) > 0);
     const struct am_images_ops *opened;
     assert_int_equal(am_images_open(NULL, &opened, &err), AM_OK);

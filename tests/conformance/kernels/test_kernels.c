@@ -14,6 +14,7 @@
 
 #include "platform/modules.h"
 #include "rig.h"
+#include "tensor/ports_abi.h"
 #include "tests/support/faults.h"
 
 static const char *driver;
@@ -151,8 +152,7 @@ static const struct shape shapes[] = {
 static int setup(void **state)
 {
     (void)state;
-    const struct am_module_spec spec = {driver, AM_KERNEL_PORT_ABI, sizeof *ops,
-                                        "Run scripts/setup."};
+    const struct am_module_spec spec = {driver, AM_PORTS_ABI, sizeof *ops, "Run scripts/setup."};
     const void *found;
     am_modules_set_kernels(NULL);
     if (am_module_open(NULL, &spec, &found, &err) != AM_OK) {

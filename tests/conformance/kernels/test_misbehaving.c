@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "platform/modules.h"
 #include "rig.h"
+#include "tensor/ports_abi.h"
 
 static const struct shape shape = {
     "3x3", 8, 8, 16, 32, {.kernel = {3, 3}, .same = true, .act = AM_ACT_RELU}, .served = 2};
@@ -117,7 +118,7 @@ static bool run(struct am_port_context *c, const struct am_port_args *a)
     return mode != FAILS_IN_A_STEP;
 }
 
-static const struct am_kernel_port_ops ops = {.abi = AM_KERNEL_PORT_ABI,
+static const struct am_kernel_port_ops ops = {.abi = AM_PORTS_ABI,
                                               .size = sizeof ops,
                                               .name = "kernels-misbehaving",
                                               .start = start,
@@ -142,7 +143,7 @@ static enum am_rc open_it(void *ctx, const struct am_kernel_port_ops **out, stru
 
 static enum am_rc open_nothing(void *ctx, const struct am_kernel_port_ops **out, struct am_err *e)
 {
-    const struct am_module_spec spec = {"kernels-nobody", AM_KERNEL_PORT_ABI, sizeof ops,
+    const struct am_module_spec spec = {"kernels-nobody", AM_PORTS_ABI, sizeof ops,
                                         "Install the Debian package nobody."};
     const void *found;
     (void)ctx;

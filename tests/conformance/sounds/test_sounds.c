@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "platform/modules.h"
+#include "tensor/ports_abi.h"
 
 static const char *driver;
 static const struct am_sounds_ops *ops;
@@ -25,7 +26,7 @@ static struct am_err err;
 static int setup(void **state)
 {
     (void)state;
-    const struct am_module_spec spec = {driver, AM_SOUNDS_ABI, sizeof *ops, "Run scripts/setup."};
+    const struct am_module_spec spec = {driver, AM_PORTS_ABI, sizeof *ops, "Run scripts/setup."};
     const void *found;
     if (am_module_open(NULL, &spec, &found, &err) != AM_OK) {
         fprintf(stderr, "%s\n", err.message);

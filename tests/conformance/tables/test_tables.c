@@ -14,6 +14,7 @@
 #include "../../support/faults.h"
 #include "data/parquet.h"
 #include "platform/modules.h"
+#include "tensor/ports_abi.h"
 
 static const char *driver;
 static const struct am_tables_ops *ops;
@@ -25,7 +26,7 @@ static const struct am_str no_text = {"", 0};
 static int setup(void **state)
 {
     (void)state;
-    const struct am_module_spec spec = {driver, am_tables_abi(), sizeof *ops, "Run scripts/setup."};
+    const struct am_module_spec spec = {driver, AM_PORTS_ABI, sizeof *ops, "Run scripts/setup."};
     const void *found;
     snprintf(scratch, sizeof scratch, "/tmp/am-tables-test.XXXXXX");
     if (!mkdtemp(scratch) || am_module_open(NULL, &spec, &found, &err) != AM_OK) {
@@ -466,10 +467,10 @@ static void test_loader(void **state)
     struct am_module_spec spec = {"tables-nowhere", 1, 8, "Install the package aimass-nowhere."};
     assert_int_equal(am_module_open(NULL, &spec, &found, &err), AM_EMISSING);
     assert_non_null(strstr(err.hint, "aimass-nowhere"));
-    spec = (struct am_module_spec){driver, am_tables_abi() + 1, sizeof *ops, ""};
+    spec = (struct am_module_spec){driver, AM_PORTS_ABI + 1, sizeof *ops, ""};
     assert_int_equal(am_module_open(NULL, &spec, &found, &err), AM_ECONFLICT);
     assert_null(found);
-    assert_int_equal(ops->abi, am_tables_abi());
+    assert_int_equal(ops->abi, AM_PORTS_ABI);
     assert_true(strlen(ops->version(handle)) > 0);
 }
 

@@ -10,6 +10,7 @@
 #include "base/pool.h"
 #include "data/media_rows.h"
 #include "tensor/media.h"
+#include "tensor/ports_abi.h"
 
 static struct am_arena *arena;
 static struct am_dataset_info info;
@@ -55,7 +56,7 @@ static const char *fake_version(void)
 {
     return "fake 1";
 }
-static const struct am_images_ops fake_images = {.abi = AM_IMAGES_ABI,
+static const struct am_images_ops fake_images = {.abi = AM_PORTS_ABI,
                                                  .size = sizeof fake_images,
                                                  .name = "fake",
                                                  .start = fake_start,
