@@ -93,6 +93,13 @@ struct am_winograd_in {
     float *v; /* [36][.. step], c floats each */
     size_t step;
 };
+/* One channel's filters, at most a panel of them; those missing become zeros. */
+struct am_winograd_weight {
+    const float *w; /* tap t at w + t * step, n floats each */
+    size_t step, n;
+    float *u; /* [36][.. u_step], a panel each */
+    size_t u_step;
+};
 struct am_winograd_out {
     const float *m; /* [36][.. step], n floats each */
     size_t n, step;
@@ -106,7 +113,8 @@ struct am_conv_kernels {
     void (*depthwise)(const struct am_depthwise *d, size_t row0, size_t row1);
     void (*dw)(const struct am_conv_dw *d);
     void (*depthwise_dw)(const struct am_depthwise_dw *d);
-    void (*winograd_in)(const struct am_winograd_in *t); /* both NULL in ref */
+    void (*winograd_weight)(const struct am_winograd_weight *t); /* these three NULL in ref */
+    void (*winograd_in)(const struct am_winograd_in *t);
     void (*winograd_out)(const struct am_winograd_out *t);
 };
 extern const struct am_conv_kernels am_conv_kernels_ref;

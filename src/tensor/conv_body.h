@@ -356,6 +356,39 @@ static void depthwise_dw(const struct am_depthwise_dw *d)
 
 /* ---- Winograd's transforms ---- */
 
+/* G g of one column or row of three */
+AM_INLINE void winograd_g(const vf g[3], vf t[6])
+{
+    const vf sixth = vf_set(-1.0f / 6), small = vf_set(1.0f / 24);
+    const vf a = vf_add(g[0], g[2]), b = vf_fma(vf_set(4.0f), g[2], g[0]);
+    t[0] = vf_mul(vf_set(0.25f), g[0]);
+    t[1] = vf_mul(sixth, vf_add(a, g[1]));
+    t[2] = vf_mul(sixth, vf_sub(a, g[1]));
+    t[3] = vf_mul(small, vf_fma(vf_set(2.0f), g[1], b));
+    t[4] = vf_mul(small, vf_fnma(vf_set(2.0f), g[1], b));
+    t[5] = g[2];
+}
+
+static void winograd_weight(const struct am_winograd_weight *w)
+{
+    for (size_t j = 0; j < PANEL; j += VL) {
+        const vm m = vm_first(w->n > j ? w->n - j : 0);
+        vf t[6][3], g[3], u[6];
+        for (size_t b = 0; b < 3; b++) {
+            for (size_t a = 0; a < 3; a++)
+                g[a] = vf_load_m(w->w + (a * 3 + b) * w->step + j, m);
+            winograd_g(g, u);
+            for (size_t a = 0; a < 6; a++)
+                t[a][b] = u[a];
+        }
+        for (size_t a = 0; a < 6; a++) {
+            winograd_g(t[a], u);
+            for (size_t b = 0; b < 6; b++)
+                vf_store(w->u + (a * 6 + b) * w->u_step + j, u[b]);
+        }
+    }
+}
+
 /* B^T d of one column or row of six */
 AM_INLINE void winograd_bt(const vf d[6], vf t[6])
 {
@@ -438,5 +471,6 @@ const struct am_conv_kernels KERN_TABLE = {.conv = conv,
                                            .depthwise = depthwise,
                                            .dw = conv_dw,
                                            .depthwise_dw = depthwise_dw,
+                                           .winograd_weight = winograd_weight,
                                            .winograd_in = winograd_in,
                                            .winograd_out = winograd_out};

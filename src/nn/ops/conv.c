@@ -382,8 +382,11 @@ static size_t conv_scratch(const struct am_graph *g, const struct am_gnode *n, s
     const struct am_conv_geo q = geo_of(g, n);
     const struct am_conv_window v = am_conv_window_of(&q, rows);
     const size_t k = q.kh * q.kw * (q.c / q.groups);
-    return conv_lists(&q) + packed_floats(k, q.n / q.groups, q.groups) +
-           am_conv_slots(&v, q.c, q.oh);
+    const size_t direct =
+        conv_lists(&q) + packed_floats(k, q.n / q.groups, q.groups) + am_conv_slots(&v, q.c, q.oh);
+    const size_t nine =
+        !am_winograd_suits(&q) ? 0 : am_winograd_floats_most(&q) + am_winograd_scratch(&q, rows);
+    return direct > nine ? direct : nine;
 }
 
 static size_t conv_prepared_scratch(const struct am_graph *g, const struct am_gnode *n, size_t rows,
@@ -457,16 +460,18 @@ static void conv_run(const struct am_run *r, const struct am_step *s)
         return;
     if (folded && s->prepared)
         p.bias = s->prepared + weight_floats(r->kern, &q);
-    if (s->prepared && am_winograd_fits(r->kern, &q)) {
+    if (am_winograd_fits(r->kern, &q)) {
         const struct am_winograd w9 = {.q = q,
                                        .x = p.src,
-                                       .u = s->prepared,
+                                       .u = s->prepared ? s->prepared : scratch,
                                        .y = p.dst,
                                        .bias = p.bias,
                                        .act = p.act,
                                        .alpha = p.alpha,
                                        .batch = p.batch};
-        am_winograd_run(r, &w9, scratch);
+        if (!s->prepared)
+            am_winograd_pack(r->kern, &q, w, false, scratch);
+        am_winograd_run(r, &w9, s->prepared ? scratch : scratch + am_winograd_floats_most(&q));
         return;
     }
     if (!s->prepared && !depthwise)
@@ -536,7 +541,7 @@ static void conv_prepare(const struct am_kernels *k, const struct am_step *s, co
     if (am_conv_is_depthwise(&q))
         memcpy(out, w, weight_floats(k, &q) * sizeof(float));
     else if (am_winograd_fits(k, &q))
-        am_winograd_pack(k, &q, w, out);
+        am_winograd_pack(k, &q, w, false, out);
     else
         pack_groups(k, &q, w, out);
     if (s->n_in > 3)

@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "nn/ops/conv_int.h"
 #include "nn/ops/train_ops.h"
+#include "nn/ops/winograd.h"
 
 #define PARTS 8                 /* partial sums, and chunks of work */
 #define PARTS_FLOATS (4u << 20) /* of all partial sums: 16 MiB */
@@ -37,8 +38,12 @@ static size_t dx_scratch(const struct am_graph *g, const struct am_gnode *n, siz
 {
     const struct am_conv_geo q =
         am_conv_geo(&n->attr, am_dims_cols(&n->dims), am_dims_cols(am_in_dims(g, n, 0)));
-    (void)rows;
-    return am_conv_back_scratch(&q);
+    const size_t direct = am_conv_back_scratch(&q);
+    struct am_conv_geo back;
+    if (!am_winograd_back(&q, &back))
+        return direct;
+    const size_t nine = am_winograd_floats_most(&back) + am_winograd_scratch(&back, rows);
+    return direct > nine ? direct : nine;
 }
 
 static void dx_run(const struct am_run *r, const struct am_step *s)
@@ -48,7 +53,16 @@ static void dx_run(const struct am_run *r, const struct am_step *s)
                                    .w = am_arg_ptr(r, &s->in[1]),
                                    .dx = am_arg_ptr(r, &s->out),
                                    .batch = r->n_rows};
-    am_conv_back_run(r, &b, am_scratch(r, s));
+    float *scratch = am_scratch(r, s);
+    struct am_winograd w = {.x = b.dy, .u = scratch, .y = b.dx, .batch = b.batch};
+    if (!am_winograd_back(&b.q, &w.q) || !am_winograd_fits(r->kern, &w.q)) {
+        am_conv_back_run(r, &b, scratch);
+        return;
+    }
+    if (b.batch == 0)
+        return;
+    am_winograd_pack(r->kern, &w.q, b.w, true, scratch);
+    am_winograd_run(r, &w, scratch + am_winograd_floats_most(&w.q));
 }
 
 static double dx_flops(const struct am_graph *g, const struct am_gnode *n)

@@ -12,15 +12,36 @@
 #define UNITS 4                        /* wanted, so that there is work to share out */
 #define TILES_MIN 64                   /* of a block: the weights are read for each */
 #define MATRIX_MAX ((size_t)256 * 256) /* beyond it, reading weights costs more than it saves */
-#define PARALLEL_FLOPS 1.2e7           /* as in linear.c */
+#define PANEL_MAX 64                   /* any table's panel divides it */
+#define BACK_CHANNELS 8
+#define PARALLEL_FLOPS 1.2e7 /* as in linear.c */
 
 enum { OUT = AM_WINOGRAD_OUT, PIXELS = OUT * OUT, IN = AM_WINOGRAD_IN, TERMS = AM_WINOGRAD_TERMS };
 
+bool am_winograd_suits(const struct am_conv_geo *q)
+{
+    return q->kh == 3 && q->kw == 3 && q->sh == 1 && q->sw == 1 && q->dh == 1 && q->dw == 1 &&
+           q->groups == 1 && q->c >= 16 && q->c <= AM_CONV_PIECE_MAX && q->n >= 16 &&
+           q->oh >= OUT && q->ow >= OUT && q->c * q->n <= MATRIX_MAX;
+}
+
 bool am_winograd_fits(const struct am_kernels *kern, const struct am_conv_geo *q)
 {
-    return am_conv_kernels_beside(kern)->winograd_in && q->kh == 3 && q->kw == 3 && q->sh == 1 &&
-           q->sw == 1 && q->dh == 1 && q->dw == 1 && q->groups == 1 && q->c >= 16 && q->n >= 16 &&
-           q->oh >= OUT && q->ow >= OUT && q->c <= AM_CONV_PIECE_MAX && q->c * q->n <= MATRIX_MAX;
+    return am_conv_kernels_beside(kern)->winograd_in && am_winograd_suits(q);
+}
+
+bool am_winograd_back(const struct am_conv_geo *q, struct am_conv_geo *out)
+{
+    *out = *q;
+    out->h = q->oh;
+    out->w = q->ow;
+    out->c = q->n;
+    out->oh = q->h;
+    out->ow = q->w;
+    out->n = q->c;
+    out->top = 2 - q->top;
+    out->left = 2 - q->left;
+    return q->top <= 2 && q->left <= 2 && am_winograd_suits(out);
 }
 
 size_t am_winograd_floats(const struct am_kernels *kern, const struct am_conv_geo *q)
@@ -28,40 +49,58 @@ size_t am_winograd_floats(const struct am_kernels *kern, const struct am_conv_ge
     return TERMS * am_pack_floats(kern, q->c, q->n);
 }
 
-/* G g G^T of one filter of one channel; g[9] and u[36] */
-static void transform_filter(const double g[9], double u[TERMS])
+size_t am_winograd_floats_most(const struct am_conv_geo *q)
 {
-    static const double row[IN][3] = {{0.25, 0, 0},
-                                      {-1.0 / 6, -1.0 / 6, -1.0 / 6},
-                                      {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                      {1.0 / 24, 1.0 / 12, 1.0 / 6},
-                                      {1.0 / 24, -1.0 / 12, 1.0 / 6},
-                                      {0, 0, 1}};
-    for (int i = 0; i < IN; i++)
-        for (int k = 0; k < IN; k++) {
-            double sum = 0;
-            for (int a = 0; a < 3; a++)
-                for (int b = 0; b < 3; b++)
-                    sum += row[i][a] * g[a * 3 + b] * row[k][b];
-            u[i * IN + k] = sum;
-        }
+    return TERMS * q->c * ((q->n + PANEL_MAX - 1) / PANEL_MAX * PANEL_MAX);
+}
+
+struct pack {
+    const struct am_kernels *kern;
+    const struct am_conv_kernels *conv;
+    const struct am_conv_geo *q;
+    const float *w;
+    float *out;
+};
+
+/* Channel c's filters j0.., tap by tap at w. */
+static void pack_row(const struct pack *p, size_t c, size_t j0, const float *w, size_t step)
+{
+    const size_t panel = p->kern->panel, left = p->q->n - j0;
+    const struct am_winograd_weight t = {.w = w,
+                                         .step = step,
+                                         .n = left < panel ? left : panel,
+                                         .u = p->out + j0 * p->q->c + c * panel,
+                                         .u_step = am_pack_floats(p->kern, p->q->c, p->q->n)};
+    p->conv->winograd_weight(&t);
+}
+
+/* Some channels at a time, so that lines of w are read once. */
+static void pack_back(const struct pack *p, size_t j0)
+{
+    float turned[BACK_CHANNELS][9][PANEL_MAX];
+    const size_t cs = p->q->c, n = p->q->n, left = n - j0;
+    const size_t wide = left < p->kern->panel ? left : p->kern->panel;
+    for (size_t c = 0; c < cs; c += BACK_CHANNELS) {
+        const size_t m = cs - c < BACK_CHANNELS ? cs - c : BACK_CHANNELS;
+        for (size_t t = 0; t < 9; t++)
+            for (size_t j = 0; j < wide; j++)
+                for (size_t i = 0; i < m; i++)
+                    turned[i][t][j] = p->w[((8 - t) * n + j0 + j) * cs + c + i];
+        for (size_t i = 0; i < m; i++)
+            pack_row(p, c + i, j0, turned[i][0], PANEL_MAX);
+    }
 }
 
 void am_winograd_pack(const struct am_kernels *kern, const struct am_conv_geo *q, const float *w,
-                      float *out)
+                      bool back, float *out)
 {
-    const size_t panel = kern->panel, matrix = am_pack_floats(kern, q->c, q->n);
-    memset(out, 0, TERMS * matrix * sizeof *out);
-    for (size_t c = 0; c < q->c; c++)
-        for (size_t j = 0; j < q->n; j++) {
-            double g[9], u[TERMS];
-            for (size_t t = 0; t < 9; t++)
-                g[t] = (double)w[(t * q->c + c) * q->n + j];
-            transform_filter(g, u);
-            float *to = out + j / panel * (q->c * panel) + c * panel + j % panel;
-            for (size_t t = 0; t < TERMS; t++)
-                to[t * matrix] = (float)u[t];
-        }
+    const struct pack p = {kern, am_conv_kernels_beside(kern), q, w, out};
+    for (size_t j = 0; j < q->n; j += kern->panel)
+        if (back)
+            pack_back(&p, j);
+        else
+            for (size_t c = 0; c < q->c; c++)
+                pack_row(&p, c, j, w + c * q->n + j, q->c * q->n);
 }
 
 /* ---- blocks ---- */
