@@ -244,10 +244,11 @@ enum am_rc am_fcol_apply(const struct am_fcol *c, const struct am_column *in, si
         break;
     case AM_F_CHARS:
     case AM_F_TOKENS:
-        for (size_t i = 0; i < n; i++)
-            am_tokens_apply(&c->map, in->text[row + i],
-                            c->kind == AM_F_CHARS ? AM_TOKEN_CHARS : AM_TOKEN_WORDS, c->lower,
-                            c->length, out + i * width);
+    case AM_F_SEGMENTS:
+        for (size_t i = 0; i < n && rc == AM_OK; i++)
+            if (!am_tokens_apply(&c->map, in->text[row + i], am_fkind_unit(c->kind), c->lower,
+                                 c->length, out + i * width))
+                rc = am_fail_nomem(err, 1);
         break;
     default:
         apply_date(c, in->date + row, n, out, width);

@@ -72,7 +72,7 @@ bool am_augment_seq_shape_of(const struct am_features *f, struct am_augment_seq_
     if (f->n != 1 || f->cols[0].indicator)
         return false;
     const struct am_fcol *c = &f->cols[0];
-    if (c->kind == AM_F_CHARS || c->kind == AM_F_TOKENS) {
+    if (am_fkind_is_ids(c->kind)) {
         *out = (struct am_augment_seq_shape){AM_AUGMENT_TOKENS, c->length, 1};
         return true;
     }

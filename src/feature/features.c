@@ -13,11 +13,11 @@
 #include "base/limits.h"
 
 static const char *const kind_names[AM_F_N_KINDS] = {
-    [AM_F_NUMBER] = "number", [AM_F_ONEHOT] = "onehot", [AM_F_ORDINAL] = "ordinal",
-    [AM_F_TARGET] = "target", [AM_F_HASH] = "hash",     [AM_F_WORDS] = "words",
-    [AM_F_DATE] = "date",     [AM_F_IMAGE] = "image",   [AM_F_HISTOGRAM] = "histogram",
-    [AM_F_SOUND] = "sound",   [AM_F_CHARS] = "chars",   [AM_F_TOKENS] = "tokens",
-    [AM_F_VIDEO] = "video",
+    [AM_F_NUMBER] = "number", [AM_F_ONEHOT] = "onehot",     [AM_F_ORDINAL] = "ordinal",
+    [AM_F_TARGET] = "target", [AM_F_HASH] = "hash",         [AM_F_WORDS] = "words",
+    [AM_F_DATE] = "date",     [AM_F_IMAGE] = "image",       [AM_F_HISTOGRAM] = "histogram",
+    [AM_F_SOUND] = "sound",   [AM_F_CHARS] = "chars",       [AM_F_TOKENS] = "tokens",
+    [AM_F_VIDEO] = "video",   [AM_F_SEGMENTS] = "segments",
 };
 static const char *const scale_names[AM_FS_N_SCALES] = {
     [AM_FS_NONE] = "none",     [AM_FS_STANDARD] = "standard", [AM_FS_MINMAX] = "min-max",
@@ -247,6 +247,7 @@ static enum am_rc check_column(const struct am_fcol *c, struct am_err *err)
         return check_sound(c, err);
     case AM_F_CHARS:
     case AM_F_TOKENS:
+    case AM_F_SEGMENTS:
         return check_tokens(c, err);
     default:
         if (c->buckets < 2 || c->buckets > AM_F_MAX_BUCKETS)
@@ -284,6 +285,7 @@ static size_t own_outputs(const struct am_fcol *c)
         return am_sound_width(&c->sound);
     case AM_F_CHARS:
     case AM_F_TOKENS:
+    case AM_F_SEGMENTS:
         return c->length;
     default:
         return c->buckets;
@@ -353,8 +355,7 @@ static enum am_rc make_table(struct am_features *f, struct am_fcol *c, struct am
 
 static bool has_categories(enum am_fkind k)
 {
-    return k == AM_F_ONEHOT || k == AM_F_ORDINAL || k == AM_F_TARGET || k == AM_F_CHARS ||
-           k == AM_F_TOKENS;
+    return k == AM_F_ONEHOT || k == AM_F_ORDINAL || k == AM_F_TARGET || am_fkind_is_ids(k);
 }
 
 static enum am_rc make_lookup(struct am_features *f, struct am_fcol *c, struct am_err *err)
@@ -479,6 +480,7 @@ static struct am_str own_output_name(struct am_arena *a, const struct am_fcol *c
     case AM_F_SOUND:
     case AM_F_CHARS:
     case AM_F_TOKENS:
+    case AM_F_SEGMENTS:
         return c->in.name;
     case AM_F_HISTOGRAM:
         return bin_name(a, c, j);
@@ -567,8 +569,7 @@ struct am_dims am_features_shape(const struct am_features *f, size_t *n_tokens)
         size_t channels = am_sound_channels(f->cols[0].plan);
         return am_dims2((int64_t)(f->width / channels), (int64_t)channels);
     }
-    if (f->n == 1 && !f->cols[0].indicator &&
-        (f->cols[0].kind == AM_F_CHARS || f->cols[0].kind == AM_F_TOKENS))
+    if (f->n == 1 && !f->cols[0].indicator && am_fkind_is_ids(f->cols[0].kind))
         *n_tokens = f->cols[0].n_categories + AM_TOKEN_FIRST;
     return am_dims1((int64_t)f->width);
 }

@@ -27,8 +27,18 @@ enum am_fkind {
     AM_F_SOUND,
     AM_F_CHARS,
     AM_F_TOKENS,
+    AM_F_SEGMENTS,
     AM_F_N_KINDS
 };
+/* Ids of tokens in order. */
+static inline bool am_fkind_is_ids(enum am_fkind k)
+{
+    return k == AM_F_CHARS || k == AM_F_TOKENS || k == AM_F_SEGMENTS;
+}
+static inline enum am_token_unit am_fkind_unit(enum am_fkind k)
+{
+    return k == AM_F_CHARS ? AM_TOKEN_CHARS : k == AM_F_TOKENS ? AM_TOKEN_WORDS : AM_TOKEN_SEGMENTS;
+}
 enum am_fscale {
     AM_FS_NONE,
     AM_FS_STANDARD,
@@ -88,8 +98,9 @@ struct am_fcol {
     struct am_fimage image; /* image, histogram, video */
     struct am_sound_config sound;
     const double *channel_shift, *channel_mul; /* sound: [channels]; NULL = not normalised */
-    size_t length;                             /* chars, tokens (their vocabulary: categories) */
+    size_t length; /* chars, tokens, segments (their vocabulary: categories) */
     bool lower;
+    unsigned icu; /* segments: ICU's major version */
     /* made by am_features_build */
     struct am_map map;  /* category -> index */
     size_t fill_code;   /* of fill_text */

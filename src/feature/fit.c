@@ -45,7 +45,7 @@ static bool needs_lengths(const struct am_ffit_col *c)
 {
     if (c->spec.kind == AM_F_SOUND)
         return c->spec.seconds == 0;
-    return (c->spec.kind == AM_F_CHARS || c->spec.kind == AM_F_TOKENS) && c->spec.length == 0;
+    return am_fkind_is_ids(c->spec.kind) && c->spec.length == 0;
 }
 
 static bool needs_counts(const struct am_ffit_col *c)
@@ -312,7 +312,7 @@ static enum am_rc update_column(const struct update *u, size_t i, struct am_err 
     struct am_ffit_col *c = &u->fit->cols[i];
     const struct am_column *in = &u->batch->columns[i];
     size_t n = u->batch->n_rows;
-    if (c->spec.kind == AM_F_CHARS || c->spec.kind == AM_F_TOKENS)
+    if (am_fkind_is_ids(c->spec.kind))
         return am_ffit_tokens_update(c, in->text, n, err);
     switch (c->type) {
     case AM_COL_NUMBER:
@@ -597,7 +597,7 @@ static enum am_rc finish_column(struct am_features_fit *fit, size_t i, struct am
         return am_ffit_image_finish(fit, c, out, err);
     if (out->kind == AM_F_SOUND)
         return am_ffit_sound_finish(fit, c, f->arena, out, err);
-    if (out->kind == AM_F_CHARS || out->kind == AM_F_TOKENS)
+    if (am_fkind_is_ids(out->kind))
         return am_ffit_tokens_finish(fit, c, f->arena, out, err);
     return am_ffit_category_finish(fit, c, f->arena, out, err);
 }

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/pool.h"
 #include "feature/fit_int.h"
+#include "feature/segment.h"
 
 #define SECONDS_MOST 30.0 /* of sounds whose length the recipe does not say */
 #define SECONDS_NONE 1.0  /* no sound at all */
@@ -193,15 +194,12 @@ enum am_rc am_ffit_sound_finish(struct am_features_fit *fit, struct am_ffit_col 
 
 /* ---- tokens ---- */
 
-static enum am_token_unit unit_of(enum am_fkind k)
-{
-    return k == AM_F_CHARS ? AM_TOKEN_CHARS : AM_TOKEN_WORDS;
-}
-
 enum am_rc am_ffit_tokens_update(struct am_ffit_col *c, const struct am_str *cells, size_t n_rows,
                                  struct am_err *err)
 {
     struct am_token_scan s;
+    if (c->spec.kind == AM_F_SEGMENTS)
+        AM_TRY(am_segments_open(err));
     for (size_t i = 0; i < n_rows; i++) {
         if (cells[i].ptr == NULL) {
             c->n_missing++;
@@ -209,7 +207,8 @@ enum am_rc am_ffit_tokens_update(struct am_ffit_col *c, const struct am_str *cel
         }
         uint64_t n = 0;
         size_t index;
-        am_token_scan_init(&s, cells[i], unit_of(c->spec.kind), c->spec.lower);
+        if (!am_token_scan_init(&s, cells[i], am_fkind_unit(c->spec.kind), c->spec.lower))
+            return am_fail_nomem(err, 1);
         for (; am_token_next(&s); n++) {
             enum am_rc rc = am_counts_add(c->counts, (struct am_str){s.token, s.n}, 1, &index, err);
             if (rc == AM_ELIMIT) {
@@ -263,6 +262,8 @@ enum am_rc am_ffit_tokens_finish(struct am_features_fit *fit, struct am_ffit_col
 {
     out->lower = c->spec.lower;
     out->length = c->spec.length;
+    if (out->kind == AM_F_SEGMENTS)
+        out->icu = am_segments_version();
     if (c->quantile) {
         out->length = LENGTH_NONE;
         if (c->quantile->n > 0) {

@@ -16,7 +16,8 @@
  *      "hop", "n_mfcc", "low_hz", "high_hz", "gate_db", "trim_db", "range_db", "own", "shift":
  * [..], "mul":
  * [..]},
- *     {"name", "type", "kind": "chars" | "tokens", "length", "lower", "vocabulary": [..]}]}
+ *     {"name", "type", "kind": "chars" | "tokens" | "segments", "icu" (segments: its major
+ *     version), "length", "lower", "vocabulary": [..]}]}
  *
  * Keys with their usual value (factor 1, offset 0, false) are left out. Loading copies everything;
  * what applying relies on is checked by am_features_build(). */
@@ -24,6 +25,7 @@
 
 #include "base/limits.h"
 #include "feature/features_int.h"
+#include "feature/segment.h"
 
 #define FORMAT 1
 
@@ -181,8 +183,11 @@ static struct am_node *column_to_node(struct am_arena *a, const struct am_fcol *
         break;
     case AM_F_CHARS:
     case AM_F_TOKENS:
+    case AM_F_SEGMENTS:
         am_node_set(a, m, "length", am_new_i64(a, (int64_t)c->length));
         put_flag(a, m, "lower", c->lower);
+        if (c->kind == AM_F_SEGMENTS)
+            am_node_set(a, m, "icu", am_new_i64(a, (int64_t)c->icu));
         put_list(a, m, "vocabulary", c);
         break;
     default:
@@ -440,6 +445,24 @@ static enum am_rc get_sound(struct am_arena *a, struct am_fcol *c, const struct 
     return get_f64s(a, c, m, "mul", channels, channels, &c->channel_mul, &n, err);
 }
 
+/* With other dictionaries the same text would give other ids. */
+static enum am_rc get_icu(struct am_fcol *c, const struct am_node *m, struct am_err *err)
+{
+    const int64_t icu = am_node_i64(m, "icu", 0);
+    if (icu < 1 || icu > 1000)
+        return wrong(c, "icu", "a version of ICU", err);
+    AM_TRY(am_segments_open(err));
+    c->icu = (unsigned)icu;
+    if (c->icu == am_segments_version())
+        return AM_OK;
+    (void)am_fail(err, AM_EUNSUPPORTED,
+                  "column \"%.*s\" was cut into words by ICU %u; here is ICU %u, which may cut "
+                  "otherwise",
+                  AM_FMT(c->in.name), c->icu, am_segments_version());
+    am_hint(err, "Train the model again on this machine, or use `encode: tokens`.");
+    return AM_EUNSUPPORTED;
+}
+
 static enum am_rc get_tokens(struct am_arena *a, struct am_fcol *c, const struct am_node *m,
                              struct am_err *err)
 {
@@ -448,6 +471,8 @@ static enum am_rc get_tokens(struct am_arena *a, struct am_fcol *c, const struct
         return wrong(c, "length", "from 1 to 65536", err);
     c->length = (size_t)length;
     AM_TRY(get_flag(c, m, "lower", &c->lower, err));
+    if (c->kind == AM_F_SEGMENTS)
+        AM_TRY(get_icu(c, m, err));
     return get_category_list(a, c, m, "vocabulary", err);
 }
 
@@ -482,6 +507,7 @@ static enum am_rc column_from_node(struct am_arena *a, struct am_fcol *c, const 
         return get_sound(a, c, m, err);
     case AM_F_CHARS:
     case AM_F_TOKENS:
+    case AM_F_SEGMENTS:
         return get_tokens(a, c, m, err);
     default:
         return get_buckets(a, c, m, err);

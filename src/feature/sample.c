@@ -89,7 +89,7 @@ static struct am_str tokens_cell(const struct am_fcol *c, struct am_rng *r, stru
     for (size_t i = 0; i < 8 && c->n_categories > 0; i++) {
         struct am_str t = c->categories[am_rng_below(r, c->n_categories)];
         text = am_arena_printf(a, "%.*s%s%.*s", AM_FMT(text),
-                               i > 0 && c->kind == AM_F_TOKENS ? " " : "", AM_FMT(t));
+                               i > 0 && c->kind != AM_F_CHARS ? " " : "", AM_FMT(t));
     }
     return text;
 }
@@ -121,7 +121,7 @@ static enum am_rc sample_column(const struct am_fcol *c, struct am_rng *r, size_
             AM_TRY(picture_cell(c, r, a, &texts[i], err));
         else if (!missing && c->in.type == AM_COL_AUDIO)
             AM_TRY(sound_cell(c, r, a, &texts[i], err));
-        else if (!missing && (c->kind == AM_F_CHARS || c->kind == AM_F_TOKENS))
+        else if (!missing && am_fkind_is_ids(c->kind))
             texts[i] = tokens_cell(c, r, a);
         else
             texts[i] = missing ? (struct am_str){NULL, 0} : text_cell(c, r);

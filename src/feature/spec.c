@@ -36,15 +36,17 @@ static const struct am_feature_key keys[] = {
      "sign(x) log(1 + |x|), then standard."},
     {"quantiles", INT, NULL, 2, 10000, "1000", "Reference points of quantile scaling."},
     {"encode", ENUM,
-     "onehot|ordinal|hash|target|words|chars|tokens|pixels|histogram|logmel|mfcc|waveform", 0, 0,
-     NULL,
-     "Encoding of categories (onehot), texts (words: hashed word counts; chars, tokens: ids of "
-     "characters or words in order, for sequence models), pictures (pixels; histogram: of the "
+     "onehot|ordinal|hash|target|words|chars|tokens|segments|pixels|histogram|logmel|mfcc|waveform",
+     0, 0, NULL,
+     "Encoding of categories (onehot), texts (words: hashed word counts; chars, tokens, segments: "
+     "ids of characters or words in order, for sequence models; segments are cut by ICU, Chinese, "
+     "Japanese and Thai by its dictionaries), pictures (pixels; histogram: of the "
      "colours and of the light) and sounds (logmel; mfcc; waveform: the samples)."},
     {"max_categories", INT, NULL, 1, 65536, "100",
      "onehot: the most frequent ones kept; the rest is (other)."},
     {"min_count", INT, NULL, 1, 1e9, NULL,
-     "onehot: rarer categories go to (other), 1; chars, tokens: rarer ones are unknown, 2."},
+     "onehot: rarer categories go to (other), 1; chars, tokens, segments: rarer ones are "
+     "unknown, 2."},
     {"unseen", ENUM, "other|error", 0, 0, "other",
      "A category that training did not see: (other) or zeros, or an error at prediction."},
     {"order", TEXTS, NULL, 0, 0, NULL,
@@ -86,10 +88,13 @@ static const struct am_feature_key keys[] = {
      "level and microphone), none."},
     {"bins", INT, NULL, 2, 256, "16", "histogram: bins of each colour and of the light."},
     {"length", INT, NULL, 1, 65536, NULL,
-     "chars, tokens: ids a row, the rest is cut off; the default is what 95 in 100 training rows "
+     "chars, tokens, segments: ids a row, the rest is cut off; the default is what 95 in 100 "
+     "training rows "
      "fit in, at most 512."},
-    {"vocabulary", INT, NULL, 1, 1e6, "20000", "chars, tokens: the most frequent ones kept."},
-    {"lower", BOOLEAN, NULL, 0, 0, NULL, "tokens (true), chars (false): to lower case first."},
+    {"vocabulary", INT, NULL, 1, 1e6, "20000",
+     "chars, tokens, segments: the most frequent ones kept."},
+    {"lower", BOOLEAN, NULL, 0, 0, NULL,
+     "tokens, segments (true), chars (false): to lower case first."},
     {"sample_rate", INT, NULL, 1000, 192000, "16000", "audio: samples a second after resampling."},
     {"seconds", NUM, NULL, 0.01, 3600, NULL,
      "audio: length that sounds are cut or filled to; the default is what 95 in 100 training "
@@ -306,13 +311,13 @@ static enum am_rc read_type(const struct reader *r)
 static bool is_text_kind(enum am_fkind k)
 {
     return k == AM_F_ONEHOT || k == AM_F_ORDINAL || k == AM_F_HASH || k == AM_F_TARGET ||
-           k == AM_F_WORDS || k == AM_F_CHARS || k == AM_F_TOKENS;
+           k == AM_F_WORDS || am_fkind_is_ids(k);
 }
 
 /* Hashed words and ids: a missing text has none. */
 static bool is_sequence(enum am_fkind k)
 {
-    return k == AM_F_WORDS || k == AM_F_CHARS || k == AM_F_TOKENS;
+    return k == AM_F_WORDS || am_fkind_is_ids(k);
 }
 
 static bool is_media_encode(struct am_str name)
@@ -340,7 +345,7 @@ static enum am_rc read_encode(const struct reader *r)
         s->kind = kind;
     else if (is_own(r, "encode") || !am_node_as_str(v, &name) || !is_media_encode(name))
         return refuse(r, v, "encode",
-                      "not one of onehot, ordinal, hash, target, words, chars, tokens");
+                      "not one of onehot, ordinal, hash, target, words, chars, tokens, segments");
     return AM_OK;
 }
 
@@ -469,7 +474,7 @@ static enum am_rc read_category_keys(const struct reader *r)
     struct am_str unseen;
     AM_TRY(read_count(r, "max_categories", 1, 65536, 100, &n));
     s->max_categories = (size_t)n;
-    bool ids = s->kind == AM_F_CHARS || s->kind == AM_F_TOKENS;
+    bool ids = am_fkind_is_ids(s->kind);
     AM_TRY(read_count(r, "min_count", 1, 1000000000, ids ? 2 : 1, &n));
     s->min_count = (uint64_t)n;
     AM_TRY(read_count(r, "buckets", 2, AM_F_MAX_BUCKETS, s->kind == AM_F_WORDS ? 256 : 32, &n));
@@ -493,7 +498,7 @@ static enum am_rc read_category_keys(const struct reader *r)
     s->length = (size_t)n;
     AM_TRY(read_count(r, "vocabulary", 1, AM_LIMIT_CATEGORIES, 20000, &n));
     s->vocabulary = (size_t)n;
-    return read_bool(r, "lower", s->kind == AM_F_TOKENS, &s->lower);
+    return read_bool(r, "lower", ids && s->kind != AM_F_CHARS, &s->lower);
 }
 
 static enum am_rc read_order(const struct reader *r)

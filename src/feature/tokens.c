@@ -2,6 +2,8 @@
  * what they leave out counts as a letter. Any thread, no allocation. */
 #include "feature/tokens.h"
 
+#include "feature/segment.h"
+
 #define REPLACEMENT UINT32_C(0xFFFD)
 
 enum class { LETTER, DIGIT, JOINER, MARK, SINGLE, SPACE, SKIP };
@@ -128,16 +130,17 @@ static void append(struct am_token_scan *s, uint32_t c)
 
 /* ---- scanning ---- */
 
-void am_token_scan_init(struct am_token_scan *s, struct am_str text, enum am_token_unit unit,
+bool am_token_scan_init(struct am_token_scan *s, struct am_str text, enum am_token_unit unit,
                         bool lower)
 {
-    s->p = text.ptr;
+    s->text = s->p = text.ptr;
     s->end = text.ptr ? text.ptr + text.len : NULL;
     s->unit = unit;
     s->lower = lower;
     s->started = false;
     s->full = false;
     s->n = 0;
+    return unit != AM_TOKEN_SEGMENTS || !text.ptr || am_segments_start(text);
 }
 
 static bool next_char(struct am_token_scan *s)
@@ -217,25 +220,53 @@ static bool next_word(struct am_token_scan *s)
     return false;
 }
 
+/* Segments of nothing but space and marks are no tokens. */
+static bool next_segment(struct am_token_scan *s)
+{
+    while (s->p < s->end) {
+        const size_t at = am_segments_next();
+        const char *to = at == 0 ? s->end : s->text + at;
+        bool seen = false;
+        s->n = 0;
+        s->full = false;
+        while (s->p < to) {
+            size_t bytes;
+            const uint32_t c = decode(s->p, s->end, &bytes);
+            const enum class k = class_of(c);
+            if (k != SPACE && k != SKIP)
+                append(s, c);
+            seen = seen || (k != SPACE && k != SKIP && k != MARK);
+            s->p += bytes;
+        }
+        if (seen)
+            return true;
+    }
+    return false;
+}
+
 bool am_token_next(struct am_token_scan *s)
 {
     s->n = 0;
     s->full = false;
-    bool found = s->unit == AM_TOKEN_CHARS ? next_char(s) : next_word(s);
+    bool found = s->unit == AM_TOKEN_CHARS   ? next_char(s)
+                 : s->unit == AM_TOKEN_WORDS ? next_word(s)
+                                             : next_segment(s);
     s->started = true;
     return found;
 }
 
-void am_tokens_apply(const struct am_map *vocabulary, struct am_str text, enum am_token_unit unit,
+bool am_tokens_apply(const struct am_map *vocabulary, struct am_str text, enum am_token_unit unit,
                      bool lower, size_t length, float *out)
 {
     struct am_token_scan s;
     size_t n = 0;
-    am_token_scan_init(&s, text, unit, lower);
+    if (!am_token_scan_init(&s, text, unit, lower))
+        return false;
     while (n < length && am_token_next(&s)) {
         const uint64_t *at = am_map_get(vocabulary, (struct am_str){s.token, s.n});
         out[n++] = at ? (float)(*at + AM_TOKEN_FIRST) : (float)AM_TOKEN_UNKNOWN;
     }
     for (; n < length; n++)
         out[n] = 0;
+    return true;
 }

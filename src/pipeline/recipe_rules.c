@@ -153,11 +153,13 @@ static enum am_rc check_no_target(const struct rules *r)
                              "train.class_weights is given, but the task has no classes",
                              "Leave it out.");
     const struct am_node *features = am_node_get(r->root, "features");
-    if (some_column_is(features, "tokens") || some_column_is(features, "chars"))
-        return contradiction(r, "features",
-                             "encode: tokens and chars make ids, which an autoencoder cannot give "
-                             "back",
-                             "Use encode: words, or another encoding that makes numbers.");
+    if (some_column_is(features, "tokens") || some_column_is(features, "chars") ||
+        some_column_is(features, "segments"))
+        return contradiction(
+            r, "features",
+            "encode: tokens, segments and chars make ids, which an autoencoder cannot give "
+            "back",
+            "Use encode: words, or another encoding that makes numbers.");
     if (some_column_is(features, "target"))
         return contradiction(r, "features", "encode: target needs a target, the task has none",
                              "Use encode: onehot, ordinal or hash.");

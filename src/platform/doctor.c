@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 
+#include "feature/segment.h"
 #include "model/model.h"
 #include "platform/platform_int.h"
 #include "tensor/kernels.h"
@@ -80,6 +81,16 @@ static void check_weights(struct am_platform *p, struct am_arena *a, struct am_n
           e.hint[0] ? e.hint : "Run scripts/setup.", all);
 }
 
+static void check_words(struct am_arena *a, struct am_node *list, bool *all)
+{
+    struct am_err e = {0};
+    char version[32];
+    const bool ok = am_segments_open(&e) == AM_OK;
+    (void)snprintf(version, sizeof version, "ICU %u", am_segments_version());
+    check(a, list, "ICU (words)", ok, ok ? version : e.message,
+          e.hint[0] ? e.hint : "Run scripts/setup.", all);
+}
+
 /* Optional: what is missing is no fault. */
 static void check_kernels(struct am_platform *p, struct am_arena *a, struct am_node *list,
                           bool *all)
@@ -118,6 +129,7 @@ enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct 
     check_sounds(p, a, list, &all);
     check_weights(p, a, list, &all);
     check_videos(p, a, list, &all);
+    check_words(a, list, &all);
     *out = am_new_map(a);
     am_node_set(a, *out, "ok", am_new_bool(a, all));
     am_node_set(a, *out, "checks", list);

@@ -22,6 +22,13 @@ serve
 curl -sS -m 20 -d '{"rows": [{"poem": "寒渚一孤雁，夕陽千萬山。"}]}' "$url/api/v1/models/tang-poets/predict" >"$out"
 has '.predictions[0].label == "劉長卿" or .predictions[0].label == "張說"' '([.predictions[0].probability[]] | add - 1 | fabs) < 1e-6'
 
+echo "== Chinese, by ICU's words"
+json train "$EXAMPLES/tang_poets.yaml" --set name=by-words --set features.poem.encode=segments --set train.epochs=2
+has ".metrics.test.accuracy > 0.5"
+icu=$(unzip -p "$("$AIMASS" model show by-words@1 --json | jq -r .path)" features.json)
+check "words of several characters" jq -en "$(jq '[.columns[0].vocabulary[] | select(length > 1 and test("\\p{Han}"))] | length' <<<"$icu") > 50"
+check "ICU's version is kept" jq -e '.columns[0].icu >= 60' <<<"$icu"
+
 echo "== English, by word"
 json train "$EXAMPLES/two_authors.yaml"
 has '.metrics.test.accuracy >= 0.83' '.metrics.baseline.accuracy < 0.6' '.rows.test > 600'

@@ -2,11 +2,14 @@
  * column: vocabulary and its order, length, cuts and threads, the file form, bad settings. */
 #include "table.h"
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <unicode/ubrk.h>
 #include <unicode/uchar.h>
 #include <unicode/ustring.h>
 
 #include "base/alloc.h"
+#include "feature/segment.h"
 #include "feature/tokens.h"
 
 static struct am_arena *arena;
@@ -31,7 +34,7 @@ static const char *cut(struct am_str text, enum am_token_unit unit, bool lower)
     static char out[4096];
     struct am_token_scan s;
     size_t n = 0;
-    am_token_scan_init(&s, text, unit, lower);
+    assert_true(am_token_scan_init(&s, text, unit, lower));
     while (am_token_next(&s)) {
         assert_true(s.n > 0 && n + s.n + 2 < sizeof out);
         memcpy(out + n, s.token, s.n);
@@ -70,7 +73,8 @@ static void test_cut(void **state)
     char longest[400];
     memset(longest, 'x', sizeof longest);
     struct am_token_scan s;
-    am_token_scan_init(&s, (struct am_str){longest, sizeof longest}, AM_TOKEN_WORDS, true);
+    assert_true(
+        am_token_scan_init(&s, (struct am_str){longest, sizeof longest}, AM_TOKEN_WORDS, true));
     assert_true(am_token_next(&s));
     assert_int_equal(s.n, AM_TOKEN_BYTES);
     assert_false(am_token_next(&s));
@@ -124,6 +128,65 @@ static void test_icu(void **state)
             fail_msg("ours: %s\nICU:  %s", cut(am_str(texts[i]), AM_TOKEN_WORDS, false),
                      icu_cut(texts[i]));
     }
+}
+
+/* Segments against ICU by way of UTF-16, dictionaries too; in several threads at once. */
+static const char *const segmented[] = {
+    "The quick (\"brown\") fox can't jump 32.3 feet, right?",
+    "\xE6\x88\x91\xE4\xBB\xAC\xE5\x9C\xA8\xE5\x8C\x97\xE4\xBA\xAC\xE5\xA4\xA7\xE5\xAD\xA6\xE5\xAD"
+    "\xA6\xE4\xB9\xA0\xE6\x9C\xBA\xE5\x99\xA8\xE5\xAD\xA6\xE4\xB9\xA0\xEF\xBC\x8C\xE5\xA4\xA9\xE6"
+    "\xB0\x94\xE5\xBE\x88\xE5\xA5\xBD\xE3\x80\x82",
+    "\xE6\x9D\xB1\xE4\xBA\xAC\xE9\x83\xBD\xE3\x81\xAB\xE4\xBD\x8F\xE3\x82\x93\xE3\x81\xA7\xE3\x81"
+    "\x84\xE3\x81\xBE\xE3\x81\x99\xE3\x80\x82",
+    "\xE0\xB8\xAA\xE0\xB8\xA7\xE0\xB8\xB1\xE0\xB8\xAA\xE0\xB8\x94\xE0\xB8\xB5\xE0\xB8\x8A\xE0\xB8"
+    "\xB2\xE0\xB8\xA7\xE0\xB9\x82\xE0\xB8\xA5\xE0\xB8\x81",
+    "GPU\xE8\xAE\xAD\xE7\xBB\x83\xE7\xA5\x9E\xE7\xBB\x8F\xE7\xBD\x91\xE7\xBB\x9C 2x",
+};
+
+static void *cut_often(void *arg)
+{
+    const char *text = arg;
+    size_t *sum = malloc(sizeof *sum);
+    assert_non_null(sum);
+    *sum = 0;
+    for (int i = 0; i < 200; i++) {
+        struct am_token_scan s;
+        if (!am_token_scan_init(&s, am_str(text), AM_TOKEN_SEGMENTS, false))
+            return sum;
+        while (am_token_next(&s))
+            *sum = *sum * 31 + s.n;
+    }
+    return sum;
+}
+
+static void test_segments(void **state)
+{
+    (void)state;
+    OK(am_segments_open(&err));
+    assert_true(am_segments_version() >= 60);
+    for (size_t i = 0; i < sizeof segmented / sizeof segmented[0]; i++) {
+        const char *ours = cut(am_str(segmented[i]), AM_TOKEN_SEGMENTS, false);
+        if (strcmp(ours, icu_cut(segmented[i])) != 0)
+            fail_msg("ours: %s\nICU:  %s", ours, icu_cut(segmented[i]));
+    }
+    /* two characters, one word */
+    assert_non_null(
+        strstr(cut(am_str(segmented[1]), AM_TOKEN_SEGMENTS, true), "\xE5\x8C\x97\xE4\xBA\xAC|"));
+    assert_string_equal(cut(AM_STR(" \n A  b\xFF"), AM_TOKEN_SEGMENTS, true), "a|b|\xEF\xBF\xBD|");
+    assert_string_equal(cut((struct am_str){NULL, 0}, AM_TOKEN_SEGMENTS, true), "");
+    pthread_t threads[4];
+    size_t *sums[4];
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, cut_often, (void *)(uintptr_t)segmented[1 + i % 2]),
+            0);
+    for (int i = 0; i < 4; i++)
+        (void)pthread_join(threads[i], (void **)&sums[i]);
+    assert_int_equal(*sums[0], *sums[2]);
+    assert_int_equal(*sums[1], *sums[3]);
+    assert_true(*sums[0] != *sums[1] && *sums[0] != 0);
+    for (int i = 0; i < 4; i++)
+        free(sums[i]);
 }
 
 static void test_lower(void **state)
@@ -260,6 +323,36 @@ static void test_column(void **state)
     am_features_free(f);
 }
 
+/* Words of a language without spaces; the version of ICU is kept and asked for. */
+static void test_segments_column(void **state)
+{
+    (void)state;
+    struct am_features *f, *g;
+    struct am_str was[TEXTS];
+    float out[8];
+    memcpy(was, cells, sizeof was);
+    for (size_t i = 0; i < TEXTS; i++)
+        cells[i] = am_str(segmented[1]);
+    OK(fit("note: {encode: segments, length: 8}\n", 7, &f));
+    const char *json = json_of(f);
+    assert_non_null(strstr(json, "\"kind\":\"segments\""));
+    assert_non_null(strstr(json, "\xE5\x8C\x97\xE4\xBA\xAC\""));
+    apply(f, am_str("\xE5\x8C\x97\xE4\xBA\xAC"), out);
+    assert_true(out[0] >= 2 && out[1] == 0); /* one word, known */
+    OK(am_features_from_node(am_features_to_node(f, arena), &g, &err));
+    assert_string_equal(json_of(g), json);
+    am_features_free(g);
+    struct am_node *n = am_features_to_node(f, arena);
+    struct am_node *c = am_node_get(n, "columns")->list.items[0];
+    am_node_set(arena, c, "icu", am_new_i64(arena, (int64_t)am_segments_version() + 1));
+    assert_int_equal(am_features_from_node(n, &g, &err), AM_EUNSUPPORTED);
+    assert_non_null(strstr(err.message, "ICU"));
+    am_node_set(arena, c, "icu", am_new_i64(arena, 0));
+    assert_int_equal(am_features_from_node(n, &g, &err), AM_ECORRUPT);
+    am_features_free(f);
+    memcpy(cells, was, sizeof was);
+}
+
 static void test_settings(void **state)
 {
     (void)state;
@@ -325,6 +418,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut),      cmocka_unit_test(test_icu),
+        cmocka_unit_test(test_segments), cmocka_unit_test(test_segments_column),
         cmocka_unit_test(test_lower),    cmocka_unit_test(test_column),
         cmocka_unit_test(test_settings), cmocka_unit_test(test_memory),
     };
