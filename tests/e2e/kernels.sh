@@ -87,4 +87,13 @@ good train ours.yaml
 AIMASS_DNNL=on bad 1 'kernels-dnnl' 'libdnnl2' predict ours pics/down/3.png
 am doctor --json
 check "nor a fault of the doctor's" jq -e '.checks[] | select(.name | test("oneDNN")) | .ok and (.found | test("own kernels"))' "$out"
+# other CPUs: each table trains the same recipe to nearly the same loss and answers
+echo "== a machine without AVX-512, without AVX2"
+for k in avx2 ref; do
+    AIMASS_KERNELS=$k "$AIMASS" train ours.yaml --set "name=by-$k" --json >"$out" 2>"$err"
+    same "trains with $k" 0 $?
+    has '.metrics.test.accuracy >= 0.9'
+    AIMASS_KERNELS=$k "$AIMASS" predict "by-$k" pics --json >"$out" 2>"$err"
+    same "and answers" 0 $?
+done
 finish
