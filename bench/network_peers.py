@@ -170,7 +170,8 @@ def serve(kind, name, threads):
 class Peer:
     def __init__(self, name, command):
         env = dict(os.environ, CUDA_VISIBLE_DEVICES="")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env,
+                                        stderr=subprocess.DEVNULL if name == "keras" else None)  # TensorFlow greets there
         self.name, self.version = name, self.process.stdout.readline().strip()
 
     def ask(self, what, batch, runs, cpu=False):
