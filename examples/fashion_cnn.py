@@ -1,10 +1,11 @@
 """A convolutional network on Fashion-MNIST, in Keras: what fashion_cnn.yaml says."""
 import gzip
+import math
 import sys
 from pathlib import Path
 
 import numpy as np
-from keras import layers, losses, models, utils
+from keras import callbacks, layers, losses, models, utils
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "/usr/share/datasets/fashion-mnist")
 
@@ -32,7 +33,8 @@ model = models.Sequential([
     layers.Dropout(0.3),
     layers.Dense(10),
 ])
+rate = callbacks.LearningRateScheduler(lambda epoch: 0.0005 * (1 + math.cos(math.pi * epoch / 10)))
 model.compile(optimizer="adam", loss=losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-model.fit(x_train, y_train, epochs=10, batch_size=64, validation_split=0.1, verbose=0)
+model.fit(x_train, y_train, epochs=10, batch_size=64, validation_split=0.1, callbacks=[rate], verbose=0)
 loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
 print("test accuracy", accuracy)
