@@ -1,25 +1,11 @@
 """A larger perceptron on Fashion-MNIST, in Keras: what fashion_mlp.yaml says."""
-import gzip
 import math
-import sys
-from pathlib import Path
 
-import numpy as np
 from keras import callbacks, layers, losses, models, utils
 
-folder = Path(sys.argv[1] if len(sys.argv) > 1 else "/usr/share/datasets/fashion-mnist")
-
-
-def idx(name):
-    with gzip.open(folder / name) as f:
-        data = f.read()
-    shape = np.frombuffer(data, ">u4", data[3], 4)
-    return np.frombuffer(data, np.uint8, -1, 4 + 4 * data[3]).reshape(shape)
-
+from fashion_data import x_test, x_train, y_test, y_train
 
 utils.set_random_seed(42)
-x_train, y_train = idx("train-images-idx3-ubyte.gz") / np.float32(255), idx("train-labels-idx1-ubyte.gz")
-x_test, y_test = idx("t10k-images-idx3-ubyte.gz") / np.float32(255), idx("t10k-labels-idx1-ubyte.gz")
 
 model = models.Sequential([
     layers.Input((28, 28)),

@@ -178,13 +178,10 @@ echo "== an input ten times the memory"
 check "it is that large" [ "$(stat -c %s big.csv)" -gt $((160 << 20)) ]
 printf 'version: 1\nname: big\ndata: {source: big.csv, target: y}\nmodel: {type: linear}\nevaluate: {bootstrap: 0, importance: false}\n' >big.yaml
 last="train big.yaml --memory 16m"
-# Two proofs that memory is bounded, not only measured: a limit on the data segment (RLIMIT_DATA counts every private
-# writable page, heap and thread stacks), and a cgroup that kills what goes over it. Both are the flag + 256 MB.
-# A sanitizer's shadow memory is no data of the program: there the data limit is left out. Filling freed memory with a
-# pattern (meson does) touches pages that the program never uses, and ASan's quarantine keeps freed memory back: both
-# are off for this case.
+# Two proofs that memory is bounded, not only measured: a limit on the data segment, and a cgroup that kills what goes
+# over it. Both are the flag + 256 MB. A sanitizer's shadow memory is no data of the program: there the data limit is
+# left out.
 limit=$(((16 + 256) << 20))
-group=
 group_up() { # a fresh memory cgroup with the limit, v2 or v1; its path in $group
     local g
     if [ -w /sys/fs/cgroup/cgroup.procs ] && grep -qw memory /sys/fs/cgroup/cgroup.subtree_control 2>/dev/null; then
@@ -199,30 +196,6 @@ group_down() {
     for g in /sys/fs/cgroup/aimass-e2e.$$ /sys/fs/cgroup/memory/aimass-e2e.$$; do [ ! -d "$g" ] || rmdir "$g"; done
 }
 trap 'cleanup; group_down' EXIT
-bounded() { # COMMAND...: in the cgroup when there is one, under the data limit when $data is one, peak on stderr
-    ASAN_OPTIONS=${ASAN_OPTIONS:-}:quarantine_size_mb=0:thread_local_quarantine_size_kb=0 env -u MALLOC_PERTURB_ \
-        python3 - "$group" "$data" "$@" >"$out" 2>"$err" <<'PY'
-import os, resource, subprocess, sys
-group, data, command = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-def enter():
-    if group:
-        with open(group + "/cgroup.procs", "w") as f:
-            f.write(str(os.getpid()))
-    if data:
-        resource.setrlimit(resource.RLIMIT_DATA, (data, data))
-rc = subprocess.call(command, preexec_fn=enter)
-print("peak %d kB" % resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
-sys.exit(rc if rc >= 0 else 128 - rc)
-PY
-    rc=$?
-}
-hungry() { # touches 300 MB: a limit that lets it live limits nothing
-    bounded python3 -c 'b = bytearray(300 << 20); b[::4096] = b"x" * len(b[::4096])'
-    differs "$1 is a limit" 0 "$rc"
-}
-sanitized() { grep -q -m 1 __asan_init "$AIMASS"; }
-peak() { sed -n 's/^peak \([0-9]*\) kB$/\1/p' "$err"; }
-data=0
 if group_up; then
     hungry "the cgroup"
     bounded "$AIMASS" train big.yaml --memory 16m --json

@@ -138,6 +138,35 @@ serve() {
     url=$(jq -r .url <<<"$line")
 }
 
+# bounded COMMAND...: under the limit $data on the data segment when there is one (RLIMIT_DATA counts every private
+# writable page, heap and thread stacks), in the cgroup $group when there is one; the peak goes to stderr. Filling freed
+# memory with a pattern (meson does) touches pages that the program never uses, ASan's quarantine keeps freed memory
+# back: both are off here.
+data=0 group=
+bounded() {
+    ASAN_OPTIONS=${ASAN_OPTIONS:-}:quarantine_size_mb=0:thread_local_quarantine_size_kb=0 env -u MALLOC_PERTURB_ \
+        python3 - "$group" "$data" "$@" >"$out" 2>"$err" <<'PY'
+import os, resource, subprocess, sys
+group, data, command = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+def enter():
+    if group:
+        with open(group + "/cgroup.procs", "w") as f:
+            f.write(str(os.getpid()))
+    if data:
+        resource.setrlimit(resource.RLIMIT_DATA, (data, data))
+rc = subprocess.call(command, preexec_fn=enter)
+print("peak %d kB" % resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(rc if rc >= 0 else 128 - rc)
+PY
+    rc=$?
+}
+peak() { sed -n 's/^peak \([0-9]*\) kB$/\1/p' "$err"; }
+hungry() { # touches 300 MB: a limit that lets it live limits nothing
+    bounded python3 -c 'b = bytearray(300 << 20); b[::4096] = b"x" * len(b[::4096])'
+    differs "$1 is a limit" 0 "$rc"
+}
+sanitized() { grep -q -m 1 __asan_init "$AIMASS"; }
+
 finish() {
     echo "$checks checks, $failures failures"
     [ "$failures" = 0 ] && [ "$checks" -gt 0 ]

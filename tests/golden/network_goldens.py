@@ -15,22 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from formula import draw, seed_of
+
 torch.set_default_dtype(torch.float64)
-
-
-def draw(n, seed):
-    """Numbers in [-0.5, 0.5) from a 32-bit hash of place and seed."""
-    h = (np.arange(n, dtype=np.uint64) * 2654435761 + seed * 40503 + 12345) & 0xFFFFFFFF
-    h ^= h >> 15
-    h = (h * 2246822519) & 0xFFFFFFFF
-    h ^= h >> 13
-    h = (h * 3266489917) & 0xFFFFFFFF
-    h ^= h >> 16
-    return h.astype(np.float64) / 2.0**32 - 0.5
-
-
-def seed_of(name):
-    return sum((i + 1) * ord(c) for i, c in enumerate(name)) & 0xFFFF
 
 
 def fill(model):

@@ -19,6 +19,7 @@
 #include "platform/modules.h"
 #include "tensor/media.h"
 #include "tensor/ports_abi.h"
+#include "tests/conformance/driver.h"
 
 #ifdef __SANITIZE_THREAD__
 /* The decoding libraries are built without the sanitizer: it does not see how their threads wait
@@ -60,13 +61,9 @@ static struct am_str str_of(const struct file *f)
 static int setup(void **state)
 {
     (void)state;
-    const struct am_module_spec spec = {driver, AM_PORTS_ABI, sizeof *ops, "Run scripts/setup."};
-    const void *found;
-    if (am_module_open(NULL, &spec, &found, &err) != AM_OK) {
-        fprintf(stderr, "%s\n", err.message);
+    ops = open_driver(driver, sizeof *ops);
+    if (!ops)
         return -1;
-    }
-    ops = found;
     return ops->start(am_host_table(), &err) == AM_OK && ops->start(am_host_table(), &err) == AM_OK
                ? 0
                : -1;

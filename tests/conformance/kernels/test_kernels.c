@@ -15,6 +15,7 @@
 #include "platform/modules.h"
 #include "rig.h"
 #include "tensor/ports_abi.h"
+#include "tests/conformance/driver.h"
 #include "tests/support/faults.h"
 
 static const char *driver;
@@ -152,14 +153,10 @@ static const struct shape shapes[] = {
 static int setup(void **state)
 {
     (void)state;
-    const struct am_module_spec spec = {driver, AM_PORTS_ABI, sizeof *ops, "Run scripts/setup."};
-    const void *found;
     am_modules_set_kernels(NULL);
-    if (am_module_open(NULL, &spec, &found, &err) != AM_OK) {
-        fprintf(stderr, "%s\n", err.message);
+    ops = open_driver(driver, sizeof *ops);
+    if (!ops)
         return -1;
-    }
-    ops = found;
     return ops->start(am_host_table(), &err) == AM_OK ? 0 : -1;
 }
 

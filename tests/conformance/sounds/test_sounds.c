@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "platform/modules.h"
 #include "tensor/ports_abi.h"
+#include "tests/conformance/driver.h"
 
 static const char *driver;
 static const struct am_sounds_ops *ops;
@@ -26,13 +27,9 @@ static struct am_err err;
 static int setup(void **state)
 {
     (void)state;
-    const struct am_module_spec spec = {driver, AM_PORTS_ABI, sizeof *ops, "Run scripts/setup."};
-    const void *found;
-    if (am_module_open(NULL, &spec, &found, &err) != AM_OK) {
-        fprintf(stderr, "%s\n", err.message);
+    ops = open_driver(driver, sizeof *ops);
+    if (!ops)
         return -1;
-    }
-    ops = found;
     return ops->start(am_host_table(), &err) == AM_OK ? 0 : -1;
 }
 

@@ -15,6 +15,7 @@
 #include "data/parquet.h"
 #include "platform/modules.h"
 #include "tensor/ports_abi.h"
+#include "tests/conformance/driver.h"
 
 static const char *driver;
 static const struct am_tables_ops *ops;
@@ -26,14 +27,10 @@ static const struct am_str no_text = {"", 0};
 static int setup(void **state)
 {
     (void)state;
-    const struct am_module_spec spec = {driver, AM_PORTS_ABI, sizeof *ops, "Run scripts/setup."};
-    const void *found;
     snprintf(scratch, sizeof scratch, "/tmp/am-tables-test.XXXXXX");
-    if (!mkdtemp(scratch) || am_module_open(NULL, &spec, &found, &err) != AM_OK) {
-        fprintf(stderr, "%s\n", err.message);
+    ops = open_driver(driver, sizeof *ops);
+    if (!mkdtemp(scratch) || !ops)
         return -1;
-    }
-    ops = found;
     struct am_tables_config config = {.n_threads = 2, .temp_dir = scratch};
     return ops->open(am_host_table(), &config, &handle, &err) == AM_OK ? 0 : -1;
 }

@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "platform/modules.h"
 #include "tensor/ports_abi.h"
+#include "tests/conformance/driver.h"
 
 static const char *driver;
 static const struct am_videos_ops *ops;
@@ -25,25 +26,10 @@ static struct am_err err;
 static int setup(void **state)
 {
     (void)state;
-    const struct am_module_spec spec = {driver, AM_PORTS_ABI, sizeof *ops, "Run scripts/setup."};
-    const void *found;
-    if (am_module_open(NULL, &spec, &found, &err) != AM_OK) {
-        fprintf(stderr, "%s\n", err.message);
+    ops = open_driver(driver, sizeof *ops);
+    if (!ops)
         return -1;
-    }
-    ops = found;
     return ops->start(am_host_table(), &err) == AM_OK ? 0 : -1;
-}
-
-static struct am_buf read_file(const char *name)
-{
-    char path[512];
-    struct am_buf b;
-    snprintf(path, sizeof path, "%s/%s", FILES, name);
-    am_buf_init(&b, AM_LIMIT_MEDIA_FILE_BYTES);
-    if (am_fs_read_file(path, &b, &err) != AM_OK)
-        fail_msg("%s", err.message);
-    return b;
 }
 
 /* ---- what a call gives ---- */
@@ -90,7 +76,7 @@ static enum am_rc take(struct am_str bytes, uint32_t n, double fps, struct taken
 
 static void must_take(const char *name, uint32_t n, double fps, struct taken *out)
 {
-    struct am_buf b = read_file(name);
+    struct am_buf b = file_of(FILES, name);
     *out = (struct taken){0};
     if (take(am_buf_view(&b), n, fps, out) != AM_OK)
         fail_msg("%s: %s", name, err.message);
@@ -125,7 +111,7 @@ static void test_probe(void **state)
     (void)state;
     for (size_t i = 0; i < N_FILES; i++) {
         struct am_video_info info;
-        struct am_buf b = read_file(files[i].name);
+        struct am_buf b = file_of(FILES, files[i].name);
         if (ops->probe(am_buf_view(&b), &info, &err) != AM_OK)
             fail_msg("%s: %s", files[i].name, err.message);
         assert_string_equal(info.format, files[i].format);
@@ -163,7 +149,7 @@ static void test_golden(void **state)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s.rgb", names[i]);
-        struct am_buf golden = read_file(name), b = read_file(names[i]);
+        struct am_buf golden = file_of(FILES, name), b = file_of(FILES, names[i]);
         assert_int_equal(golden.len, 4 * 48 * 32 * 3);
         struct taken t = {.golden = (const uint8_t *)golden.ptr};
         if (take(am_buf_view(&b), 4, 0, &t) != AM_OK)
@@ -217,7 +203,8 @@ static void test_left_out(void **state)
                     fail_msg("%s: frame %u of %u is another one", names[i], k, n);
         }
     }
-    struct am_buf b = read_file("keys.mp4"); /* damage there is not met, but by the whole check */
+    struct am_buf b =
+        file_of(FILES, "keys.mp4"); /* damage there is not met, but by the whole check */
     struct taken good, t;
     unsigned n_not_met = 0;
     must_take("keys.mp4", 2, 0, &good);
@@ -239,7 +226,7 @@ static void test_turned(void **state)
     (void)state;
     struct taken t, upright;
     struct am_video_info info;
-    struct am_buf b = read_file("turned.mp4");
+    struct am_buf b = file_of(FILES, "turned.mp4");
     assert_int_equal(ops->probe(am_buf_view(&b), &info, &err), AM_OK);
     am_buf_clear(&b);
     assert_int_equal(info.width, 32);
@@ -267,7 +254,7 @@ static void refused(struct am_str bytes, enum am_rc want, const char *why)
 
 static void refused_file(const char *name, enum am_rc want, const char *why)
 {
-    struct am_buf b = read_file(name);
+    struct am_buf b = file_of(FILES, name);
     refused(am_buf_view(&b), want, why);
     am_buf_clear(&b);
 }
@@ -303,7 +290,7 @@ static void test_playlists(void **state)
             AM_EINVAL, "truncated");
     refused(AM_STR("RIFF\x30\0\0\0AVI #EXTM3U\nfile:///etc/hostname\n                    "),
             AM_EINVAL, "no video");
-    struct am_buf b = read_file("h264.mp4"); /* its data said to be in another file */
+    struct am_buf b = file_of(FILES, "h264.mp4"); /* its data said to be in another file */
     char *dref = NULL;
     for (size_t i = 0; i + 4 < b.len && !dref; i++)
         if (memcmp(b.ptr + i, "url \0\0\0\1", 8) == 0)
@@ -321,7 +308,7 @@ static void test_truncated(void **state)
 {
     (void)state;
     for (size_t i = 0; i < N_FILES; i++) {
-        struct am_buf b = read_file(files[i].name);
+        struct am_buf b = file_of(FILES, files[i].name);
         for (size_t n = 0; n < b.len - 1; n += 1 + n / 8) {
             struct taken t = {0};
             enum am_rc rc = take((struct am_str){b.ptr, n}, 3, 0, &t);
@@ -339,7 +326,7 @@ static void test_damaged(void **state)
 {
     (void)state;
     for (size_t i = 0; i < N_FILES; i++) {
-        struct am_buf b = read_file(files[i].name);
+        struct am_buf b = file_of(FILES, files[i].name);
         for (size_t n = 0; n < b.len; n += n < 600 ? 5 : 89) {
             struct taken t = {0};
             char old = b.ptr[n];
@@ -363,7 +350,7 @@ static bool stop_soon(void *ctx)
 static void test_stopped(void **state)
 {
     (void)state;
-    struct am_buf b = read_file("h264.mp4");
+    struct am_buf b = file_of(FILES, "h264.mp4");
     struct taken t = {.answer = AM_EBUSY};
     assert_int_equal(take(am_buf_view(&b), 3, 0, &t), AM_EBUSY); /* the caller has enough */
     assert_int_equal(t.n, 1);
@@ -385,7 +372,7 @@ static void test_stopped(void **state)
 static void test_memory(void **state)
 {
     (void)state;
-    struct am_buf b = read_file("turned.mp4");
+    struct am_buf b = file_of(FILES, "turned.mp4");
     struct taken t = {0};
     for (unsigned n = 1; n < 3; n++) {
         am_alloc_fail_nth(n, false);
@@ -400,7 +387,7 @@ static void test_memory(void **state)
 static void *work(void *ctx)
 {
     struct taken *t = ctx;
-    struct am_buf b = read_file("h264.mp4");
+    struct am_buf b = file_of(FILES, "h264.mp4");
     for (unsigned i = 0; i < 5; i++)
         if (take(am_buf_view(&b), 8, 0, t) != AM_OK)
             t->n = 0;

@@ -16,6 +16,7 @@
 #include "base/limits.h"
 #include "platform/modules.h"
 #include "tensor/ports_abi.h"
+#include "tests/conformance/driver.h"
 
 static const char *driver;
 static const struct am_weights_ops *ops;
@@ -24,25 +25,10 @@ static struct am_err err;
 static int setup(void **state)
 {
     (void)state;
-    const struct am_module_spec spec = {driver, AM_PORTS_ABI, sizeof *ops, "Run scripts/setup."};
-    const void *found;
-    if (am_module_open(NULL, &spec, &found, &err) != AM_OK) {
-        fprintf(stderr, "%s\n", err.message);
+    ops = open_driver(driver, sizeof *ops);
+    if (!ops)
         return -1;
-    }
-    ops = found;
     return ops->start(am_host_table(), &err) == AM_OK ? 0 : -1;
-}
-
-static struct am_buf file(const char *dir, const char *name)
-{
-    char path[512];
-    struct am_buf b;
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    am_buf_init(&b, (size_t)1 << 30);
-    if (am_fs_read_file(path, &b, &err) != AM_OK)
-        fail_msg("%s", err.message);
-    return b;
 }
 
 /* What a walk gives: its paths, and the values of all arrays in one row. */
@@ -84,7 +70,7 @@ static enum am_rc walk(struct am_str bytes)
 static void test_walk(void **state)
 {
     (void)state;
-    struct am_buf b = file(KERAS, "recurrent.weights.h5");
+    struct am_buf b = file_of(KERAS, "recurrent.weights.h5");
     if (walk(am_buf_view(&b)) != AM_OK)
         fail_msg("%s", err.message);
     assert_non_null(strstr(seen.text, "layers/conv1d/vars/0=layers/c/vars/0;"));
@@ -93,7 +79,7 @@ static void test_walk(void **state)
     assert_null(strstr(seen.text, "seed"));
     assert_in_range(seen.n_arrays, 20, 40);
     am_buf_clear(&b);
-    b = file(FILES, "packed.h5");
+    b = file_of(FILES, "packed.h5");
     assert_int_equal(walk(am_buf_view(&b)), AM_OK);
     /* in order of the names: bias in half precision, then the kernel; integers are passed over */
     assert_string_equal(seen.text, "d/d/bias:0=d/d/bias:0;d/d/kernel:0=d/d/kernel:0;");
@@ -132,7 +118,7 @@ static void test_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct am_buf b = file(FILES, bad[i].name);
+        struct am_buf b = file_of(FILES, bad[i].name);
         enum am_rc rc = walk(am_buf_view(&b));
         if (rc != bad[i].rc || !strstr(err.message, bad[i].why))
             fail_msg("%s: \"%s\" wanted, got %d: %s", bad[i].name, bad[i].why, (int)rc,
@@ -147,7 +133,7 @@ static void test_refused(void **state)
 static void test_truncated(void **state)
 {
     (void)state;
-    struct am_buf b = file(KERAS, "cnn.weights.h5");
+    struct am_buf b = file_of(KERAS, "cnn.weights.h5");
     for (size_t n = 0; n < b.len; n += n < 256 ? 5 : 211) {
         /* of its own size, so that ASan sees a read behind it */
         char *copy = am_alloc(n ? n : 1);
@@ -167,7 +153,7 @@ static void test_damaged(void **state)
     (void)state;
     static const char *const names[] = {"cnn.weights.h5", "cnn_keras2.h5"};
     for (size_t k = 0; k < 2; k++) {
-        struct am_buf b = file(KERAS, names[k]);
+        struct am_buf b = file_of(KERAS, names[k]);
         for (size_t n = 0; n < b.len && n < 12000; n += n < 512 ? 1 : 13) {
             char old = b.ptr[n];
             b.ptr[n] = (char)(old ^ (n % 2 ? 0xFF : 0x10));
@@ -186,7 +172,7 @@ static void test_loader(void **state)
 {
     (void)state;
     const struct am_weights_sink sink = {&seen, see};
-    struct am_buf b = file(FILES, "packed.h5");
+    struct am_buf b = file_of(FILES, "packed.h5");
     memset(&seen, 0, sizeof seen);
     assert_int_equal(am_weights_walk(am_buf_view(&b), &sink, &err), AM_EMISSING);
     assert_non_null(strstr(err.hint, "libhdf5"));

@@ -14,20 +14,12 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/pool.h"
+#include "cells.h"
 #include "feature/fit.h"
 #include "feature/image.h"
 #include "tensor/media.h"
 
-static struct am_err err;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != AM_OK)                                                                       \
-            fail_msg("%s: %s (%s)", #call, err.message, err.hint);                                 \
-    } while (0)
-
 static const struct am_column_desc photo = {AM_STR_INIT("photo"), AM_COL_IMAGE};
-static const struct am_schema schema = {&photo, 1};
 
 /* The picture of image_goldens.py in the raw form. */
 static struct am_str picture(struct am_arena *a, uint32_t w, uint32_t h, uint32_t c, uint32_t k)
@@ -44,42 +36,10 @@ static struct am_str picture(struct am_arena *a, uint32_t w, uint32_t h, uint32_
     return (struct am_str){(const char *)p, AM_MEDIA_RAW_BYTES + n};
 }
 
-static struct am_batch batch_of(struct am_column *c, const struct am_str *cells, size_t n,
-                                uint64_t first)
-{
-    *c = (struct am_column){.type = AM_COL_IMAGE, .text = cells};
-    return (struct am_batch){.n_rows = n, .n_columns = 1, .columns = c, .first_row = first};
-}
-
-/* Fitted with batches of `cut` rows. notes may be NULL. */
-static enum am_rc fit_cells(const char *yaml, const struct am_str *cells, size_t n, size_t cut,
-                            struct am_pool *pool, struct am_arena *a, struct am_features **out,
-                            struct am_node **notes)
-{
-    struct am_node *spec = NULL;
-    struct am_features_fit *fit = NULL;
-    struct am_column c;
-    *out = NULL;
-    enum am_rc rc = yaml ? am_yaml_parse(a, am_str(yaml), "spec", &spec, &err) : AM_OK;
-    struct am_features_config config = {.spec = spec, .schema = &schema, .pool = pool};
-    if (rc == AM_OK)
-        rc = am_features_fit_new(&config, &fit, &err);
-    for (size_t i = 0; i < n && rc == AM_OK; i += cut) {
-        struct am_batch b = batch_of(&c, cells + i, n - i < cut ? n - i : cut, i);
-        rc = am_features_fit_update(fit, &b, NULL, NULL, &err);
-    }
-    if (rc == AM_OK)
-        rc = am_features_fit_finish(fit, out, &err);
-    if (rc == AM_OK && notes)
-        *notes = am_features_fit_notes(fit, a);
-    am_features_fit_free(fit);
-    return rc;
-}
-
 static void apply_one(const struct am_features *f, struct am_str cell, float *out)
 {
     struct am_column c;
-    struct am_batch b = batch_of(&c, &cell, 1, 0);
+    struct am_batch b = batch_of(AM_COL_IMAGE, &c, &cell, 1, 0);
     OK(am_features_apply(f, &b, out, &err));
 }
 
@@ -153,30 +113,32 @@ static void test_normalise(void **state)
     struct am_str train[3] = {picture(arena, 12, 10, 3, 0), picture(arena, 5, 4, 3, 1),
                               picture(arena, 20, 3, 3, 2)};
     float out[256];
-    OK(fit_cells("photo: {normalize: standard, size: [5, 6]}", train, 3, 3, NULL, arena, &f, NULL));
+    OK(fit_cells(&photo, "photo: {normalize: standard, size: [5, 6]}", train, 3, 3, NULL, arena, &f,
+                 NULL));
     apply_one(f, train[0], out);
     compare("standard", am_node_get(golden, "standard"), out, 2e-5);
     am_features_free(f);
-    OK(fit_cells("photo: {normalize: standard, size: [5, 6], channels: 1}", train, 3, 3, NULL,
-                 arena, &f, NULL));
+    OK(fit_cells(&photo, "photo: {normalize: standard, size: [5, 6], channels: 1}", train, 3, 3,
+                 NULL, arena, &f, NULL));
     apply_one(f, train[0], out);
     /* grey before resizing here and there: the same rounding to bytes */
     compare("standard_grey", am_node_get(golden, "standard_grey"), out, 2e-5);
     am_features_free(f);
     struct am_str one = picture(arena, 6, 5, 3, 0);
-    OK(fit_cells("photo: {normalize: imagenet}", &one, 1, 1, NULL, arena, &f, NULL));
+    OK(fit_cells(&photo, "photo: {normalize: imagenet}", &one, 1, 1, NULL, arena, &f, NULL));
     apply_one(f, one, out);
     compare("imagenet", am_node_get(golden, "imagenet"), out, 1e-6);
     am_features_free(f);
-    OK(fit_cells("photo: {normalize: none, channels: 1}", &one, 1, 1, NULL, arena, &f, NULL));
+    OK(fit_cells(&photo, "photo: {normalize: none, channels: 1}", &one, 1, 1, NULL, arena, &f,
+                 NULL));
     apply_one(f, one, out);
     compare("grey", am_node_get(golden, "grey"), out, 0);
     am_features_free(f);
-    OK(fit_cells("photo: {normalize: none}", &one, 1, 1, NULL, arena, &f, NULL));
+    OK(fit_cells(&photo, "photo: {normalize: none}", &one, 1, 1, NULL, arena, &f, NULL));
     apply_one(f, picture(arena, 6, 5, 4, 0), out);
     compare("white", am_node_get(golden, "white"), out, 0);
     am_features_free(f);
-    OK(fit_cells(NULL, &one, 1, 1, NULL, arena, &f, NULL));
+    OK(fit_cells(&photo, NULL, &one, 1, 1, NULL, arena, &f, NULL));
     apply_one(f, one, out);
     for (size_t i = 0; i < 90; i++) /* the tutorial's pixels / 255 to the bit */
         assert_true(out[i] == (float)(unsigned char)one.ptr[AM_MEDIA_RAW_BYTES + i] / 255.0f);
@@ -189,7 +151,7 @@ static void test_histogram(void **state)
     struct am_features *f;
     struct am_str one = picture(arena, 12, 10, 3, 0);
     float out[64];
-    OK(fit_cells("photo: {encode: histogram, bins: 8}", &one, 1, 1, NULL, arena, &f, NULL));
+    OK(fit_cells(&photo, "photo: {encode: histogram, bins: 8}", &one, 1, 1, NULL, arena, &f, NULL));
     size_t n_tokens;
     assert_int_equal(am_features_width(f), 32);
     assert_int_equal(am_features_shape(f, &n_tokens).rank, 1);
@@ -202,7 +164,7 @@ static void test_histogram(void **state)
         assert_true(out[i] == 0);
     am_features_free(f);
     one = picture(arena, 12, 10, 1, 0);
-    OK(fit_cells("photo: {encode: histogram}", &one, 1, 1, NULL, arena, &f, NULL));
+    OK(fit_cells(&photo, "photo: {encode: histogram}", &one, 1, 1, NULL, arena, &f, NULL));
     assert_int_equal(am_features_width(f), 16);
     assert_true(am_str_is(am_features_output_name(f, 0), "photo.light0"));
     am_features_free(f);
@@ -226,24 +188,24 @@ static void test_choices(void **state)
     struct am_node *notes;
     struct am_str none = {NULL, 0};
     struct am_str equal[3] = {picture(arena, 28, 20, 1, 0), none, picture(arena, 28, 20, 1, 1)};
-    OK(fit_cells(NULL, equal, 3, 2, NULL, arena, &f, &notes));
+    OK(fit_cells(&photo, NULL, equal, 3, 2, NULL, arena, &f, &notes));
     shape_is(f, 20, 28, 1);
     assert_int_equal(notes->list.n, 0);
     am_features_free(f);
     struct am_str mixed[2] = {picture(arena, 30, 10, 1, 0), picture(arena, 41, 20, 3, 0)};
-    OK(fit_cells(NULL, mixed, 2, 2, NULL, arena, &f, &notes));
+    OK(fit_cells(&photo, NULL, mixed, 2, 2, NULL, arena, &f, &notes));
     shape_is(f, 15, 36, 3); /* means 15 and 35.5 */
     assert_int_equal(notes->list.n, 1);
     am_features_free(f);
     struct am_str big = picture(arena, 600, 100, 1, 0);
-    OK(fit_cells(NULL, &big, 1, 1, NULL, arena, &f, &notes));
+    OK(fit_cells(&photo, NULL, &big, 1, 1, NULL, arena, &f, &notes));
     shape_is(f, 100, 224, 1);
     am_features_free(f);
-    OK(fit_cells("default: {size: 8, encode: hash, scale: robust}", &big, 1, 1, NULL, arena, &f,
-                 &notes));
+    OK(fit_cells(&photo, "default: {size: 8, encode: hash, scale: robust}", &big, 1, 1, NULL, arena,
+                 &f, &notes));
     shape_is(f, 8, 8, 1);
     am_features_free(f);
-    OK(fit_cells(NULL, &none, 1, 1, NULL, arena, &f, &notes));
+    OK(fit_cells(&photo, NULL, &none, 1, 1, NULL, arena, &f, &notes));
     shape_is(f, 32, 32, 1);
     assert_int_equal(notes->list.n, 1);
     float out[1024];
@@ -254,7 +216,7 @@ static void test_choices(void **state)
     unsigned char zeros[AM_MEDIA_RAW_BYTES + 4] = {0};
     am_image_raw_header(2, 2, 1, zeros);
     flat = (struct am_str){(const char *)zeros, sizeof zeros};
-    OK(fit_cells("photo: {normalize: standard}", &flat, 1, 1, NULL, arena, &f, &notes));
+    OK(fit_cells(&photo, "photo: {normalize: standard}", &flat, 1, 1, NULL, arena, &f, &notes));
     assert_int_equal(notes->list.n, 1);
     apply_one(f, picture(arena, 2, 2, 1, 0), out);
     assert_true(out[0] == 0 && out[3] == 0);
@@ -270,18 +232,19 @@ static void test_bits(void **state)
         cells[i] = i % 13 == 5 ? (struct am_str){NULL, 0}
                                : picture(arena, 5 + i % 7, 9 + i % 5, i % 3 ? 3 : 4, i);
     static const char spec[] = "photo: {normalize: standard, size: [6, 7], resize: pad}";
-    OK(fit_cells(spec, cells, 40, 40, NULL, arena, &f, NULL));
+    OK(fit_cells(&photo, spec, cells, 40, 40, NULL, arena, &f, NULL));
     static float a[40 * 126], b[40 * 126];
     struct am_column c;
-    struct am_batch all = batch_of(&c, cells, 40, 0);
+    struct am_batch all = batch_of(AM_COL_IMAGE, &c, cells, 40, 0);
     OK(am_features_apply(f, &all, a, &err));
     for (size_t cut = 1; cut <= 17; cut += 8)
         for (unsigned threads = 1; threads <= 3; threads += 2) {
             struct am_pool *pool;
             OK(am_pool_new(threads, &pool, &err));
-            OK(fit_cells(spec, cells, 40, cut, pool, arena, &g, NULL));
+            OK(fit_cells(&photo, spec, cells, 40, cut, pool, arena, &g, NULL));
             for (size_t i = 0; i < 40; i += cut) {
-                struct am_batch part = batch_of(&c, cells + i, 40 - i < cut ? 40 - i : cut, i);
+                struct am_batch part =
+                    batch_of(AM_COL_IMAGE, &c, cells + i, 40 - i < cut ? 40 - i : cut, i);
                 OK(am_features_apply(g, &part, b + i * 126, &err));
             }
             assert_memory_equal(a, b, sizeof a);
@@ -296,7 +259,7 @@ static void test_bits(void **state)
     OK(am_buf_check(&text, &err));
     OK(am_json_parse(arena, am_buf_view(&text), "features.json", &n, &err));
     OK(am_features_from_node(n, &g, &err));
-    all = batch_of(&c, cells, 40, 0);
+    all = batch_of(AM_COL_IMAGE, &c, cells, 40, 0);
     memset(b, 0, sizeof b);
     OK(am_features_apply(g, &all, b, &err));
     assert_memory_equal(a, b, sizeof a);
@@ -317,19 +280,20 @@ static void test_bad_pictures(void **state)
     struct am_str cells[3] = {picture(arena, 4, 4, 1, 0), AM_STR("not a picture"),
                               picture(arena, 4, 4, 1, 0)};
     am_media_set_loader(NULL);
-    assert_int_equal(fit_cells(NULL, cells, 3, 2, NULL, arena, &f, NULL), AM_EMISSING);
+    assert_int_equal(fit_cells(&photo, NULL, cells, 3, 2, NULL, arena, &f, NULL), AM_EMISSING);
     assert_non_null(strstr(err.message, "column \"photo\", row 2"));
     cells[1] = cells[0];
-    OK(fit_cells(NULL, cells, 3, 2, NULL, arena, &f, NULL));
+    OK(fit_cells(&photo, NULL, cells, 3, 2, NULL, arena, &f, NULL));
     cells[2].len -= 3; /* truncated */
     struct am_column c;
     float out[48];
-    struct am_batch b = batch_of(&c, cells, 3, 0);
+    struct am_batch b = batch_of(AM_COL_IMAGE, &c, cells, 3, 0);
     assert_int_equal(am_features_apply(f, &b, out, &err), AM_EINVAL);
     assert_non_null(strstr(err.message, "column \"photo\", row 3"));
     am_features_free(f);
-    assert_int_equal(fit_cells("photo: {normalize: standard}", cells, 3, 2, NULL, arena, &f, NULL),
-                     AM_EINVAL);
+    assert_int_equal(
+        fit_cells(&photo, "photo: {normalize: standard}", cells, 3, 2, NULL, arena, &f, NULL),
+        AM_EINVAL);
     assert_non_null(strstr(err.message, "row 3"));
 }
 
@@ -355,11 +319,11 @@ static void test_refusals(void **state)
     struct am_str one = picture(arena, 4, 4, 1, 0);
     struct am_features *f;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        if (fit_cells(bad[i][0], &one, 1, 1, NULL, arena, &f, NULL) != AM_EUSAGE ||
+        if (fit_cells(&photo, bad[i][0], &one, 1, 1, NULL, arena, &f, NULL) != AM_EUSAGE ||
             !strstr(err.message, bad[i][1]))
             fail_msg("%s: %s", bad[i][0], err.message);
     }
-    assert_int_equal(fit_cells("photo: {size: 4096}", &one, 1, 1, NULL, arena, &f, NULL),
+    assert_int_equal(fit_cells(&photo, "photo: {size: 4096}", &one, 1, 1, NULL, arena, &f, NULL),
                      AM_ELIMIT);
 }
 
@@ -407,11 +371,11 @@ static enum am_rc whole_way(const struct am_str *cells, size_t n)
     struct am_features *f;
     struct am_column c;
     float out[3 * 48];
-    struct am_batch b = batch_of(&c, cells, n, 0);
+    struct am_batch b = batch_of(AM_COL_IMAGE, &c, cells, n, 0);
     if (own == NULL)
         return AM_ENOMEM;
-    enum am_rc rc =
-        fit_cells("photo: {size: 4, normalize: standard}", cells, n, n, NULL, own, &f, NULL);
+    enum am_rc rc = fit_cells(&photo, "photo: {size: 4, normalize: standard}", cells, n, n, NULL,
+                              own, &f, NULL);
     if (rc == AM_OK)
         rc = am_features_apply(f, &b, out, &err);
     am_features_free(f);

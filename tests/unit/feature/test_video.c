@@ -12,19 +12,13 @@
 
 #include "../../support/faults.h"
 #include "base/pool.h"
+#include "cells.h"
 #include "feature/augment.h"
 #include "feature/fit.h"
 #include "feature/image.h"
 #include "tensor/media.h"
 
-static struct am_err err;
 static struct am_arena *arena;
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if ((call) != AM_OK)                                                                       \
-            fail_msg("%s: %s (%s)", #call, err.message, err.hint);                                 \
-    } while (0)
 
 static uint8_t pixel(uint32_t frame, uint32_t y, uint32_t x, uint32_t c, uint32_t k)
 {
@@ -59,36 +53,15 @@ static struct am_str still(uint32_t f, uint32_t w, uint32_t h, uint32_t c, uint3
     return (struct am_str){(const char *)p, size};
 }
 
-static struct am_batch batch_of(enum am_col_type type, struct am_column *c,
-                                const struct am_str *cells, size_t n, uint64_t first)
-{
-    *c = (struct am_column){.type = type, .text = cells};
-    return (struct am_batch){.n_rows = n, .n_columns = 1, .columns = c, .first_row = first};
-}
-
 static enum am_rc fit_as(enum am_col_type type, const char *yaml, const struct am_str *cells,
                          size_t n, size_t cut, struct am_pool *pool, struct am_features **out,
                          size_t *n_notes)
 {
-    const struct am_column_desc desc = {AM_STR_INIT("v"), type};
-    const struct am_schema schema = {&desc, 1};
-    struct am_node *spec = NULL;
-    struct am_features_fit *fit = NULL;
-    struct am_column c;
-    *out = NULL;
-    enum am_rc rc = yaml ? am_yaml_parse(arena, am_str(yaml), "spec", &spec, &err) : AM_OK;
-    struct am_features_config config = {.spec = spec, .schema = &schema, .pool = pool};
-    if (rc == AM_OK)
-        rc = am_features_fit_new(&config, &fit, &err);
-    for (size_t i = 0; i < n && rc == AM_OK; i += cut) {
-        struct am_batch b = batch_of(type, &c, cells + i, n - i < cut ? n - i : cut, i);
-        rc = am_features_fit_update(fit, &b, NULL, NULL, &err);
-    }
-    if (rc == AM_OK)
-        rc = am_features_fit_finish(fit, out, &err);
+    const struct am_column_desc column = {AM_STR_INIT("v"), type};
+    struct am_node *notes = NULL;
+    const enum am_rc rc = fit_cells(&column, yaml, cells, n, cut, pool, arena, out, &notes);
     if (rc == AM_OK && n_notes)
-        *n_notes = am_features_fit_notes(fit, arena)->list.n;
-    am_features_fit_free(fit);
+        *n_notes = notes->list.n;
     return rc;
 }
 

@@ -4,29 +4,18 @@
 
 #include "base/rng.h"
 #include "nn/plan.h"
+#include "tests/support/formula.h"
 
 /* ---- PyTorch's numbers ---- */
-
-static uint32_t hash(uint64_t i, uint32_t seed)
-{
-    uint32_t h = (uint32_t)(i * 2654435761u + (uint64_t)seed * 40503u + 12345u);
-    h ^= h >> 15;
-    h *= 2246822519u;
-    h ^= h >> 13;
-    h *= 3266489917u;
-    return h ^ h >> 16;
-}
 
 /* The formula of autoencoder_goldens.py. */
 static void fill(struct am_params *p)
 {
     for (size_t k = 0; k < p->n_params; k++) {
         const struct am_param *e = &p->table[k];
-        uint32_t seed = 0;
-        for (size_t i = 0; i < e->name.len; i++)
-            seed += (uint32_t)(i + 1) * (unsigned char)e->name.ptr[i];
+        const uint32_t seed = seed_of(e->name);
         for (size_t i = 0; i < e->n; i++) {
-            double u = (double)hash(i, seed & 0xFFFF) / 4294967296.0 - 0.5;
+            double u = draw(i, seed);
             u *= e->dims.rank == 2 ? sqrt(24.0 / (double)e->dims.d[0]) : 0.2;
             p->data[e->offset + i] = (float)u;
         }

@@ -6,6 +6,7 @@
 #include "learn/layers.h"
 #include "nn/describe.h"
 #include "nn/train_weights.h"
+#include "tests/support/formula.h"
 
 static const char *goldens_path, *weights_path;
 
@@ -145,21 +146,6 @@ static double accuracy(const struct am_learned *l, const struct data *d)
 
 /* ---- topologies ---- */
 
-static uint32_t hash(uint64_t i, uint32_t seed)
-{
-    uint32_t h = (uint32_t)(i * 2654435761u + (uint64_t)seed * 40503u + 12345u);
-    h ^= h >> 15;
-    h *= 2246822519u;
-    h ^= h >> 13;
-    h *= 3266489917u;
-    return h ^ h >> 16;
-}
-
-static double draw(uint64_t i, uint32_t seed)
-{
-    return (double)hash(i, seed) / 4294967296.0 - 0.5;
-}
-
 static bool ends(struct am_str s, const char *tail)
 {
     size_t n = strlen(tail);
@@ -171,11 +157,9 @@ static void fill(struct am_params *p)
 {
     for (size_t k = 0; k < p->n_params; k++) {
         const struct am_param *e = &p->table[k];
-        uint32_t seed = 0;
-        for (size_t i = 0; i < e->name.len; i++)
-            seed += (uint32_t)(i + 1) * (unsigned char)e->name.ptr[i];
+        const uint32_t seed = seed_of(e->name);
         for (size_t i = 0; i < e->n; i++) {
-            double u = draw(i, seed & 0xFFFF);
+            double u = draw(i, seed);
             if (e->dims.rank == 2)
                 u *= sqrt(24.0 / (double)e->dims.d[0]);
             else if (ends(e->name, "running_var"))

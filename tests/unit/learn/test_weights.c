@@ -7,28 +7,10 @@
 #include "nn/train_weights.h"
 #include "platform/modules.h"
 #include "tensor/safetensors.h"
+#include "tests/support/formula.h"
 
 static const char *keras_dir, *pytorch_dir;
 static struct am_err err;
-
-static double draw(uint64_t i, uint32_t seed)
-{
-    uint32_t h = (uint32_t)(i * 2654435761u + (uint64_t)seed * 40503u + 12345u);
-    h ^= h >> 15;
-    h *= 2246822519u;
-    h ^= h >> 13;
-    h *= 3266489917u;
-    h ^= h >> 16;
-    return (double)h / 4294967296.0 - 0.5;
-}
-
-static uint32_t seed_of(struct am_str name)
-{
-    uint64_t s = 0;
-    for (size_t i = 0; i < name.len; i++)
-        s += (i + 1) * (unsigned char)name.ptr[i];
-    return (uint32_t)(s & 0xFFFF);
-}
 
 static struct am_buf file(const char *dir, const char *name)
 {

@@ -10,19 +10,9 @@
 #include "nn/layers_shape.h"
 #include "nn/train_norm.h"
 #include "tests/support/faults.h"
+#include "tests/support/formula.h"
 
 static struct am_node *goldens;
-
-static double draw(uint64_t i, uint32_t seed)
-{
-    uint32_t h = (uint32_t)(i * 2654435761u + (uint64_t)seed * 40503u + 12345u);
-    h ^= h >> 15;
-    h *= 2246822519u;
-    h ^= h >> 13;
-    h *= 3266489917u;
-    h ^= h >> 16;
-    return (double)h / 4294967296.0 - 0.5;
-}
 
 static void close_to(const struct am_node *want, const float *got, const char *what)
 {
