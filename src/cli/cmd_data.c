@@ -139,6 +139,12 @@ static void show_plan(struct am_cli *c, const struct am_node *r)
            (long long)am_node_i64(split, "train", 0),
            (long long)am_node_i64(split, "validation", 0), (long long)am_node_i64(split, "test", 0),
            (long long)am_node_i64(split, "dropped", 0));
+    if (!am_node_get(r, "network")) {
+        am_say(am_tr("features    %lld\nmodel       known after training: its size depends on the "
+                     "rows\n"),
+               (long long)am_node_i64(r, "features", 0));
+        return;
+    }
     am_say(am_tr("features    %lld\nparameters  %lld\nmemory      %.1f MB at most for rows and "
                  "weights\nsteps       "),
            (long long)am_node_i64(r, "features", 0), (long long)am_node_i64(r, "parameters", 0),

@@ -163,6 +163,7 @@ AM_PRESET(autoencoder, write_autoencoder)
 const struct am_learner_ops am_learner_autoencoder = {
     .name = "autoencoder",
     .doc = "Gives rows back through a narrow code: anomaly scores and embeddings; has no target.",
+    .flags = AM_LEARNER_STEPS,
     .tasks = AM_OWN_TASKS,
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],

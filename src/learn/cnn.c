@@ -144,6 +144,7 @@ const struct am_learner_ops am_learner_cnn = {
     .name = "cnn",
     .doc =
         "Convolutions and pooling, then dense layers: for pictures, videos, sequences and tokens.",
+    .flags = AM_LEARNER_STEPS,
     .tasks = AM_ALL_TASKS,
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],

@@ -212,11 +212,11 @@ bool am_learner_in_steps(const struct am_learn_task *task)
 {
     const struct am_learner_ops *ops;
     struct am_err ignored;
-    if (am_learner_of(task, &ops, &ignored) != AM_OK || ops == &am_learner_baseline)
+    if (am_learner_of(task, &ops, &ignored) != AM_OK)
         return false;
     if (ops == &am_learner_logistic || ops == &am_learner_linear)
         return am_str_is(am_key_text(task, ops, "solver"), "stochastic");
-    return true;
+    return ops->flags & AM_LEARNER_STEPS;
 }
 
 enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *out,
@@ -474,6 +474,10 @@ enum am_rc am_learner_graph(const struct am_learn_task *task, struct am_graph **
     AM_TRY(am_learner_of(task, &ops, err));
     if (ops->graph)
         return ops->graph(task, out, err);
+    if (ops->flags & AM_LEARNER_FROM_ROWS)
+        return am_fail(err, AM_EUNSUPPORTED,
+                       "what a model of type \"%s\" is made of is known only after training",
+                       ops->name);
     if (!am_mul_size(&n, am_learn_n_outputs(task), task->n_features + 1))
         return am_fail_nomem(err, task->n_features);
     double *zeros = am_calloc(n, sizeof *zeros);

@@ -77,12 +77,26 @@ struct am_learned {
 };
 void am_learned_clear(struct am_learned *l);
 
+/* What a learner is, as bits of am_learner_ops.flags; docs/LEARNERS.md's matrix is made of them. */
+enum am_learner_flag {
+    AM_LEARNER_STEPS = 1,      /* trained in steps, epoch by epoch (am_learner_in_steps) */
+    AM_LEARNER_FROM_ROWS = 2,  /* what the model is made of is known only after rows were seen
+                                  (trees,  neighbours): `plan` shows no layers */
+    AM_LEARNER_MISSING = 4,    /* takes NaN among the features as "missing" */
+    AM_LEARNER_NO_WEIGHTS = 8, /* row weights other than 1 are refused by am_learner_fit */
+};
+
 struct am_learner_ops {
     const char *name;                  /* "logistic": `model.type` */
     const char *doc;                   /* one sentence */
     unsigned tasks;                    /* bits 1 << enum am_task */
     const struct am_learner_key *keys; /* without `type` */
     size_t n_keys;
+    unsigned flags; /* enum am_learner_flag */
+    /* Takes rows by gather_sparse / view_sparse where the data has them. Others are given the same
+     * rows dense as long as all of them fit AM_LIMIT_DENSIFY_BYTES; beyond it am_learner_fit
+     * refuses with AM_ELIMIT and the learner's name. */
+    bool sparse;
     /* Settings that contradict one another; types, ranges and unknown keys are checked by
      * am_learner_check before. */
     enum am_rc (*check)(const struct am_learn_task *task, struct am_err *err);

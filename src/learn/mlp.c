@@ -110,6 +110,7 @@ static enum am_rc fit_perceptron(const struct am_learn_task *t, struct am_learne
 const struct am_learner_ops am_learner_mlp = {
     .name = "mlp",
     .doc = "Neural network of dense layers.",
+    .flags = AM_LEARNER_STEPS,
     .tasks = 1u << AM_TASK_REGRESSION | 1u << AM_TASK_BINARY | 1u << AM_TASK_MULTICLASS,
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],
@@ -122,6 +123,7 @@ const struct am_learner_ops am_learner_perceptron = {
     .name = "perceptron",
     .doc = "Rosenblatt's perceptron: a linear boundary moved by its mistakes; scores, no "
            "probabilities.",
+    .flags = AM_LEARNER_STEPS,
     .tasks = 1u << AM_TASK_BINARY | 1u << AM_TASK_MULTICLASS,
     .fit = fit_perceptron,
 };

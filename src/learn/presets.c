@@ -187,6 +187,7 @@ AM_PRESET(graph_of_layers, write_graph)
 const struct am_learner_ops am_learner_graph_of_layers = {
     .name = "graph",
     .doc = "A network of your own: a list of named layers.",
+    .flags = AM_LEARNER_STEPS,
     .tasks = AM_ALL_TASKS,
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],

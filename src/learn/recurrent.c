@@ -83,6 +83,7 @@ AM_PRESET(gru, write_recurrent)
     const struct am_learner_ops am_learner_##id = {                                                \
         .name = #id,                                                                               \
         .doc = text,                                                                               \
+        .flags = AM_LEARNER_STEPS,                                                                 \
         .tasks = AM_ALL_TASKS,                                                                     \
         .keys = keys,                                                                              \
         .n_keys = sizeof keys / sizeof keys[0],                                                    \

@@ -250,6 +250,7 @@ AM_PRESET(mobilenet_v2, write_mobilenet)
     const struct am_learner_ops am_learner_##id = {                                                \
         .name = #id,                                                                               \
         .doc = text,                                                                               \
+        .flags = AM_LEARNER_STEPS,                                                                 \
         .tasks = AM_ALL_TASKS,                                                                     \
         .keys = table,                                                                             \
         .n_keys = sizeof(table) / sizeof((table)[0]),                                              \

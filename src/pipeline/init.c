@@ -379,7 +379,11 @@ static enum am_rc plan_model(struct am_training *t, struct am_node *out, struct 
         (size_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "batch_size", 32);
     struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = bucket};
     enum am_rc rc;
+    const struct am_learner_ops *learner;
     AM_TRY(am_training_task(t, &task, err));
+    AM_TRY(am_learner_of(&task, &learner, err));
+    if (learner->flags & AM_LEARNER_FROM_ROWS)
+        return AM_OK; /* its size depends on the rows */
     AM_GO(rc, am_learner_graph(&task, &g, err));
     AM_GO(rc, am_params_new(g, &params, err));
     AM_GO(rc, am_plan_build(g, params, &o, &plan, err));
