@@ -75,6 +75,11 @@ const struct am_op *am_op_find(struct am_str name)
         &am_op_upsample_bilinear,
         &am_op_group_norm,
         &am_op_dropout2d,
+        &am_op_distance,
+        &am_op_similarity,
+        &am_op_neighbours,
+        &am_op_log_odds,
+        &am_op_vote,
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (am_str_is(name, all[i]->name))

@@ -8,6 +8,7 @@
 #define AM_NN_OP_H
 
 #include "nn/graph.h"
+#include "tensor/sparse.h"
 #include "tensor/train_kernels.h"
 
 struct am_pool;
@@ -23,6 +24,7 @@ enum am_op_flag {
     AM_OP_FUSES_ACT = 32,    /* run() applies attr.act with alpha attr.f[0] */
     AM_OP_FOLDS_NORM = 64,   /* prepare() takes a batch norm's parameters as inputs 3..6, eps in
                                 attr.f[1] */
+    AM_OP_SPARSE_X = 128,    /* run() takes r->sparse for input 0 where am_arg_sparse() gives it */
 };
 
 enum am_attr_kind { AM_ATTR_F, AM_ATTR_I, AM_ATTR_ACT };
@@ -103,8 +105,9 @@ struct am_run {
     const struct am_train_kernels *tkern;
     struct am_port_context *const *port; /* of the session; NULL = no step needs one */
     uint64_t seed, step;
-    double mass;               /* what gradients are divided by; 0 = the run's weight sum */
-    double *loss, *weight_sum; /* out */
+    double mass;                 /* what gradients are divided by; 0 = the run's weight sum */
+    double *loss, *weight_sum;   /* out */
+    const struct am_csr *sparse; /* the model's input as sparse rows; NULL = base[AM_IN_X] */
 };
 
 static inline float *am_arg_ptr(const struct am_run *r, const struct am_arg *a)
@@ -118,6 +121,11 @@ static inline size_t am_arg_rows(const struct am_run *r, const struct am_arg *a)
 static inline size_t am_arg_count(const struct am_run *r, const struct am_arg *a)
 {
     return am_arg_rows(r, a) * a->cols;
+}
+/* The sparse rows of an input that is the model's x, or NULL. */
+static inline const struct am_csr *am_arg_sparse(const struct am_run *r, const struct am_arg *a)
+{
+    return a->space == AM_IN_X ? r->sparse : NULL;
 }
 static inline float *am_scratch(const struct am_run *r, const struct am_step *s)
 {
@@ -150,7 +158,9 @@ extern const struct am_op am_op_tokens, am_op_reshape, am_op_permute, am_op_slic
 extern const struct am_op am_op_split_frames, am_op_join_frames;
 extern const struct am_op am_op_rnn, am_op_lstm, am_op_gru, am_op_seq_lengths, am_op_seq_pool,
     am_op_seq_attend, am_op_seq_reverse;
-extern const struct am_op am_op_conv, am_op_conv_transposed;
+extern const struct am_op am_op_conv, am_op_conv_transposed, am_op_trees;
+extern const struct am_op am_op_distance, am_op_similarity, am_op_neighbours;
+extern const struct am_op am_op_log_odds, am_op_vote;
 const struct am_op *am_op_find(struct am_str name); /* among these; NULL when unknown */
 
 /* "node 7 (linear), inputs [B,30] [31,16]: why"; why is a plain English literal. */
