@@ -8,15 +8,17 @@
 #include "api/api_int.h"
 
 #define BIT(o) (1u << (o))
+#define CODES (BIT(AM_OUTPUT_EMBEDDING) | BIT(AM_OUTPUT_DISTANCES) | BIT(AM_OUTPUT_MEMBERSHIPS))
 
 unsigned am_outputs_of(const struct am_serve_info *info)
 {
-    return am_task_outputs(info->task) & ~(info->n_restored ? 0u : BIT(AM_OUTPUT_RESTORED));
+    return am_task_outputs(info->task, info->densities) &
+           ~(info->n_restored ? 0u : BIT(AM_OUTPUT_RESTORED));
 }
 
 unsigned am_outputs_default(const struct am_serve_info *info)
 {
-    return am_task_usual_outputs(info->task);
+    return am_task_usual_outputs(info->task, info->densities);
 }
 
 bool am_output_find(const struct am_serve_info *info, struct am_str name, enum am_output *out)
@@ -32,7 +34,8 @@ bool am_output_find(const struct am_serve_info *info, struct am_str name, enum a
 const char *am_output_datatype(enum am_output o)
 {
     static const char *const types[AM_N_OUTPUTS] = {"FP64", "FP32", "BYTES", "FP64",
-                                                    "BOOL", "FP32", "FP64"};
+                                                    "BOOL", "FP32", "FP64",  "INT32",
+                                                    "FP64", "FP32", "FP64",  "FP32"};
     return types[o];
 }
 
@@ -43,11 +46,14 @@ struct am_dims am_output_dims(const struct am_serve_info *info, enum am_output o
     case AM_OUTPUT_PROBABILITIES:
         return am_dims1((int64_t)info->n_classes);
     case AM_OUTPUT_EMBEDDING:
+    case AM_OUTPUT_DISTANCES:
+    case AM_OUTPUT_MEMBERSHIPS:
         return am_dims1((int64_t)info->n_embedding);
     case AM_OUTPUT_RESTORED:
         return info->restored_shape;
     case AM_OUTPUT_LABEL:
     case AM_OUTPUT_FLAG:
+    case AM_OUTPUT_CLUSTER:
         return (struct am_dims){0};
     default:
         return am_dims1(1);
@@ -57,7 +63,7 @@ struct am_dims am_output_dims(const struct am_serve_info *info, enum am_output o
 void am_outputs_want(struct am_call *call, unsigned mask)
 {
     call->outputs = mask;
-    call->result.wanted = (mask & BIT(AM_OUTPUT_EMBEDDING) ? AM_SERVE_EMBEDDING : 0u) |
+    call->result.wanted = (mask & CODES ? AM_SERVE_EMBEDDING : 0u) |
                           (mask & BIT(AM_OUTPUT_RESTORED) ? AM_SERVE_RESTORED : 0u);
 }
 
@@ -167,6 +173,8 @@ void am_output_print(struct am_buf *b, const struct am_serve_info *info,
     switch (o) {
     case AM_OUTPUT_VALUE:
     case AM_OUTPUT_SCORE:
+    case AM_OUTPUT_DISTANCE:
+    case AM_OUTPUT_LOG_DENSITY:
         am_print_number(b, r->value[row]);
         break;
     case AM_OUTPUT_PROBABILITIES:
@@ -178,7 +186,12 @@ void am_output_print(struct am_buf *b, const struct am_serve_info *info,
     case AM_OUTPUT_FLAG:
         am_buf_str(b, r->label[row] ? AM_STR("true") : AM_STR("false"));
         break;
+    case AM_OUTPUT_CLUSTER:
+        am_buf_printf(b, "%d", (int)r->label[row]);
+        break;
     case AM_OUTPUT_EMBEDDING:
+    case AM_OUTPUT_DISTANCES:
+    case AM_OUTPUT_MEMBERSHIPS:
         print_floats(b, r->embedding + row * info->n_embedding, info->n_embedding);
         break;
     default:
@@ -191,8 +204,9 @@ void am_output_print(struct am_buf *b, const struct am_serve_info *info,
 
 /* The order of a native answer: the label before its probabilities. */
 static const enum am_output order[AM_N_OUTPUTS] = {
-    AM_OUTPUT_VALUE, AM_OUTPUT_LABEL,     AM_OUTPUT_PROBABILITIES, AM_OUTPUT_SCORE,
-    AM_OUTPUT_FLAG,  AM_OUTPUT_EMBEDDING, AM_OUTPUT_RESTORED};
+    AM_OUTPUT_VALUE,    AM_OUTPUT_LABEL,     AM_OUTPUT_PROBABILITIES, AM_OUTPUT_SCORE,
+    AM_OUTPUT_FLAG,     AM_OUTPUT_EMBEDDING, AM_OUTPUT_RESTORED,      AM_OUTPUT_CLUSTER,
+    AM_OUTPUT_DISTANCE, AM_OUTPUT_DISTANCES, AM_OUTPUT_LOG_DENSITY,   AM_OUTPUT_MEMBERSHIPS};
 
 void am_outputs_print_row(struct am_buf *b, const struct am_call *call, size_t row)
 {

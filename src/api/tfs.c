@@ -470,7 +470,8 @@ static const char *dtype_name(enum am_col_type t)
 static void print_output_tensors(struct am_buf *b, const struct am_serve_info *info)
 {
     static const char *const types[AM_N_OUTPUTS] = {
-        "DT_DOUBLE", "DT_FLOAT", "DT_STRING", "DT_DOUBLE", "DT_BOOL", "DT_FLOAT", "DT_DOUBLE"};
+        "DT_DOUBLE", "DT_FLOAT", "DT_STRING", "DT_DOUBLE", "DT_BOOL",   "DT_FLOAT",
+        "DT_DOUBLE", "DT_INT32", "DT_DOUBLE", "DT_FLOAT",  "DT_DOUBLE", "DT_FLOAT"};
     unsigned mask = am_task_is_own(info->task) ? am_outputs_default(info) : am_outputs_of(info);
     bool first = true;
     for (unsigned o = 0; mask >> o; o++) {
@@ -479,7 +480,8 @@ static void print_output_tensors(struct am_buf *b, const struct am_serve_info *i
         if (!(mask >> o & 1u))
             continue;
         size_t at = (size_t)snprintf(dims, sizeof dims, "{\"size\":\"-1\",\"name\":\"\"}");
-        if (o == AM_OUTPUT_PROBABILITIES || o == AM_OUTPUT_EMBEDDING)
+        if (o == AM_OUTPUT_PROBABILITIES || o == AM_OUTPUT_EMBEDDING || o == AM_OUTPUT_DISTANCES ||
+            o == AM_OUTPUT_MEMBERSHIPS)
             (void)snprintf(dims + at, sizeof dims - at, ",{\"size\":\"%lld\",\"name\":\"\"}",
                            (long long)d.d[0]);
         if (!first)

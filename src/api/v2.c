@@ -841,6 +841,14 @@ static void put_f64(struct am_buf *b, bool binary, const double *v, size_t n)
     }
 }
 
+static void put_i32(struct am_buf *b, bool binary, const int32_t *v, size_t n)
+{
+    if (binary)
+        am_buf_add(b, v, n * sizeof *v);
+    for (size_t k = 0; !binary && k < n; k++)
+        am_buf_printf(b, "%s%d", k ? "," : "", (int)v[k]);
+}
+
 static void put_flags(struct am_buf *b, bool binary, const int32_t *v, size_t n)
 {
     for (size_t k = 0; k < n; k++) {
@@ -876,7 +884,12 @@ static void put_data(struct am_call *call, const struct am_wanted *w, struct am_
     case AM_OUTPUT_FLAG:
         put_flags(b, w->binary, r->label, n);
         break;
+    case AM_OUTPUT_CLUSTER:
+        put_i32(b, w->binary, r->label, n);
+        break;
     case AM_OUTPUT_EMBEDDING:
+    case AM_OUTPUT_DISTANCES:
+    case AM_OUTPUT_MEMBERSHIPS:
         put_f32(b, w->binary, r->embedding, n * info->n_embedding);
         break;
     case AM_OUTPUT_RESTORED:

@@ -10,17 +10,24 @@
 #include "base/tree.h"
 #include "tensor/task.h"
 
+struct am_ranking; /* eval/ranking.h */
 struct am_eval_input {
     enum am_task task;
     size_t n_rows;
     size_t n_classes;     /* 2 for BINARY, 0 without classes */
     const double *truth;  /* [n_rows] class index, or value; ANOMALY, EMBEDDING: 0 = normal, 1 =
-                             anomalous, NaN = not labelled */
+                             anomalous, NaN = not labelled; CLUSTERING: index of the label, NaN =
+                             not labelled; RECOMMENDATION: the rating, NaN = none */
     const float *pred;    /* BINARY [n_rows] of the positive class; MULTICLASS [n_rows, n_classes];
-                             REGRESSION [n_rows]; ANOMALY, EMBEDDING [n_rows] the anomaly score */
+                             REGRESSION [n_rows]; ANOMALY, EMBEDDING [n_rows] the anomaly score;
+                             CLUSTERING [n_rows] the cluster, below 0 = noise */
     const double *weight; /* [n_rows] or NULL */
     double threshold;     /* BINARY, ANOMALY: positive when pred >= threshold */
-    bool scores; /* pred are scores, not probabilities: log_loss, brier, ece are undefined */
+    bool scores;    /* pred are scores, not probabilities: log_loss, brier, ece are undefined */
+    const float *x; /* CLUSTERING: [n_rows, width] the rows as the model sees them; NULL = no metric
+                       of places */
+    size_t width;
+    const struct am_ranking *ranking; /* RECOMMENDATION: as ranking.h measures; NULL = none */
 };
 
 enum am_metric_better { AM_METRIC_HIGHER, AM_METRIC_LOWER, AM_METRIC_NEITHER };

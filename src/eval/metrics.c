@@ -2,7 +2,9 @@
  * that figures can be compared; a metric without meaning on the rows is NaN there and here.
  * Precision, recall and F1 are of the positive class for two classes and the macro mean for more.
  * Pure; any thread. */
+#include "eval/clusters.h"
 #include "eval/eval_int.h"
+#include "eval/ranking.h"
 
 #include <float.h>
 #include <math.h>
@@ -496,11 +498,80 @@ static double m_prediction_mode(struct work *w)
     return best;
 }
 
+/* ---- clusters (clusters.c) and rankings (ranking.c) ---- */
+
+static double m_silhouette(struct work *w)
+{
+    double v = NAN;
+    w->rc = am_silhouette(w->in, NULL, &v, w->err);
+    return v;
+}
+
+static double m_davies_bouldin(struct work *w)
+{
+    double v = NAN;
+    w->rc = am_davies_bouldin(w->in, &v, w->err);
+    return v;
+}
+
+static double m_calinski_harabasz(struct work *w)
+{
+    double v = NAN;
+    w->rc = am_calinski_harabasz(w->in, &v, w->err);
+    return v;
+}
+
+static double m_clusters(struct work *w)
+{
+    double v = NAN;
+    w->rc = am_clusters_used(w->in, &v, w->err);
+    return v;
+}
+
+static double m_noise_share(struct work *w)
+{
+    double noise = 0, all = 0;
+    for (size_t i = 0; i < w->in->n_rows; i++) {
+        noise += w->in->pred[i] < 0 ? am_eval_weight(w->in, i) : 0;
+        all += am_eval_weight(w->in, i);
+    }
+    return noise / all;
+}
+
+static double m_adjusted_rand(struct work *w)
+{
+    double v = NAN, other;
+    w->rc = am_label_agreement(w->in, &v, &other, w->err);
+    return v;
+}
+
+static double m_nmi(struct work *w)
+{
+    double v = NAN, other;
+    w->rc = am_label_agreement(w->in, &other, &v, w->err);
+    return v;
+}
+
+#define RANKING(name)                                                                              \
+    static double m_##name(struct work *w)                                                         \
+    {                                                                                              \
+        return w->in->ranking ? w->in->ranking->name : (double)NAN;                                \
+    }
+RANKING(hit_rate)
+RANKING(precision_at_k)
+RANKING(recall_at_k)
+RANKING(ndcg_at_k)
+RANKING(map_at_k)
+RANKING(mrr)
+RANKING(ranking_auc)
+
 #define REG (1u << AM_TASK_REGRESSION)
 #define BIN (1u << AM_TASK_BINARY)
 #define CLS (BIN | 1u << AM_TASK_MULTICLASS)
 #define ANO (1u << AM_TASK_ANOMALY)
 #define OWN (ANO | 1u << AM_TASK_EMBEDDING)
+#define CLU (1u << AM_TASK_CLUSTERING)
+#define REC (1u << AM_TASK_RECOMMENDATION)
 #define UP AM_METRIC_HIGHER
 #define DOWN AM_METRIC_LOWER
 
@@ -530,9 +601,9 @@ static const struct am_metric_info infos[] = {
      "Area under the ROC curve; macro mean of one against the rest for more classes."},
     {"average_precision", CLS | ANO, UP, false,
      "Area under the precision-recall steps; macro mean for more classes."},
-    {"mse", REG, DOWN, false, "Mean squared error."},
-    {"rmse", REG, DOWN, false, "Root of the mean squared error."},
-    {"mae", REG, DOWN, false, "Mean absolute error."},
+    {"mse", REG | REC, DOWN, false, "Mean squared error."},
+    {"rmse", REG | REC, DOWN, false, "Root of the mean squared error."},
+    {"mae", REG | REC, DOWN, false, "Mean absolute error."},
     {"median_ae", REG, DOWN, false, "Median absolute error."},
     {"r2", REG, UP, false, "Share of the variance explained."},
     {"mape", REG, DOWN, false, "Mean absolute error as a fraction of the truth."},
@@ -546,6 +617,28 @@ static const struct am_metric_info infos[] = {
     {"prediction_mode", REG | CLS | OWN, AM_METRIC_NEITHER, false, "Most frequent prediction."},
     {"prediction_variance", REG | CLS | OWN, AM_METRIC_NEITHER, false,
      "Variance of the predictions."},
+    {"silhouette", CLU, UP, false,
+     "Mean over rows of how much nearer its own cluster is than the next one, -1 to 1."},
+    {"davies_bouldin", CLU, DOWN, false,
+     "Mean over clusters of the worst ratio of widths to the distance of their means."},
+    {"calinski_harabasz", CLU, UP, false,
+     "Variance between the clusters over variance inside, each by its degrees of freedom."},
+    {"clusters", CLU, AM_METRIC_NEITHER, false, "Clusters that have a row, without noise."},
+    {"noise_share", CLU, AM_METRIC_NEITHER, false, "Share of the rows that are in no cluster."},
+    {"adjusted_rand", CLU, UP, false,
+     "Agreement of the clusters with the labels over pairs of rows, 0 by chance, 1 = the same."},
+    {"nmi", CLU, UP, false,
+     "Mutual information of clusters and labels over the mean of their entropies, 0 to 1."},
+    {"hit_rate", REC, UP, false, "Share of users with a held-out item among their first k."},
+    {"precision_at_k", REC, UP, false, "Share of the first k that are held-out items, by user."},
+    {"recall_at_k", REC, UP, false,
+     "Share of a user's held-out items among the first k (of k, when there are more)."},
+    {"ndcg_at_k", REC, UP, false,
+     "Held-out items among the first k, each by 1 / log2(place + 1), over the best possible sum."},
+    {"map_at_k", REC, UP, false, "Mean over users of the average precision of the first k."},
+    {"mrr", REC, UP, false, "Mean over users of 1 / place of the first held-out item."},
+    {"ranking_auc", REC, UP, false,
+     "Share of pairs of a held-out and an unseen item that are in order, by user."},
 };
 static metric_fn *const functions[] = {m_accuracy,
                                        m_balanced_accuracy,
@@ -578,7 +671,21 @@ static metric_fn *const functions[] = {m_accuracy,
                                        m_prediction_mean,
                                        m_prediction_median,
                                        m_prediction_mode,
-                                       m_prediction_variance};
+                                       m_prediction_variance,
+                                       m_silhouette,
+                                       m_davies_bouldin,
+                                       m_calinski_harabasz,
+                                       m_clusters,
+                                       m_noise_share,
+                                       m_adjusted_rand,
+                                       m_nmi,
+                                       m_hit_rate,
+                                       m_precision_at_k,
+                                       m_recall_at_k,
+                                       m_ndcg_at_k,
+                                       m_map_at_k,
+                                       m_mrr,
+                                       m_ranking_auc};
 #define N_METRICS (sizeof infos / sizeof infos[0])
 _Static_assert(sizeof functions / sizeof functions[0] == N_METRICS, "one function a metric");
 
@@ -604,8 +711,11 @@ const char *const *am_metrics_default(enum am_task task)
     static const char *const regression[] = {"r2", "rmse", "mae", NULL};
     static const char *const anomaly[] = {"reconstruction_error", "flagged_share", NULL};
     static const char *const embedding[] = {"reconstruction_error", NULL};
-    static const char *const *const all[AM_N_TASKS] = {regression, binary, multi, anomaly,
-                                                       embedding};
+    static const char *const clusters[] = {"silhouette", "davies_bouldin", "calinski_harabasz",
+                                           "clusters", NULL};
+    static const char *const choices[] = {"hit_rate", "recall_at_k", "ndcg_at_k", "map_at_k", NULL};
+    static const char *const *const all[AM_N_TASKS] = {regression, binary,   multi,  anomaly,
+                                                       embedding,  clusters, choices};
     return all[task];
 }
 
@@ -620,6 +730,8 @@ const char *const *am_metrics_default_labelled(void)
 bool am_metric_needs_labels(struct am_str name)
 {
     const struct am_metric_info *m = am_metric_find(name);
+    if (am_str_is(name, "adjusted_rand") || am_str_is(name, "nmi"))
+        return true;
     return m && (m->tasks & ANO) && (m->tasks & BIN) && m->better != AM_METRIC_NEITHER;
 }
 
@@ -629,7 +741,7 @@ bool am_eval_finite(const struct am_eval_input *in)
     bool ok = true;
     for (size_t i = 0; i < n; i++)
         ok = ok && isfinite(in->pred[i]);
-    for (size_t i = 0; !am_task_is_own(in->task) && i < in->n_rows; i++)
+    for (size_t i = 0; !am_task_target_optional(in->task) && i < in->n_rows; i++)
         ok = ok && (in->task == AM_TASK_REGRESSION
                         ? isfinite(in->truth[i])
                         : in->truth[i] >= 0 && in->truth[i] < (double)in->n_classes);
@@ -674,14 +786,23 @@ enum am_rc am_metric(const struct am_eval_input *in, struct am_str name, double 
         return unknown_metric(name, err);
     if (!(m->tasks & (1u << in->task))) {
         am_fail(err, AM_EUSAGE, "metric \"%s\" does not fit this task", m->name);
-        if (am_task_is_own(in->task))
+        if (in->task == AM_TASK_CLUSTERING)
+            am_hint(err, "Clusters have silhouette, davies_bouldin, calinski_harabasz and "
+                         "clusters; with labels also adjusted_rand and nmi.");
+        else if (in->task == AM_TASK_RECOMMENDATION)
+            am_hint(err, "A recommender has hit_rate, precision_at_k, recall_at_k, ndcg_at_k, "
+                         "map_at_k, mrr and ranking_auc; with ratings also rmse and mae.");
+        else if (am_task_is_own(in->task))
             am_hint(err,
                     "Such a model has reconstruction_error and flagged_share; with labels also "
                     "roc_auc, average_precision, precision, recall and others.");
         else if (m->tasks == REG)
             am_hint(err, "It is for regression; classes have accuracy, f1, roc_auc and others.");
         else if (!(m->tasks & (REG | CLS)))
-            am_hint(err, "It is for data.task: anomaly.");
+            am_hint(err, "It is for data.task: %s.",
+                    m->tasks & ANO   ? "anomaly"
+                    : m->tasks & CLU ? "clustering"
+                                     : "recommendation");
         else
             am_hint(err, "It is for classes; regression has r2, rmse, mae and others.");
         return AM_EUSAGE;

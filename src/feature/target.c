@@ -173,7 +173,8 @@ static enum am_rc unseen(const struct am_target *t, struct am_str label, uint64_
     return rc;
 }
 
-/* Any label counts, also one that training did not see. */
+/* Any label counts, also one that training did not see. Anomalies: is it none of the normal ones;
+ * clusters: its place in the list, new ones behind it. */
 static void encode_labels(const struct am_target *t, const struct am_column *c, size_t n_rows,
                           double *out)
 {
@@ -185,10 +186,11 @@ static void encode_labels(const struct am_target *t, const struct am_column *c, 
         if (missing)
             continue;
         struct am_str label = numbers ? am_target_label(t->type, c->number[i], buf) : c->text[i];
-        out[i] = 1;
+        bool clusters = t->task == AM_TASK_CLUSTERING;
+        out[i] = clusters ? (double)t->n_normal : 1;
         for (size_t k = 0; k < t->n_normal; k++)
             if (am_str_eq(label, t->normal[k]))
-                out[i] = 0;
+                out[i] = clusters ? (double)k : 0;
     }
 }
 
@@ -209,7 +211,7 @@ enum am_rc am_target_encode(const struct am_target *t, const struct am_column *c
         out[i] = (double)NAN;
         if (missing)
             continue;
-        if (t->task == AM_TASK_REGRESSION) {
+        if (t->task == AM_TASK_REGRESSION || t->task == AM_TASK_RECOMMENDATION) {
             out[i] = c->number[i];
             continue;
         }
@@ -243,7 +245,9 @@ struct am_node *am_target_to_node(const struct am_target *t, struct am_arena *a)
     am_node_set(a, m, "name", am_new_str(a, t->name));
     am_node_set(a, m, "type", am_new_cstr(a, am_col_type_name(t->type)));
     am_node_set(a, m, "task", am_new_cstr(a, am_task_name(t->task)));
-    if (t->task == AM_TASK_REGRESSION) {
+    if (t->task == AM_TASK_REGRESSION || t->task == AM_TASK_RECOMMENDATION) {
+        if (t->name.len == 0)
+            am_node_set(a, m, "name", am_new_null(a));
         am_node_set(a, m, "mean", am_new_f64(a, t->mean));
         am_node_set(a, m, "deviation", am_new_f64(a, t->deviation));
         return m;
@@ -298,10 +302,11 @@ static enum am_rc read_header(const struct am_node *n, struct am_str *name, enum
         return bad("no known task", err);
     *name = (struct am_str){"", 0};
     if (!am_node_as_str(am_node_get(n, "name"), name) &&
-        !(am_task_is_own(*task) && am_node_is_null(am_node_get(n, "name"))))
+        !(am_task_target_optional(*task) && am_node_is_null(am_node_get(n, "name"))))
         return bad("no name", err);
     if (!am_col_type_parse(am_node_str(n, "type", ""), type) || *type == AM_COL_DATE ||
-        (*task == AM_TASK_REGRESSION && *type != AM_COL_NUMBER && *type != AM_COL_BOOLEAN))
+        ((*task == AM_TASK_REGRESSION || *task == AM_TASK_RECOMMENDATION) &&
+         *type != AM_COL_NUMBER && *type != AM_COL_BOOLEAN))
         return bad("no type that suits the task", err);
     return AM_OK;
 }
@@ -351,10 +356,11 @@ enum am_rc am_target_from_node(const struct am_node *n, struct am_target **out, 
     struct am_target *t = NULL;
     AM_TRY(am_target_new(name, type, task, n_classes, &t, err));
     t->mean = am_node_f64(n, "mean", 0);
-    t->deviation = am_node_f64(n, "deviation", task == AM_TASK_REGRESSION ? 1 : 0);
+    const bool number = task == AM_TASK_REGRESSION || task == AM_TASK_RECOMMENDATION;
+    t->deviation = am_node_f64(n, "deviation", number ? 1 : 0);
     enum am_rc rc = AM_OK;
     if (!isfinite(t->mean) || !isfinite(t->deviation) ||
-        (task == AM_TASK_REGRESSION && !(t->deviation > 0)))
+        (number && !(t->deviation > 0)))
         rc = bad("mean or deviation is not usable", err);
     if (rc == AM_OK)
         rc = am_task_is_own(task) ? read_labels(t, am_node_get(n, "normal"), rows, err)

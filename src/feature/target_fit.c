@@ -363,6 +363,14 @@ static enum am_rc fill_normal(struct am_target *t, const struct am_target *class
     struct am_str *labels = am_arena_array(t->arena, classes->n_classes + 1, sizeof *labels);
     bool *is_normal = am_arena_zalloc(t->arena, classes->n_classes + 1);
     AM_TRY(am_arena_check(t->arena, err));
+    if (t->task == AM_TASK_CLUSTERING) {
+        for (size_t k = 0; k < classes->n_classes; k++) {
+            t->label_rows[0] += classes->rows[k];
+            labels[t->n_normal++] = am_arena_str(t->arena, classes->classes[k]);
+        }
+        t->normal = labels;
+        return am_arena_check(t->arena, err);
+    }
     for (size_t i = 0; i < n_normal; i++) {
         size_t k = named(classes, normal[i]);
         if (k == SIZE_MAX) {

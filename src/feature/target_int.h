@@ -22,10 +22,11 @@ struct am_target {
     double mean, deviation;
     struct am_target_number *numbers; /* number, boolean targets: [n_classes] ascending */
     struct am_map map;                /* label -> class */
-    /* anomaly and embedding: n_classes is 0, and the labels that are normal are: */
+    /* anomaly and embedding: n_classes is 0, and the labels that are normal are; clustering: all
+     * labels, which are numbered in this order: */
     const struct am_str *normal; /* [n_normal]; none = there is no label column */
     size_t n_normal;
-    uint64_t label_rows[2]; /* rows labelled normal, anomalous */
+    uint64_t label_rows[2]; /* rows labelled normal, anomalous; clustering: labelled, 0 */
 };
 
 /* An empty one with arrays for n_classes. */

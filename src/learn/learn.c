@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/limits.h"
 #include "base/num.h"
 #include "learn/stream.h"
 
@@ -172,8 +173,9 @@ enum am_rc am_spec_wrong(const struct am_learner_key *k, const struct am_node *v
 
 enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err)
 {
-    static const char *const tasks[AM_N_TASKS] = {"regression", "classification", "classification",
-                                                  "anomaly", "embedding"};
+    static const char *const tasks[AM_N_TASKS] = {
+        "regression", "classification", "classification", "anomaly",
+        "embedding",  "clustering",     "recommendation"};
     const struct am_learner_ops *ops;
     char where[AM_WHERE_CHARS], what[64];
     AM_TRY(am_learner_of(task, &ops, err));

@@ -290,7 +290,7 @@ void aimass_predictor_free(aimass_predictor *p)
 static bool has_labels(const struct aimass_predictor *p)
 {
     const struct am_model_info *info = am_model_info(p->model->model);
-    return info->n_classes > 0 || info->task == AM_TASK_ANOMALY;
+    return info->n_classes > 0 || am_task_own_labels(info->task);
 }
 
 const float *aimass_embedding(const aimass_predictor *p)

@@ -87,9 +87,17 @@ struct am_node *am_model_describe(const struct am_model *m, struct am_arena *a)
     return d;
 }
 
-static enum am_rc check_own_outputs(const struct am_graph *g, size_t width, struct am_err *err)
+/* what lies beside "y": the row as it comes back, or its cluster */
+const char *am_model_third_output(enum am_task task)
 {
-    static const char *const names[] = {"code", "reconstruction"};
+    return task == AM_TASK_CLUSTERING ? "cluster" : "reconstruction";
+}
+
+static enum am_rc check_own_outputs(const struct am_graph *g, enum am_task task, size_t width,
+                                    struct am_err *err)
+{
+    const char *const names[] = {"code", am_model_third_output(task)};
+    width = task == AM_TASK_CLUSTERING ? 1 : width;
     for (size_t i = 0; i < 2; i++) {
         am_value v = am_graph_find_output(g, names[i]);
         const struct am_gnode *n = v == AM_VALUE_NONE ? NULL : am_graph_node(g, v);
@@ -98,7 +106,7 @@ static enum am_rc check_own_outputs(const struct am_graph *g, size_t width, stru
             return am_fail(err, AM_EINVAL, "the graph has no output \"%s\"", names[i]);
         if (n->dims.rank != 2 || !am_dims_batched(&n->dims) ||
             (i == 1 && (uint64_t)n->dims.d[1] != width))
-            return am_fail(err, AM_EINVAL, "output \"%s\" is %s, a row has %zu numbers", names[i],
+            return am_fail(err, AM_EINVAL, "output \"%s\" is %s, not %zu numbers a row", names[i],
                            am_dims_print(&n->dims, text), width);
     }
     return AM_OK;
@@ -122,10 +130,12 @@ enum am_rc am_model_check_shapes(const struct am_graph *g, const struct am_featu
         !((uint64_t)y->dims.d[1] == n_classes || (y->dims.d[1] == 1 && n_classes <= 2)))
         return am_fail(err, AM_EINVAL, "the graph makes %s, the target has %zu classes",
                        am_dims_print(&y->dims, text), n_classes);
-    if (am_task_has_classes(am_target_task(t)) == (output == AM_MODEL_VALUE))
+    enum am_task task = am_target_task(t);
+    bool densities = task == AM_TASK_CLUSTERING && output == AM_MODEL_PROBABILITY;
+    if (!densities && am_task_has_classes(task) == (output == AM_MODEL_VALUE))
         return am_fail(err, AM_EINVAL, "a %s model cannot answer with a %s",
                        am_task_name(am_target_task(t)), am_model_output_name(output));
-    return am_task_is_own(am_target_task(t)) ? check_own_outputs(g, width, err) : AM_OK;
+    return am_task_is_own(task) ? check_own_outputs(g, task, width, err) : AM_OK;
 }
 
 /* ---- what it answers with ---- */
@@ -147,13 +157,31 @@ static void put_shape(struct am_arena *a, struct am_node *m, const struct am_dim
         am_node_push(a, am_node_get(m, "shape"), am_new_i64(a, d->d[i]));
 }
 
+static struct am_node *cluster_nodes(const struct am_graph *g, enum am_model_output output,
+                                     struct am_node *list, struct am_arena *a)
+{
+    const bool densities = output == AM_MODEL_PROBABILITY;
+    const struct am_dims d =
+        am_dims1((int64_t)am_dims_cols(&am_graph_node(g, am_graph_find_output(g, "code"))->dims));
+    output_node(a, list, am_output_name(AM_OUTPUT_CLUSTER), "number");
+    output_node(a, list, am_output_name(densities ? AM_OUTPUT_LOG_DENSITY : AM_OUTPUT_DISTANCE),
+                "number");
+    put_shape(a,
+              output_node(a, list,
+                          am_output_name(densities ? AM_OUTPUT_MEMBERSHIPS : AM_OUTPUT_DISTANCES),
+                          "vector"),
+              &d);
+    return list;
+}
+
 struct am_node *am_model_outputs_node(const struct am_graph *g, const struct am_features *f,
-                                      const struct am_target *t, struct am_arena *a)
+                                      const struct am_target *t, enum am_model_output output,
+                                      struct am_arena *a)
 {
     struct am_node *list = am_new_list(a), *m;
     enum am_task task = am_target_task(t);
     struct am_dims d = am_dims1((int64_t)am_target_n_classes(t));
-    if (task == AM_TASK_REGRESSION)
+    if (task == AM_TASK_REGRESSION || task == AM_TASK_RECOMMENDATION)
         output_node(a, list, "value", "number");
     if (am_task_has_classes(task)) {
         put_shape(a, output_node(a, list, "probabilities", "vector"), &d);
@@ -161,6 +189,8 @@ struct am_node *am_model_outputs_node(const struct am_graph *g, const struct am_
     }
     if (!am_task_is_own(task))
         return list;
+    if (task == AM_TASK_CLUSTERING)
+        return cluster_nodes(g, output, list, a);
     output_node(a, list, "anomaly_score", "number");
     if (task == AM_TASK_ANOMALY)
         output_node(a, list, "is_anomaly", "boolean");

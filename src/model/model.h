@@ -24,7 +24,8 @@ struct am_target;
 
 enum am_model_output { /* what the graph's "y" is; the order of enum am_learned_kind */
                        AM_MODEL_VALUE,       /* [B,1]: the predicted number, or the anomaly score */
-                       AM_MODEL_PROBABILITY, /* [B,1]: p of the second class, or [B,C] */
+                       AM_MODEL_PROBABILITY, /* [B,1]: p of the second class, or [B,C]; clusters
+                                                that are densities: [B,1] log density */
                        AM_MODEL_SCORE, /* the same shapes, in [0,1], rows sum to 1: ranks, but is no
                                           probability */
 };
@@ -106,10 +107,13 @@ void am_predictor_free(struct am_predictor *p); /* NULL is fine */
 /* Where answers go; borrowed; any pointer may be NULL when not wanted. */
 struct am_answer {
     float *probability; /* [n_rows, n_classes] classification */
-    int32_t *label;     /* [n_rows] class index, classification; 1 = an anomaly, 0 = none */
+    int32_t *label;     /* [n_rows] class index, classification; 1 = an anomaly, 0 = none; the
+                           cluster, -1 = in none */
     double *value;      /* [n_rows] regression: the number; classification: p of the label; anomaly
-                           and embedding: the anomaly score */
-    float *embedding;   /* [n_rows, n_embedding] */
+                           and embedding: the anomaly score; clustering: the distance to the
+                           nearest cluster, or the log density (output PROBABILITY) */
+    float *embedding;   /* [n_rows, n_embedding]; clustering: distances to, or probabilities of,
+                           each cluster */
     double *restored;   /* [n_rows, n_restored] the row as the model gives it back */
 };
 /* batch: the inputs' columns in order and of their types. After one call of that size nothing is
@@ -148,7 +152,8 @@ struct am_model_spec {  /* all borrowed for the call */
     const struct am_features *features;
     const struct am_target *target;
     const struct am_graph *graph;   /* of the applying ops only: input "x", output "y"; anomaly and
-                                       embedding: "code" and "reconstruction", too */
+                                       embedding: "code" and "reconstruction", too; clustering:
+                                       "code" and "cluster" */
     const struct am_params *params; /* of that graph, all finite */
     enum am_model_output output;
     double threshold;         /* binary: in [0, 1]; anomaly: a score, finite, >= 0 */

@@ -55,7 +55,9 @@ enum am_rc am_model_check_shapes(const struct am_graph *g, const struct am_featu
 #define AM_MODEL_ALL_OUTPUTS "all"
 /* What a model answers with: [{name, type: number|boolean|label|vector, shape: [..], columns?}]. */
 struct am_node *am_model_outputs_node(const struct am_graph *g, const struct am_features *f,
-                                      const struct am_target *t, struct am_arena *a);
+                                      const struct am_target *t, enum am_model_output output,
+                                      struct am_arena *a);
+const char *am_model_third_output(enum am_task task);
 
 /* ---- model_sample.c ---- */
 struct am_node *am_model_sample_to_node(const struct am_batch *batch, const float *expected,

@@ -156,12 +156,13 @@ static enum am_rc read_weights(struct loader *l, struct am_err *err)
 
 /* ---- plans ---- */
 
-/* One run gives all that may be asked for: [y | code | reconstruction]. */
+/* One run gives all that may be asked for: [y | code | reconstruction], of clusters [y | code |
+ * cluster]. */
 static enum am_rc join_outputs(struct am_model *m, struct am_err *err)
 {
     const am_value parts[3] = {am_graph_find_output(m->graph, "y"),
                                am_graph_find_output(m->graph, "code"),
-                               am_graph_find_output(m->graph, "reconstruction")};
+                               am_graph_find_output(m->graph, am_model_third_output(m->info.task))};
     m->info.n_embedding = am_dims_cols(&am_graph_node(m->graph, parts[1])->dims);
     if (am_graph_find_output(m->graph, AM_MODEL_ALL_OUTPUTS) != AM_VALUE_NONE)
         return am_fail(err, AM_EINVAL, "output \"%s\" is not for files", AM_MODEL_ALL_OUTPUTS);
@@ -236,7 +237,7 @@ static enum am_rc fill_restored(struct am_model *m, struct am_err *err)
 {
     struct am_model_info *i = &m->info;
     struct am_str *names;
-    if (!am_task_is_own(i->task))
+    if (!am_task_is_own(i->task) || i->task == AM_TASK_CLUSTERING)
         return AM_OK;
     i->n_restored = am_features_n_restored(m->features, &i->restored_shape);
     if (!am_features_restored_columns(m->features))

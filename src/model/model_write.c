@@ -88,7 +88,8 @@ static enum am_rc make_manifest(const struct am_model_spec *s, struct am_arena *
     am_node_set(a, m, "inputs", inputs_node(s->features, a));
     am_node_set(a, m, "ids", ids);
     am_node_set(a, m, "target", am_target_to_node(s->target, a));
-    am_node_set(a, m, "outputs", am_model_outputs_node(s->graph, s->features, s->target, a));
+    am_node_set(a, m, "outputs",
+                am_model_outputs_node(s->graph, s->features, s->target, s->output, a));
     if (am_target_task(s->target) == AM_TASK_BINARY || am_target_task(s->target) == AM_TASK_ANOMALY)
         am_node_set(a, m, "threshold", am_new_f64(a, s->threshold));
     am_node_set(a, m, "parameters", am_new_i64(a, (int64_t)s->params->n_values));

@@ -227,7 +227,14 @@ static enum am_rc answer_classes(const struct am_model *m, const float *y, size_
     return AM_OK;
 }
 
-/* y is [n, 1 + n_embedding + width]: score, code, reconstruction */
+/* A number that no op of ours makes is noise. */
+static int32_t cluster_of(float y)
+{
+    return y >= 0 && y < 16777216.0f ? (int32_t)y : -1;
+}
+
+/* y is [n, 1 + n_embedding + width]: score, code, reconstruction; of clusters [n, 1 + n_embedding +
+ * 1]: distance or log density, code, cluster */
 static enum am_rc answer_own(const struct am_model *m, const float *y, size_t n, uint64_t first,
                              const struct am_answer *out, size_t at, struct am_err *err)
 {
@@ -242,7 +249,9 @@ static enum am_rc answer_own(const struct am_model *m, const float *y, size_t n,
         if (out->value)
             out->value[at + i] = row[0];
         if (out->label)
-            out->label[at + i] = (double)row[0] >= m->info.threshold;
+            out->label[at + i] = m->info.task == AM_TASK_CLUSTERING
+                                     ? cluster_of(row[1 + k])
+                                     : (int32_t)((double)row[0] >= m->info.threshold);
         if (out->embedding)
             memcpy(out->embedding + (at + i) * k, row + 1, k * sizeof *row);
         if (out->restored)
@@ -256,7 +265,7 @@ static enum am_rc answer(const struct am_model *m, const float *y, size_t n, uin
 {
     if (am_task_is_own(m->info.task))
         return answer_own(m, y, n, first, out, at, err);
-    if (m->info.task == AM_TASK_REGRESSION)
+    if (m->info.task == AM_TASK_REGRESSION || m->info.task == AM_TASK_RECOMMENDATION)
         return answer_values(m, y, n, first, out, at, err);
     if (m->info.task == AM_TASK_BINARY)
         return answer_binary(m, y, n, first, out, at, err);
@@ -398,7 +407,7 @@ enum am_rc am_model_predict(struct am_predictor *p, const struct am_batch *batch
                             struct am_prediction *out, struct am_err *err)
 {
     const struct am_model_info *info = &p->model->info;
-    bool labels = info->n_classes || info->task == AM_TASK_ANOMALY;
+    bool labels = info->n_classes || am_task_own_labels(info->task);
     AM_TRY(am_prediction_reserve(out, batch->n_rows, info->n_classes, err));
     AM_TRY(am_prediction_wanted(out, info, batch->n_rows, err));
     return am_predict(

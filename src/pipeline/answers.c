@@ -1,6 +1,7 @@
 /* Answers as text; see answers.h. The columns of CSV: ids, then "prediction" (the value or the
  * label), "probability_CLASS", "anomaly_score", "is_anomaly", "embedding_1",
- * "reconstruction_COLUMN" (of pixels "reconstruction_1"). */
+ * "reconstruction_COLUMN" (of pixels "reconstruction_1"), "cluster", "distance" or "log_density",
+ * "distance_0" or "membership_0". */
 #include "pipeline/answers.h"
 
 #include <stdio.h>
@@ -8,10 +9,13 @@
 #include "base/num.h"
 
 #define BIT(o) (1u << (o))
+#define CODES (BIT(AM_OUTPUT_EMBEDDING) | BIT(AM_OUTPUT_DISTANCES) | BIT(AM_OUTPUT_MEMBERSHIPS))
+#define PLACES (BIT(AM_OUTPUT_DISTANCE) | BIT(AM_OUTPUT_LOG_DENSITY))
 
 static unsigned available(const struct am_model_info *info)
 {
-    return am_task_outputs(info->task) & ~(info->n_restored ? 0u : BIT(AM_OUTPUT_RESTORED));
+    return am_task_outputs(info->task, info->output == AM_MODEL_PROBABILITY) &
+           ~(info->n_restored ? 0u : BIT(AM_OUTPUT_RESTORED));
 }
 
 static const char *name_of(enum am_output o)
@@ -46,7 +50,7 @@ enum am_rc am_answers_choose(const struct am_model_info *info, const char *names
 {
     *out = 0;
     if (!names) {
-        *out = am_task_usual_outputs(info->task);
+        *out = am_task_usual_outputs(info->task, info->output == AM_MODEL_PROBABILITY);
         return AM_OK;
     }
     for (const char *p = names;; p++) {
@@ -60,7 +64,7 @@ enum am_rc am_answers_choose(const struct am_model_info *info, const char *names
 
 unsigned am_answers_wanted(unsigned outputs)
 {
-    return (outputs & BIT(AM_OUTPUT_EMBEDDING) ? AM_WANT_EMBEDDING : 0u) |
+    return (outputs & CODES ? AM_WANT_EMBEDDING : 0u) |
            (outputs & BIT(AM_OUTPUT_RESTORED) ? AM_WANT_RESTORED : 0u);
 }
 
@@ -122,6 +126,15 @@ static void csv_name(struct line *l, const char *prefix, const struct am_str *na
     am_buf_clear(&text);
 }
 
+/* Clusters are counted from 0. */
+static void csv_code(struct line *l, unsigned outputs, size_t k)
+{
+    if (outputs & BIT(AM_OUTPUT_EMBEDDING))
+        csv_name(l, "embedding", NULL, k + 1);
+    else
+        csv_name(l, outputs & BIT(AM_OUTPUT_DISTANCES) ? "distance" : "membership", NULL, k);
+}
+
 void am_answers_csv_header(const struct am_answers *a, const struct am_schema *s,
                            struct am_buf *out)
 {
@@ -142,8 +155,13 @@ void am_answers_csv_header(const struct am_answers *a, const struct am_schema *s
             next(&l);
             am_buf_cstr(out, am_output_name((enum am_output)o));
         }
-    for (size_t k = 0; a->outputs & BIT(AM_OUTPUT_EMBEDDING) && k < info->n_embedding; k++)
-        csv_name(&l, "embedding", NULL, k + 1);
+    for (unsigned o = AM_OUTPUT_CLUSTER; o <= AM_OUTPUT_LOG_DENSITY; o++)
+        if (a->outputs & (BIT(AM_OUTPUT_CLUSTER) | PLACES) & BIT(o)) {
+            next(&l);
+            am_buf_cstr(out, am_output_name((enum am_output)o));
+        }
+    for (size_t k = 0; a->outputs & CODES && k < info->n_embedding; k++)
+        csv_code(&l, a->outputs, k);
     for (size_t k = 0; a->outputs & BIT(AM_OUTPUT_RESTORED) && k < info->n_restored; k++)
         csv_name(&l, "reconstruction", info->restored ? &info->restored[k] : NULL, k + 1);
     am_buf_char(out, '\n');
@@ -175,7 +193,15 @@ void am_answers_csv_row(const struct am_answers *a, const struct am_batch *b,
         next(&l);
         am_buf_cstr(out, p->label[row] ? "true" : "false");
     }
-    for (size_t k = 0; a->outputs & BIT(AM_OUTPUT_EMBEDDING) && k < e; k++) {
+    if (a->outputs & BIT(AM_OUTPUT_CLUSTER)) {
+        next(&l);
+        am_buf_printf(out, "%d", (int)p->label[row]);
+    }
+    if (a->outputs & PLACES) {
+        next(&l);
+        put_double(out, p->value[row]);
+    }
+    for (size_t k = 0; a->outputs & CODES && k < e; k++) {
         next(&l);
         put_float(out, p->embedding[row * e + k]);
     }
@@ -274,7 +300,12 @@ static void json_output(const struct am_answers *a, const struct am_prediction *
     case AM_OUTPUT_FLAG:
         am_buf_cstr(out, p->label[row] ? "true" : "false");
         break;
+    case AM_OUTPUT_CLUSTER:
+        am_buf_printf(out, "%d", (int)p->label[row]);
+        break;
     case AM_OUTPUT_EMBEDDING:
+    case AM_OUTPUT_DISTANCES:
+    case AM_OUTPUT_MEMBERSHIPS:
         json_embedding(out, p->embedding + row * info->n_embedding, info->n_embedding);
         break;
     case AM_OUTPUT_RESTORED:
@@ -290,8 +321,9 @@ void am_answers_json_row(const struct am_answers *a, const struct am_schema *s,
                          struct am_buf *out)
 {
     static const enum am_output order[AM_N_OUTPUTS] = {
-        AM_OUTPUT_VALUE, AM_OUTPUT_LABEL,     AM_OUTPUT_PROBABILITIES, AM_OUTPUT_SCORE,
-        AM_OUTPUT_FLAG,  AM_OUTPUT_EMBEDDING, AM_OUTPUT_RESTORED};
+        AM_OUTPUT_VALUE,    AM_OUTPUT_LABEL,     AM_OUTPUT_PROBABILITIES, AM_OUTPUT_SCORE,
+        AM_OUTPUT_FLAG,     AM_OUTPUT_EMBEDDING, AM_OUTPUT_RESTORED,      AM_OUTPUT_CLUSTER,
+        AM_OUTPUT_DISTANCE, AM_OUTPUT_DISTANCES, AM_OUTPUT_LOG_DENSITY,   AM_OUTPUT_MEMBERSHIPS};
     struct line l = {out, false};
     am_buf_char(out, '{');
     json_ids(&l, a, s, b, row);

@@ -36,7 +36,8 @@ struct am_serve_info {
     const struct am_str *quoted;  /* [n_classes] the labels as JSON text */
     size_t n_classes;             /* 0 without classes */
     double threshold;             /* binary, anomaly */
-    /* anomaly and embedding, as in model.h: */
+    bool densities; /* clustering: `value` is a log density, `embedding` are memberships */
+    /* anomaly, embedding and clustering, as in model.h: */
     size_t n_embedding, n_restored;
     struct am_dims restored_shape;
     const struct am_str *restored; /* [n_restored] columns; NULL = pixels, or a sound's channels */
@@ -46,8 +47,8 @@ struct am_serve_info {
 struct am_serve_result {
     size_t n_rows, n_classes;
     float *probability; /* [n_rows, n_classes] classification */
-    int32_t *label;     /* [n_rows] class index, classification; 1 = an anomaly */
-    double *value;      /* [n_rows] regression; the anomaly score */
+    int32_t *label;     /* [n_rows] class index, classification; 1 = an anomaly; cluster */
+    double *value;      /* [n_rows] regression; the anomaly score; clustering: as am_answer */
     unsigned wanted;    /* the caller's, before predicting: enum am_serve_wanted */
     float *embedding;   /* [n_rows, n_embedding] when wanted */
     double *restored;   /* [n_rows, n_restored] when wanted */

@@ -44,7 +44,7 @@ enum am_rc am_serve_result_fit(struct am_serve_result *r, size_t n_rows,
 {
     size_t cells;
     AM_TRY(am_serve_result_reserve(r, n_rows, info->n_classes, err));
-    if (info->task == AM_TASK_ANOMALY)
+    if (am_task_own_labels(info->task))
         GROW(label, cap_label, n_rows)
     size_t width = (r->wanted & AM_SERVE_EMBEDDING ? info->n_embedding : 0) +
                    (r->wanted & AM_SERVE_RESTORED ? info->n_restored : 0);

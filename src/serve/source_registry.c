@@ -51,7 +51,7 @@ static enum am_rc model_predict(void *impl, void *state, const struct am_batch *
     struct am_answer answer = {.value = r->value};
     if (r->n_classes)
         answer = (struct am_answer){.probability = r->probability, .label = r->label};
-    if (info->task == AM_TASK_ANOMALY)
+    if (am_task_own_labels(info->task))
         answer.label = r->label;
     if (r->wanted & AM_SERVE_EMBEDDING)
         answer.embedding = r->embedding;
@@ -120,6 +120,7 @@ enum am_rc am_serve_model_of(struct am_model *model, struct am_serve_model *out,
                                        .classes = info->classes,
                                        .n_classes = info->n_classes,
                                        .threshold = info->threshold,
+                                       .densities = info->output == AM_MODEL_PROBABILITY,
                                        .n_embedding = info->n_embedding,
                                        .n_restored = info->n_restored,
                                        .restored_shape = info->restored_shape,

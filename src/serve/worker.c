@@ -142,7 +142,7 @@ static enum am_rc share(const struct am_serve_result *all, size_t begin, struct 
         memcpy(r->probability, all->probability + begin * k, n * k * sizeof *all->probability);
     else
         memcpy(r->value, all->value + begin, n * sizeof *all->value);
-    if (k || info->task == AM_TASK_ANOMALY)
+    if (k || am_task_own_labels(info->task))
         memcpy(r->label, all->label + begin, n * sizeof *all->label);
     if (r->wanted & AM_SERVE_EMBEDDING)
         memcpy(r->embedding, all->embedding + begin * e, n * e * sizeof *all->embedding);
