@@ -49,7 +49,8 @@ struct am_learn_task {
     const double *class_weights; /* [n_classes], or NULL: all 1, or "balanced" when train_spec says
                                     so */
     uint64_t seed;
-    struct am_pool *pool; /* borrowed; NULL = this thread alone */
+    struct am_pool *pool;  /* borrowed; NULL = this thread alone */
+    uint64_t memory_bytes; /* what a learner may hold beside the rows given; 0 = no limit */
     struct am_train_hooks hooks;
     /* Reads the file that train.weights names; NULL = a file of that path. */
     enum am_rc (*read_file)(void *ctx, struct am_str path, struct am_buf *out, struct am_err *err);
