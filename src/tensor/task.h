@@ -17,14 +17,15 @@ enum am_task {
     AM_TASK_EMBEDDING,      /* the few numbers that a row is reduced to */
     AM_TASK_CLUSTERING,     /* which of the groups that training found a row belongs to */
     AM_TASK_RECOMMENDATION, /* how much a user wants an item */
+    AM_TASK_MULTILABEL,     /* of several labels, which a row has: any number of them */
     AM_N_TASKS
 };
 
 static inline const char *am_task_name(enum am_task t)
 {
-    static const char *const names[AM_N_TASKS] = {"regression",    "binary",    "multiclass",
-                                                  "anomaly",       "embedding", "clustering",
-                                                  "recommendation"};
+    static const char *const names[AM_N_TASKS] = {"regression",     "binary",    "multiclass",
+                                                  "anomaly",        "embedding", "clustering",
+                                                  "recommendation", "multilabel"};
     return names[t];
 }
 
@@ -75,15 +76,16 @@ enum am_output {
     /* of clusters that are densities: log density of the row, and p of each cluster */
     AM_OUTPUT_LOG_DENSITY,
     AM_OUTPUT_MEMBERSHIPS,
+    AM_OUTPUT_LABELS, /* of several labels: those that the row has */
     AM_N_OUTPUTS
 };
 
 static inline const char *am_output_name(enum am_output o)
 {
     static const char *const names[AM_N_OUTPUTS] = {
-        "value",      "probabilities", "label",          "anomaly_score",
-        "is_anomaly", "embedding",     "reconstruction", "cluster",
-        "distance",   "distances",     "log_density",    "memberships"};
+        "value",       "probabilities",  "label",   "anomaly_score", "is_anomaly",
+        "embedding",   "reconstruction", "cluster", "distance",      "distances",
+        "log_density", "memberships",    "labels"};
     return names[o];
 }
 
@@ -94,6 +96,8 @@ static inline unsigned am_task_outputs(enum am_task t, bool densities)
         1u << AM_OUTPUT_SCORE | 1u << AM_OUTPUT_EMBEDDING | 1u << AM_OUTPUT_RESTORED;
     if (am_task_has_classes(t))
         return 1u << AM_OUTPUT_PROBABILITIES | 1u << AM_OUTPUT_LABEL;
+    if (t == AM_TASK_MULTILABEL)
+        return 1u << AM_OUTPUT_PROBABILITIES | 1u << AM_OUTPUT_LABELS;
     if (t == AM_TASK_CLUSTERING)
         return 1u << AM_OUTPUT_CLUSTER |
                (densities ? 1u << AM_OUTPUT_LOG_DENSITY | 1u << AM_OUTPUT_MEMBERSHIPS
