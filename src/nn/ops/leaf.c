@@ -1,6 +1,6 @@
 /* Leaves (inputs and parameters), dropout as the identity, and the list of the ops that graph.json
  * may name. */
-#include "nn/ops/op.h"
+#include "nn/ops/cluster.h"
 
 static enum am_rc leaf_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
 {
@@ -48,6 +48,9 @@ const struct am_op *am_op_find(struct am_str name)
         &am_op_batch_norm,
         &am_op_layer_norm,
         &am_op_embedding,
+        &am_op_nearest,
+        &am_op_mixture,
+        &am_op_factors,
         &am_op_add,
         &am_op_mul,
         &am_op_scale,
@@ -75,6 +78,8 @@ const struct am_op *am_op_find(struct am_str name)
         &am_op_upsample_bilinear,
         &am_op_group_norm,
         &am_op_dropout2d,
+        &am_op_log_odds,
+        &am_op_vote,
         &am_op_distance,
         &am_op_similarity,
         &am_op_neighbours,
