@@ -55,6 +55,12 @@ struct am_learn_task {
     /* Reads the file that train.weights names; NULL = a file of that path. */
     enum am_rc (*read_file)(void *ctx, struct am_str path, struct am_buf *out, struct am_err *err);
     void *read_ctx;
+    /* Predictions of a model (as `model:`) for every training row, in their order, by models that
+     * had not seen the row, features fitted inside each fold; pred [n_rows, n_out]. NULL = learners
+     * that need them (ensemble) cut folds of `train` themselves. */
+    enum am_rc (*out_of_fold)(void *ctx, const struct am_node *model, size_t n_folds, size_t n_rows,
+                              size_t n_out, float *pred, struct am_err *err);
+    void *out_of_fold_ctx;
     /* Set by am_learner_find_rate alone. */
     const struct am_rate_options *rate_options;
     struct am_rate_curve *rate_curve;

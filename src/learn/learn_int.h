@@ -5,6 +5,7 @@
 #include "learn/learn.h"
 #include "nn/layers.h"
 
+extern const struct am_learner_ops am_learner_ensemble;
 extern const struct am_learner_ops am_learner_baseline, am_learner_linear, am_learner_logistic,
     am_learner_perceptron, am_learner_mlp, am_learner_cnn, am_learner_rnn, am_learner_lstm,
     am_learner_gru, am_learner_resnet18, am_learner_resnet50, am_learner_mobilenet_v2,
