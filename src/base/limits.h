@@ -43,9 +43,17 @@
 #define AM_LIMIT_CSV_CELL_BYTES ((size_t)1 << 20)
 #define AM_LIMIT_CSV_LINE_BYTES ((size_t)16 << 20)
 #define AM_LIMIT_CLASSES 65536
-#define AM_LIMIT_CATEGORIES 1000000 /* distinct values kept for one column */
-#define AM_LIMIT_FEATURES 1048576   /* floats a row that the transforms may give */
-#define AM_LIMIT_FILTER_BYTES 4096  /* filter and order expressions of the registry */
+#define AM_LIMIT_CATEGORIES 1000000                /* distinct values kept for one column */
+#define AM_LIMIT_FEATURES 1048576                  /* floats a row that the transforms may give */
+#define AM_LIMIT_DENSIFY_BYTES ((size_t)1 << 30)   /* sparse rows made dense for a learner */
+#define AM_LIMIT_TEXT_TERMS ((size_t)1 << 24)      /* distinct terms counted for one text column */
+#define AM_LIMIT_TEXT_TERM_BYTES ((size_t)1 << 30) /* and their bytes */
+#define AM_LIMIT_TEXT_RULES 64                     /* cleaning rules of a text column */
+#define AM_LIMIT_TEXT_RULE_BYTES 1024              /* the pattern of one */
+#define AM_LIMIT_VECTOR_DIMENSIONS 2000            /* of a word's vector */
+#define AM_LIMIT_VECTOR_BYTES ((size_t)8 << 30)    /* a file of word vectors */
+#define AM_LIMIT_VECTOR_MODEL_FLOATS ((size_t)1 << 23) /* word vectors kept with a model */
+#define AM_LIMIT_FILTER_BYTES 4096 /* filter and order expressions of the registry */
 #define AM_LIMIT_FILTER_TERMS 64
 #define AM_LIMIT_TAG_KEY_BYTES 250 /* keys of tags, params and metrics */
 #define AM_LIMIT_TAG_VALUE_BYTES 8000

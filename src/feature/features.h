@@ -29,6 +29,7 @@
 
 #include "base/tree.h"
 #include "tensor/frame.h"
+#include "tensor/sparse.h"
 #include "tensor/tensor.h"
 
 struct am_features; /* immutable */
@@ -66,6 +67,14 @@ const struct am_schema *am_features_schema(const struct am_features *f);
  * count or type; unseen category where the recipe refuses it (out is then undefined). */
 enum am_rc am_features_apply(const struct am_features *f, const struct am_batch *in, float *out,
                              struct am_err *err) AM_MUST_CHECK;
+
+/* Does some text column give sparse outputs (encode: count, tfidf)? Then rows are best made sparse:
+ */
+bool am_features_sparse(const struct am_features *f);
+/* Appends n_rows rows to out, whose n_cols is width: what am_features_apply gives, without the
+ * zeros. Allocates only where out must grow, and to clean texts. */
+enum am_rc am_features_apply_sparse(const struct am_features *f, const struct am_batch *in,
+                                    struct am_csr_buf *out, struct am_err *err) AM_MUST_CHECK;
 
 /* Are all inputs numbers and booleans? Then rows may come as one matrix: */
 bool am_features_all_numbers(const struct am_features *f);

@@ -61,13 +61,15 @@ static enum am_rc fit_mean_row(const struct am_learn_task *t, struct am_learned 
 {
     size_t f = t->n_features;
     struct am_stream s;
+    struct am_train_data dense = *t->train; /* sparse rows are read as dense ones */
+    dense.gather_sparse = NULL;
     double *sums = am_calloc(f + 1, sizeof *sums);
     enum am_rc rc;
     if (!sums)
         return am_fail_nomem(err, (f + 1) * sizeof *sums);
     AM_GO(rc, mean_row_graph(t, &out->graph, err));
     AM_GO(rc, am_params_new(out->graph, &out->params, err));
-    AM_GO(rc, am_stream_init(&s, t->train, f + 1, 0, t->pool, t->hooks.progress, err));
+    AM_GO(rc, am_stream_init(&s, &dense, f + 1, 0, t->pool, t->hooks.progress, err));
     rc = am_stream_sum(&s, sum_features, NULL, sums, err);
     am_stream_clear(&s);
     if (rc != AM_OK)
@@ -124,4 +126,5 @@ const struct am_learner_ops am_learner_baseline = {
     .doc = "The mean of the target, or the shares of its classes; looks at no feature.",
     .tasks = AM_ALL_TASKS | AM_OWN_TASKS,
     .fit = fit,
+    .sparse = true,
 };

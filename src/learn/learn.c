@@ -175,7 +175,7 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
 {
     static const char *const tasks[AM_N_TASKS] = {
         "regression", "classification", "classification", "anomaly",
-        "embedding",  "clustering",     "recommendation"};
+        "embedding",  "clustering",     "recommendation", "several labels"};
     const struct am_learner_ops *ops;
     char where[AM_WHERE_CHARS], what[64];
     AM_TRY(am_learner_of(task, &ops, err));
@@ -221,6 +221,33 @@ bool am_learner_in_steps(const struct am_learn_task *task)
     return ops->flags & AM_LEARNER_STEPS;
 }
 
+/* Sparse rows for a learner that knows dense ones only: made dense as they are read, as long as all
+ * of them could be. */
+static enum am_rc densify(const struct am_learner_ops *ops, const struct am_train_data *data,
+                          struct am_train_data *out, const struct am_train_data **use,
+                          struct am_err *err)
+{
+    size_t bytes;
+    *use = data;
+    if (!data || !data->gather_sparse || ops->sparse)
+        return AM_OK;
+    if (!am_mul_size(&bytes, (size_t)data->n_rows, data->n_features * sizeof(float)) ||
+        bytes > AM_LIMIT_DENSIFY_BYTES) {
+        am_fail(err, AM_ELIMIT,
+                "model type \"%s\" reads dense rows: %llu of %zu features are more than %zu bytes",
+                ops->name, (unsigned long long)data->n_rows, data->n_features,
+                AM_LIMIT_DENSIFY_BYTES);
+        am_hint(err, "Use logistic, linear or mlp, which read sparse rows, or lower the text "
+                     "column's max_features.");
+        return AM_ELIMIT;
+    }
+    *out = *data;
+    out->gather_sparse = NULL;
+    out->view_sparse = NULL;
+    *use = out;
+    return AM_OK;
+}
+
 enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *out,
                           struct am_arena *a, struct am_err *err)
 {
@@ -239,8 +266,12 @@ enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *o
         am_hint(err, "Name at least one column besides target and ids under features.");
         return AM_EINVAL;
     }
+    struct am_learn_task dense = *task;
+    struct am_train_data train, validation;
+    AM_TRY(densify(ops, task->train, &train, &dense.train, err));
+    AM_TRY(densify(ops, task->validation, &validation, &dense.validation, err));
     out->info = am_new_map(a);
-    rc = ops->fit(task, out, a, err);
+    rc = ops->fit(&dense, out, a, err);
     if (rc == AM_OK)
         rc = am_arena_check(a, err);
     if (rc != AM_OK)

@@ -12,12 +12,14 @@
 #include "base/progress.h"
 #include "learn/lbfgs.h"
 #include "learn/learn_int.h"
+#include "learn/sparse.h"
 #include "learn/stream.h"
 
 #define GUESS_STRIDE 16    /* the first guess uses every 16th block */
 #define GUESS_BLOCKS 64    /* when there are at least that many */
 #define CURVATURE_BLOCKS 8 /* the curvature is taken from about as many */
 #define CURVATURE_MAX 512  /* up to that many features */
+#define SPARSE_TOLERANCE 1e-7
 
 static const struct am_learner_key keys[] = {
     AM_KEY("penalty", AM_LEARNER_KEY_ENUM, "l2|l1|elastic_net|none", 0, 0, "l2",
@@ -31,7 +33,8 @@ static const struct am_learner_key keys[] = {
     AM_KEY("max_iterations", AM_LEARNER_KEY_INT, NULL, 1, 1e9, "2000",
            "Most iterations of the exact solver."),
     AM_KEY("tolerance", AM_LEARNER_KEY_NUMBER, NULL, 0, 1, "1e-9",
-           "Largest gradient element, per row and scaled, at which the exact solver stops."),
+           "Largest gradient element, per row and scaled, at which the exact solver stops; 1e-7 "
+           "where it is not given and rows are sparse."),
 };
 
 struct problem {
@@ -51,6 +54,7 @@ struct problem {
     double *white;  /* [n]: the search's variables before scaling */
     size_t class_;  /* whose curvature is summed */
     struct am_stream stream;
+    struct am_sparse_sum sparse; /* instead of stream; data NULL = the rows are dense */
     uint64_t evaluations;
 };
 
@@ -68,6 +72,21 @@ static void pass_loss(void *ctx, const struct am_rows *r, double *sums, double *
         p->pass->logistic(r, p->coef, p->class_weights, sums, scratch);
     else
         p->pass->softmax(r, p->k, p->coef, p->class_weights, sums, scratch);
+}
+
+static void sparse_loss(void *ctx, const struct am_sparse_rows_view *r, double *sums)
+{
+    const struct problem *p = ctx;
+    if (p->k == 1)
+        am_sparse_logistic(r, p->coef, p->class_weights, sums);
+    else
+        am_sparse_softmax(r, p->k, p->coef, p->class_weights, sums);
+}
+
+static void sparse_moments(void *ctx, const struct am_sparse_rows_view *r, double *sums)
+{
+    (void)ctx;
+    am_sparse_moments(r, sums);
 }
 
 /* v = L^-T u, class by class */
@@ -137,7 +156,10 @@ static enum am_rc eval(void *ctx, const double *v, double *f, double *g, struct 
         v = p->white;
     }
     unscale(p, v, p->coef);
-    AM_TRY(am_stream_sum(&p->stream, pass_loss, p, p->sums, err));
+    if (p->sparse.data)
+        AM_TRY(am_sparse_sum_run(&p->sparse, sparse_loss, p, p->sums, err));
+    else
+        AM_TRY(am_stream_sum(&p->stream, pass_loss, p, p->sums, err));
     for (size_t q = 0; q < p->k; q++) {
         size_t at = q * (p->f + 1);
         double bias = p->sums[1 + at + p->f] / total;
@@ -167,9 +189,16 @@ static enum am_rc condition(struct problem *p, struct am_err *err)
     enum am_rc rc;
     if (!sums)
         return am_fail_nomem(err, (3 + 2 * p->f) * sizeof *sums);
-    AM_GO(rc, am_stream_init(&s, t->train, 3 + 2 * p->f, 0, t->pool, t->hooks.progress, err));
-    rc = am_stream_sum(&s, pass_moments, p, sums, err);
-    am_stream_clear(&s);
+    if (t->train->gather_sparse) {
+        struct am_sparse_sum q;
+        AM_GO(rc, am_sparse_sum_init(&q, t->train, 3 + 2 * p->f, t->pool, t->hooks.progress, err));
+        rc = am_sparse_sum_run(&q, sparse_moments, p, sums, err);
+        am_sparse_sum_clear(&q);
+    } else {
+        AM_GO(rc, am_stream_init(&s, t->train, 3 + 2 * p->f, 0, t->pool, t->hooks.progress, err));
+        rc = am_stream_sum(&s, pass_moments, p, sums, err);
+        am_stream_clear(&s);
+    }
     if (rc != AM_OK)
         goto out;
     for (size_t j = 0; j < p->f; j++) {
@@ -338,7 +367,13 @@ static enum am_rc minimize(struct problem *p, double *v, struct am_lbfgs_result 
             p->l1_of[i] = j < p->f ? p->l1 / p->scale[j] : 0;
         }
         lp.l1 = p->l1_of;
-    } else if (p->f <= CURVATURE_MAX && p->k * p->f <= (size_t)8 * CURVATURE_MAX) {
+    }
+    if (p->sparse.data) {
+        if (!am_key_given(t, "tolerance"))
+            o.tolerance = SPARSE_TOLERANCE;
+        return am_lbfgs(&lp, &o, v, r, err);
+    }
+    if (p->l1 <= 0 && p->f <= CURVATURE_MAX && p->k * p->f <= (size_t)8 * CURVATURE_MAX) {
         return minimize_smooth(p, &lp, &o, v, r, err);
     }
     if (am_stream_n_blocks(&p->stream) >= GUESS_BLOCKS) {
@@ -388,10 +423,17 @@ static enum am_rc search(struct problem *p, double *v, struct am_learned *out, s
     const struct am_learn_task *t = p->task;
     struct am_lbfgs_result r;
     enum am_rc rc;
-    AM_TRY(am_stream_init(&p->stream, t->train, 1 + p->n, am_pass_scratch(p->f, p->k), t->pool,
-                          t->hooks.progress, err));
+    if (t->train->gather_sparse)
+        AM_TRY(am_sparse_sum_init(&p->sparse, t->train, 1 + p->n + p->k, t->pool, t->hooks.progress,
+                                  err));
+    else
+        AM_TRY(am_stream_init(&p->stream, t->train, 1 + p->n, am_pass_scratch(p->f, p->k), t->pool,
+                              t->hooks.progress, err));
     rc = minimize(p, v, &r, err);
-    am_stream_clear(&p->stream);
+    if (p->sparse.data)
+        am_sparse_sum_clear(&p->sparse);
+    else
+        am_stream_clear(&p->stream);
     if (rc != AM_OK)
         return rc;
     unscale(p, v, p->coef);
@@ -418,12 +460,12 @@ static enum am_rc fit_exact(const struct am_learn_task *t, struct am_learned *ou
     size_t n;
     enum am_rc rc;
     p.n = p.k * (p.f + 1);
-    n = 4 * p.n + 1 + 2 * p.f + 2 * t->n_classes;
+    n = 4 * p.n + 1 + p.k + 2 * p.f + 2 * t->n_classes;
     memory = am_calloc(n, sizeof *memory);
     if (!memory)
         return am_fail_nomem(err, n * sizeof *memory);
     p.coef = memory, v = p.coef + p.n, p.l1_of = v + p.n, p.sums = p.l1_of + p.n;
-    p.mean = p.sums + p.n + 1, p.scale = p.mean + p.f;
+    p.mean = p.sums + p.n + 1 + p.k, p.scale = p.mean + p.f;
     p.class_weights = p.scale + p.f, counts = p.class_weights + t->n_classes;
     am_progress_begin(t->hooks.progress, "train", 0);
     rc = prepare(&p, counts, err);
@@ -469,4 +511,5 @@ const struct am_learner_ops am_learner_logistic = {
     .n_keys = sizeof keys / sizeof keys[0],
     .check = check,
     .fit = fit,
+    .sparse = true,
 };

@@ -115,6 +115,7 @@ const struct am_learner_ops am_learner_mlp = {
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],
     .check = check_mlp,
+    .sparse = true,
     .fit = fit_mlp,
     .graph = graph_mlp,
 };
@@ -126,4 +127,5 @@ const struct am_learner_ops am_learner_perceptron = {
     .flags = AM_LEARNER_STEPS,
     .tasks = 1u << AM_TASK_BINARY | 1u << AM_TASK_MULTICLASS,
     .fit = fit_perceptron,
+    .sparse = true,
 };

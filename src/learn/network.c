@@ -12,8 +12,10 @@
 #include "learn/layers.h"
 #include "learn/learn_int.h"
 #include "learn/stream.h"
+#include "nn/plan.h"
 #include "nn/layers_seq.h"
 #include "nn/layers_shape.h"
+#include "nn/plan.h"
 
 /* Rows as the loss wants them, over the task's. */
 struct prepared {
@@ -134,6 +136,27 @@ static enum am_rc gather_prepared_at(void *self, uint64_t epoch, const uint64_t 
     return gather_parts(self, &epoch, rows, n, x, y, w, err);
 }
 
+static enum am_rc gather_prepared_sparse(void *self, const uint64_t *rows, size_t n,
+                                         struct am_csr_buf *x, float *y, float *w,
+                                         struct am_err *err)
+{
+    const struct prepared *p = self;
+    const struct am_train_data *b = p->base;
+    float target[256], weight[256];
+    for (size_t i = 0; i < n; i += 256) {
+        const size_t part = n - i < 256 ? n - i : 256;
+        AM_TRY(b->gather_sparse(b->self, rows + i, part, x, target, weight, err));
+        for (size_t k = 0; k < part; k++) {
+            const struct shares s = shares_of(p, target + k, false, weight[k]);
+            if (w)
+                w[i + k] = (float)s.weight;
+            if (y)
+                put_target(p, &s, target[k], y + (i + k) * p->data.n_targets);
+        }
+    }
+    return AM_OK;
+}
+
 static void prepare_rows(const struct network *n, const struct am_train_data *base,
                          struct prepared *out)
 {
@@ -148,16 +171,18 @@ static void prepare_rows(const struct network *n, const struct am_train_data *ba
                              .reconstruct = back,
                              .mean = n->mean,
                              .deviation = n->deviation};
-    out->data = (struct am_train_data){.n_rows = base->n_rows,
-                                       .n_features = base->n_features,
-                                       .n_targets = back      ? base->n_features
-                                                    : one_hot ? n->task->n_classes
-                                                    : mixed   ? 3
-                                                              : 1,
-                                       .self = out,
-                                       .gather = gather_prepared,
-                                       .gather_at = base->gather_at ? gather_prepared_at : NULL,
-                                       .in_ram = base->in_ram};
+    out->data = (struct am_train_data){
+        .n_rows = base->n_rows,
+        .n_features = base->n_features,
+        .n_targets = back      ? base->n_features
+                     : one_hot ? n->task->n_classes
+                     : mixed   ? 3
+                               : 1,
+        .self = out,
+        .gather = gather_prepared,
+        .gather_at = base->gather_at ? gather_prepared_at : NULL,
+        .gather_sparse = base->gather_sparse && !back ? gather_prepared_sparse : NULL,
+        .in_ram = base->in_ram};
 }
 
 static void target_sums(void *ctx, const struct am_rows *r, double *sums, double *scratch)
@@ -484,6 +509,8 @@ static enum am_rc train(struct network *n, struct am_learned *out, struct am_err
     enum am_rc rc;
     AM_TRY(build(n, FOR_TRAINING, &graph, err));
     AM_GO(rc, build(n, FOR_PREDICTING, &out->graph, err));
+    if (!am_plan_takes_sparse(graph)) /* its first layer reads dense rows only */
+        n->train.data.gather_sparse = n->validation.data.gather_sparse = NULL;
     AM_GO(rc, am_params_new(graph, &out->params, err));
     am_params_init(out->params, t->seed);
     AM_GO(rc, am_learn_prepare(t, graph, out->params, n->arena, n->info, err));

@@ -16,7 +16,7 @@ enum am_rc am_stream_init(struct am_stream *s, const struct am_train_data *data,
                           size_t n_scratch, struct am_pool *pool, struct am_progress *progress,
                           struct am_err *err)
 {
-    size_t f = data->n_features + 1, bytes;
+    size_t f = (data->gather_sparse ? 0 : data->n_features) + 1, bytes;
     memset(s, 0, sizeof *s);
     s->data = data;
     s->pool = pool;
@@ -73,17 +73,18 @@ static enum am_rc fetch(struct am_stream *s, uint64_t first, size_t n, size_t sl
                         struct am_rows *r, struct am_err *err)
 {
     const struct am_train_data *d = s->data;
+    const size_t f = d->gather_sparse ? 0 : d->n_features;
     uint64_t have = 0, *numbers = s->numbers + slot * s->block_rows;
-    float *x = s->rows + slot * s->block_rows * (d->n_features + 2);
-    float *y = x + s->block_rows * d->n_features, *w = y + s->block_rows;
+    float *x = s->rows + slot * s->block_rows * (f + 2);
+    float *y = x + s->block_rows * f, *w = y + s->block_rows;
     r->n = n;
     r->f = d->n_features;
     if (d->view && d->view(d->self, first, &r->x, &r->y, &r->w, &have) && have >= n)
         return AM_OK;
     for (size_t i = 0; i < n; i++)
         numbers[i] = first + i;
-    AM_TRY(d->gather(d->self, numbers, n, x, y, w, err));
-    r->x = x, r->y = y, r->w = w;
+    AM_TRY(d->gather(d->self, numbers, n, f ? x : NULL, y, w, err));
+    r->x = f ? x : NULL, r->y = y, r->w = w;
     return AM_OK;
 }
 

@@ -25,7 +25,8 @@ struct am_stream {
     float *rows;       /* owned, [wave, block_rows * (f + 2)]; only for data without view */
     uint64_t *numbers; /* owned, [wave, block_rows]; the same */
 };
-/* n_sums doubles per block, n_scratch doubles of scratch per worker. */
+/* Of sparse rows fn sees targets and weights only (x NULL): learn/sparse.h sums over their
+ * features. n_sums doubles per block, n_scratch doubles of scratch per worker. */
 enum am_rc am_stream_init(struct am_stream *s, const struct am_train_data *data, size_t n_sums,
                           size_t n_scratch, struct am_pool *pool, struct am_progress *progress,
                           struct am_err *err) AM_MUST_CHECK;

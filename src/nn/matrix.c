@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/fs.h"
 #include "base/vec.h"
+#include "nn/matrix_int.h"
 
 #define BLOCK_BYTES ((size_t)4 << 20)
 #define READ_BYTES ((size_t)256 << 10)
@@ -28,6 +29,7 @@ struct am_matrix {
     size_t n_buffered;      /* rows in it */
     int fd;                 /* -1 = in RAM */
     char *temp_dir;         /* owned */
+    struct am_sparse_rows *sparse; /* owned; NULL = dense rows, which are the above */
 };
 
 static enum am_rc gather_ram(void *self, const uint64_t *rows, size_t n, float *x, float *y,
@@ -142,6 +144,14 @@ enum am_rc am_matrix_new(size_t n_features, size_t n_targets,
         am_free(m);
         return am_fail_nomem(err, 16);
     }
+    if (o->form == AM_MATRIX_SPARSE) {
+        const enum am_rc rc = am_sparse_rows_new(n_features, n_targets, m->n_weights,
+                                                 m->memory_bytes, m->temp_dir, &m->sparse, err);
+        if (rc != AM_OK) {
+            am_matrix_free(m);
+            return rc;
+        }
+    }
     *out = m;
     return AM_OK;
 }
@@ -157,6 +167,7 @@ void am_matrix_free(struct am_matrix *m)
 {
     if (!m)
         return;
+    am_sparse_rows_free(m->sparse);
     free_blocks(m);
     if (m->fd >= 0)
         (void)am_fs()->close(m->fd);
@@ -247,6 +258,8 @@ enum am_rc am_matrix_append(struct am_matrix *m, size_t n, const float *x, const
                             const float *w, struct am_err *err)
 {
     size_t f = m->data.n_features, t = m->data.n_targets, b = m->block_rows;
+    if (m->sparse)
+        return am_fail(err, AM_EINVAL, "dense rows given to a matrix of sparse ones");
     while (n > 0 && m->fd < 0) {
         size_t at = (size_t)m->data.n_rows & (b - 1), part = n < b - at ? n : b - at;
         float *block;
@@ -266,8 +279,21 @@ enum am_rc am_matrix_append(struct am_matrix *m, size_t n, const float *x, const
     return n > 0 ? append_file(m, n, x, y, w, err) : AM_OK;
 }
 
+enum am_rc am_matrix_append_sparse(struct am_matrix *m, const struct am_csr *x, const float *y,
+                                   const float *w, struct am_err *err)
+{
+    if (!m->sparse || x->n_cols != m->data.n_features)
+        return am_fail(err, AM_EINVAL, "sparse rows of %zu columns given to a matrix of %zu",
+                       x->n_cols, m->sparse ? m->data.n_features : 0);
+    AM_TRY(am_sparse_rows_append(m->sparse, x, y, w, err));
+    m->data.n_rows += x->n_rows;
+    return AM_OK;
+}
+
 enum am_rc am_matrix_finish(struct am_matrix *m, struct am_err *err)
 {
+    if (m->sparse)
+        return am_sparse_rows_finish(m->sparse, &m->data, err);
     if (m->fd >= 0) {
         AM_TRY(flush(m, err));
         am_free(m->buffer);
@@ -293,7 +319,7 @@ uint64_t am_matrix_n_rows(const struct am_matrix *m)
 
 bool am_matrix_spilled(const struct am_matrix *m)
 {
-    return m->fd >= 0;
+    return m->sparse ? am_sparse_rows_spilled(m->sparse) : m->fd >= 0;
 }
 
 struct subset {
@@ -314,6 +340,22 @@ static enum am_rc gather_subset(void *self, const uint64_t *rows, size_t n, floa
             part[j] = s->rows[rows[i + j]];
         AM_TRY(b->gather(b->self, part, k, x ? x + i * b->n_features : NULL,
                          y ? y + i * b->n_targets : NULL, w ? w + i : NULL, err));
+    }
+    return AM_OK;
+}
+
+static enum am_rc gather_subset_sparse(void *self, const uint64_t *rows, size_t n,
+                                       struct am_csr_buf *x, float *y, float *w, struct am_err *err)
+{
+    const struct subset *s = self;
+    const struct am_train_data *b = s->base;
+    uint64_t part[256];
+    for (size_t i = 0; i < n; i += 256) {
+        size_t k = n - i < 256 ? n - i : 256;
+        for (size_t j = 0; j < k; j++)
+            part[j] = s->rows[rows[i + j]];
+        AM_TRY(b->gather_sparse(b->self, part, k, x, y ? y + i * b->n_targets : NULL,
+                                w ? w + i : NULL, err));
     }
     return AM_OK;
 }
@@ -345,14 +387,16 @@ enum am_rc am_train_subset_new(const struct am_train_data *base, const uint64_t 
     s = am_alloc(bytes);
     if (!s)
         return am_fail_nomem(err, bytes);
-    s->data = (struct am_train_data){.n_rows = n,
-                                     .n_features = base->n_features,
-                                     .n_targets = base->n_targets,
-                                     .self = s,
-                                     .gather = gather_subset,
-                                     .gather_at = base->gather_at ? gather_subset_at : NULL,
-                                     .mixes = base->mixes,
-                                     .in_ram = base->in_ram};
+    s->data =
+        (struct am_train_data){.n_rows = n,
+                               .n_features = base->n_features,
+                               .n_targets = base->n_targets,
+                               .self = s,
+                               .gather = gather_subset,
+                               .gather_at = base->gather_at ? gather_subset_at : NULL,
+                               .mixes = base->mixes,
+                               .gather_sparse = base->gather_sparse ? gather_subset_sparse : NULL,
+                               .in_ram = base->in_ram};
     s->base = base;
     for (size_t i = 0; i < n; i++) {
         if (rows[i] >= base->n_rows) {

@@ -8,6 +8,7 @@
 #define AM_NN_MATRIX_H
 
 #include "base/err.h"
+#include "tensor/sparse.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,15 +42,26 @@ struct am_train_data {
     bool mixes;
     /* Reading is a copy from RAM: not worth a thread of its own that reads ahead. */
     bool in_ram;
+    /* Sparse rows (NULL = the rows are dense). gather still works, row by row into zeros, and is
+     * what learners without sparse support use; am_learner_fit bounds it (learn.h). */
+    /* Append the rows to x (reset before by the caller, n_cols n_features); y and w as gather. */
+    enum am_rc (*gather_sparse)(void *self, const uint64_t *rows, size_t n, struct am_csr_buf *x,
+                                float *y, float *w, struct am_err *err);
+    /* As view: row `first` and those behind it in RAM without a gap; NULL = gather_sparse. */
+    bool (*view_sparse)(void *self, uint64_t first, struct am_csr *x, const float **y,
+                        const float **w);
 };
 
 struct am_matrix;
 
 enum am_matrix_weights { AM_MATRIX_NO_WEIGHTS, AM_MATRIX_WEIGHTS };
+enum am_matrix_form { AM_MATRIX_DENSE, AM_MATRIX_SPARSE };
 struct am_matrix_options {
     size_t memory_bytes;  /* of rows kept in RAM; 0 = no limit */
     const char *temp_dir; /* where the file is made; NULL = "/tmp" */
     enum am_matrix_weights weights;
+    enum am_matrix_form form; /* sparse: rows come by am_matrix_append_sparse; in a file they cost 8
+                                 bytes of RAM each */
 };
 
 enum am_rc am_matrix_new(size_t n_features, size_t n_targets,
@@ -60,6 +72,9 @@ void am_matrix_free(struct am_matrix *m); /* NULL is fine */
 enum am_rc am_matrix_append(struct am_matrix *m, size_t n, const float *x /* [n, n_features] */,
                             const float *y /* [n, n_targets] */, const float *w /* [n] or NULL */,
                             struct am_err *err) AM_MUST_CHECK;
+/* The same for sparse rows of n_features columns. */
+enum am_rc am_matrix_append_sparse(struct am_matrix *m, const struct am_csr *x, const float *y,
+                                   const float *w, struct am_err *err) AM_MUST_CHECK;
 /* Ends appending. */
 enum am_rc am_matrix_finish(struct am_matrix *m, struct am_err *err) AM_MUST_CHECK;
 /* Valid from finish until the matrix is freed. */

@@ -499,6 +499,17 @@ static enum am_rc copy_consts(struct build *b, struct am_err *err)
     return AM_OK;
 }
 
+/* Floats that the op of a step packs; none where it reads sparse rows. */
+static size_t prepared_floats(const struct build *b, const struct am_step *s)
+{
+    const struct am_gnode *n = node_of_step(b, s);
+    if (s->port)
+        return am_port_prepared(s);
+    if (!n->op->prepared || (b->plan->sparse_x && s->in[0].space == AM_IN_X))
+        return 0;
+    return n->op->prepared(b->g, n, b->plan->kern);
+}
+
 /* Gives every prepared result and every parameter read as it is a place in the shared block.
  * `floats` counts them; with data the block is filled too. Step arguments are moved to the block in
  * the second pass. */
@@ -509,9 +520,7 @@ static size_t prepare(struct build *b, float *data, bool fill)
     for (size_t i = 0; i < b->plan->n_steps; i++) {
         struct am_step *s = &b->plan->steps[i];
         const struct am_gnode *n = node_of_step(b, s);
-        const size_t own = s->port           ? am_port_prepared(s)
-                           : n->op->prepared ? n->op->prepared(b->g, n, b->plan->kern)
-                                             : 0;
+        const size_t own = prepared_floats(b, s);
         if (own > 0 && data) {
             if (fill && !s->port)
                 n->op->prepare(b->plan->kern, s, params, data + at);
@@ -569,6 +578,42 @@ static enum am_rc prepare_all(struct build *b, const struct am_plan *share, stru
     return am_ports_prepare(p, b->params, err);
 }
 
+/* Every step that reads x must know sparse rows. */
+static enum am_rc check_sparse(const struct build *b, struct am_err *err)
+{
+    for (size_t i = 0; b->plan->sparse_x && i < b->plan->n_steps; i++) {
+        const struct am_step *s = &b->plan->steps[i];
+        for (unsigned k = 0; k < s->n_in; k++)
+            if (s->in[k].space == AM_IN_X && (k > 0 || !(s->op->flags & AM_OP_SPARSE_X) ||
+                                              s->in[k].dims.rank != 2 || s->fold != 1))
+                return am_fail(err, AM_EUNSUPPORTED, "%s cannot read sparse rows", s->op->name);
+    }
+    return AM_OK;
+}
+
+/* What a value is behind the identities before it. */
+static am_value behind(const struct am_graph *g, am_value v)
+{
+    while (v != AM_VALUE_NONE && (g->nodes.ptr[v].op->flags & AM_OP_IDENTITY))
+        v = g->nodes.ptr[v].in[0];
+    return v;
+}
+
+bool am_plan_takes_sparse(const struct am_graph *g)
+{
+    const am_value x = am_graph_find_input(g, "x");
+    if (x == AM_VALUE_NONE)
+        return false;
+    for (size_t i = 0; i < am_graph_n_nodes(g); i++) {
+        const struct am_gnode *n = &g->nodes.ptr[i];
+        for (unsigned k = 0; k < n->n_in && !(n->op->flags & AM_OP_IDENTITY); k++)
+            if (behind(g, n->in[k]) == x &&
+                (k > 0 || !(n->op->flags & AM_OP_SPARSE_X) || am_in_dims(g, n, k)->rank != 2))
+                return false;
+    }
+    return true;
+}
+
 static enum am_rc check_params(const struct build *b, struct am_err *err)
 {
     const struct am_graph *g = b->g;
@@ -595,6 +640,7 @@ static enum am_rc build_all(struct build *b, const struct am_plan_options *o, st
     fuse(b);
     AM_TRY(place_values(b, err));
     AM_TRY(make_steps(b, o, err));
+    AM_TRY(check_sparse(b, err));
     AM_TRY(copy_consts(b, err));
     return b->plan->mode == AM_PLAN_INFER ? prepare_all(b, o->share, err) : AM_OK;
 }
@@ -618,6 +664,7 @@ enum am_rc am_plan_build(const struct am_graph *g, const struct am_params *param
     atomic_init(&b.plan->refs, 1);
     b.plan->mode = o->mode;
     b.plan->bucket_rows = o->bucket_rows;
+    b.plan->sparse_x = o->sparse_x || (o->mode != AM_PLAN_INFER && am_plan_takes_sparse(g));
     b.plan->kern = o->kernels ? o->kernels : am_kernels_best();
     b.plan->tkern = o->train_kernels;
     b.plan->arena = am_arena_new(0);

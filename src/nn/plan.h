@@ -36,8 +36,14 @@ struct am_plan_options {
     const struct am_plan
         *share;         /* INFER: use this plan's packed weights (same graph and params), or NULL */
     const char *output; /* INFER: the output that is y; NULL = "y" */
+    /* x may come as sparse rows, too: everything that reads it must be able to (AM_OP_SPARSE_X),
+     * else AM_EUNSUPPORTED. Its weights are not packed. EVAL and TRAIN take them wherever they can.
+     */
+    bool sparse_x;
 };
 
+/* Can everything in the graph that reads x read sparse rows? */
+bool am_plan_takes_sparse(const struct am_graph *g);
 /* INFER needs the outputs "y" and input "x" only. EVAL and TRAIN: see nn/train_plan.h, which makes
  * the training graph. The graph may be freed afterwards; of params, INFER keeps a copy, the others
  * the layout. */

@@ -103,7 +103,37 @@ enum am_rc am_session_run(struct am_session *s, size_t n_rows, const float *x, f
     if (n_rows == 0)
         return AM_OK;
     s->run.n_rows = n_rows;
+    s->run.sparse = NULL;
     s->run.base[AM_IN_X] = readable(x);
+    s->run.base[AM_IN_Y] = y;
+    s->run.base[AM_IN_PARAMS] = s->plan->shared->data;
+    run_steps(s);
+    return AM_OK;
+}
+
+static enum am_rc check_sparse(const struct am_session *s, const struct am_csr *x, size_t n_rows,
+                               struct am_err *err)
+{
+    if (!s->plan->sparse_x)
+        return am_fail(err, AM_EINVAL, "sparse rows given to a plan for dense ones");
+    if (x->n_cols != s->plan->n_inputs || x->n_rows < n_rows)
+        return am_fail(err, AM_EINVAL, "%zu sparse rows of %zu columns given, %zu of %zu needed",
+                       x->n_rows, x->n_cols, n_rows, s->plan->n_inputs);
+    return AM_OK;
+}
+
+enum am_rc am_session_run_sparse(struct am_session *s, const struct am_csr *x, float *y,
+                                 struct am_err *err)
+{
+    if (s->plan->mode != AM_PLAN_INFER)
+        return am_fail(err, AM_EINVAL, "am_session_run_sparse needs a plan for inference");
+    AM_TRY(check_rows(s, x->n_rows, err));
+    AM_TRY(check_sparse(s, x, x->n_rows, err));
+    if (x->n_rows == 0)
+        return AM_OK;
+    s->run.n_rows = x->n_rows;
+    s->run.sparse = x;
+    s->run.base[AM_IN_X] = NULL;
     s->run.base[AM_IN_Y] = y;
     s->run.base[AM_IN_PARAMS] = s->plan->shared->data;
     run_steps(s);
@@ -132,7 +162,9 @@ enum am_rc am_session_run_io(struct am_session *s, struct am_session_io *io, str
     if (p->mode == AM_PLAN_INFER)
         return am_fail(err, AM_EINVAL, "am_session_run_io needs a plan for training or evaluation");
     AM_TRY(check_rows(s, io->n_rows, err));
-    if (!io->params || (io->n_rows && (!io->x || !io->target)) ||
+    if (io->sparse)
+        AM_TRY(check_sparse(s, io->sparse, io->n_rows, err));
+    if (!io->params || (io->n_rows && ((!io->x && !io->sparse) || !io->target)) ||
         (p->mode == AM_PLAN_TRAIN && !io->grads))
         return am_fail(err, AM_EINVAL, "a run needs x, target, params, and grads when it trains");
     AM_TRY(check_classes(p, io, err));
@@ -143,7 +175,8 @@ enum am_rc am_session_run_io(struct am_session *s, struct am_session_io *io, str
     s->run.mass = io->mass;
     s->run.loss = &io->loss;
     s->run.weight_sum = &io->weight_sum;
-    s->run.base[AM_IN_X] = readable(io->x);
+    s->run.sparse = io->sparse;
+    s->run.base[AM_IN_X] = io->sparse ? NULL : readable(io->x);
     s->run.base[AM_IN_TARGET] = readable(io->target);
     s->run.base[AM_IN_WEIGHT] = readable(io->weight);
     s->run.base[AM_IN_PARAMS] = io->params;

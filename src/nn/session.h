@@ -7,6 +7,7 @@
 #define AM_NN_SESSION_H
 
 #include "nn/plan.h"
+#include "tensor/sparse.h"
 
 struct am_pool;
 struct am_session;
@@ -22,10 +23,17 @@ enum am_rc am_session_run(struct am_session *s, size_t n_rows,
                           const float *x /* [n_rows, n_inputs] */,
                           float *y /* [n_rows, n_outputs] */, struct am_err *err) AM_MUST_CHECK;
 
+/* The same for sparse rows x [n_rows, n_inputs]; the plan was built with sparse_x. A row's bits are
+ * those of its own entries in order; within rounding those of am_session_run. */
+enum am_rc am_session_run_sparse(struct am_session *s, const struct am_csr *x,
+                                 float *y /* [n_rows, n_outputs] */,
+                                 struct am_err *err) AM_MUST_CHECK;
+
 /* One EVAL or TRAIN run. Pointers are borrowed for the call. */
 struct am_session_io {
-    size_t n_rows;       /* 0..bucket */
-    const float *x;      /* [n_rows, n_inputs] */
+    size_t n_rows;               /* 0..bucket */
+    const float *x;              /* [n_rows, n_inputs]; NULL with sparse */
+    const struct am_csr *sparse; /* NULL = x; else the rows, of a plan with sparse_x */
     const float *target; /* [n_rows, n_targets]; a class index as a float, 0/1, or a number */
     const float *weight; /* [n_rows], >= 0; NULL = all 1 */
     float *params; /* [n_floats]; TRAIN writes the AM_PARAM_STATE entries (running statistics) */

@@ -265,9 +265,8 @@ static enum am_rc gradients(struct loop *l, const struct am_batch_view *b, doubl
     uint64_t step = am_optim_steps(l->optim) * c->accumulate;
     *loss = *weight = 0;
     for (size_t at = 0; at < b->n; at += l->part_rows, step++) {
-        struct am_session_io io = {.n_rows = b->n - at < l->part_rows ? b->n - at : l->part_rows,
-                                   .x = b->x + at * l->data->n_features,
-                                   .target = b->y + at * l->data->n_targets,
+        struct am_csr rows;
+        struct am_session_io io = {.target = b->y + at * l->data->n_targets,
                                    .weight = b->w + at,
                                    .params = l->params->data,
                                    .grads = at ? l->more : l->grads,
@@ -275,6 +274,8 @@ static enum am_rc gradients(struct loop *l, const struct am_batch_view *b, doubl
                                    .step = step,
                                    .mass = mass};
         struct blocks sum = {l->grads, l->more, 1};
+        am_feed_give(b, at, b->n - at < l->part_rows ? b->n - at : l->part_rows,
+                     l->data->n_features, &rows, &io);
         AM_TRY(am_session_run_io(l->session, &io, err));
         if (!isfinite(io.loss))
             return diverged(l, "loss", io.loss, err);

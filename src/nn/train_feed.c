@@ -14,6 +14,7 @@
 
 #define WINDOW_BYTES ((size_t)256 << 10)
 #define GATHER_GRAIN 64
+#define SPARSE_ROWS 4096 /* of a window of sparse rows, about */
 #define ROUNDS 8
 
 static void permutation_keys(uint64_t seed, uint64_t epoch, uint32_t keys[ROUNDS])
@@ -59,6 +60,7 @@ uint64_t am_train_shuffled(uint64_t seed, uint64_t epoch, uint64_t n, uint64_t i
 static void window_clear(struct am_feed_window *w)
 {
     am_free(w->rows);
+    am_csr_clear(&w->sparse);
     am_free(w->x);
     am_free(w->y);
     am_free(w->w);
@@ -70,10 +72,11 @@ static enum am_rc window_init(const struct am_feed *f, struct am_feed_window *w,
     const size_t n = f->window_rows, x = f->data->n_features, y = f->data->n_targets;
     *w = (struct am_feed_window){.epoch = UINT64_MAX};
     w->rows = am_alloc_array(n, sizeof *w->rows);
-    w->x = am_alloc_aligned(64, n * x * sizeof(float) + 64);
+    if (!f->data->gather_sparse)
+        w->x = am_alloc_aligned(64, n * x * sizeof(float) + 64);
     w->y = am_alloc_aligned(64, n * y * sizeof(float) + 64);
     w->w = am_alloc_aligned(64, n * sizeof(float) + 64);
-    if (w->rows && w->x && w->y && w->w)
+    if (w->rows && (w->x || f->data->gather_sparse) && w->y && w->w)
         return AM_OK;
     window_clear(w);
     return am_fail_nomem(err, n * (x + y + 1) * sizeof(float));
@@ -96,6 +99,8 @@ enum am_rc am_feed_init(struct am_feed *f, const struct am_train_data *data, siz
     if (!am_mul_size(&bytes, row, batch_size))
         return am_fail(err, AM_ELIMIT, "a batch of %zu rows is too large", batch_size);
     windows = bytes < WINDOW_BYTES ? WINDOW_BYTES / bytes : 1;
+    if (data->gather_sparse)
+        windows = batch_size < SPARSE_ROWS ? SPARSE_ROWS / batch_size : 1;
     f->window_rows = windows * batch_size;
     return window_init(f, &f->window, err);
 }
@@ -146,6 +151,22 @@ static size_t grain_of(const struct am_feed *f)
     return f->data->in_ram ? GATHER_GRAIN : f->data->n_features > 1024 ? 1 : 16;
 }
 
+/* Sparse rows are copied one after the other. */
+static enum am_rc fill_sparse(const struct am_feed *f, struct am_feed_window *w, struct am_err *err)
+{
+    const struct am_train_data *d = f->data;
+    const unsigned half = half_bits(d->n_rows);
+    for (size_t i = 0; i < w->n; i++)
+        w->rows[i] = f->order == AM_TRAIN_SHUFFLED ? permute(w->keys, half, d->n_rows, w->first + i)
+                                                   : w->first + i;
+    am_csr_reset(&w->sparse, d->n_features);
+    const enum am_rc rc =
+        d->gather_sparse(d->self, w->rows, (size_t)w->n, &w->sparse, w->y, w->w, err);
+    if (rc != AM_OK)
+        w->epoch = UINT64_MAX;
+    return rc;
+}
+
 static enum am_rc fill(const struct am_feed *f, struct am_feed_window *w, uint64_t epoch,
                        uint64_t first, struct am_err *err)
 {
@@ -156,6 +177,8 @@ static enum am_rc fill(const struct am_feed *f, struct am_feed_window *w, uint64
     w->epoch = epoch;
     w->first = first;
     w->n = left < f->window_rows ? left : f->window_rows;
+    if (f->data->gather_sparse)
+        return fill_sparse(f, w, err);
     pthread_mutex_init(&g.lock, NULL);
     am_pool_for(f->pool, (size_t)w->n, grain_of(f), gather_some, &g);
     pthread_mutex_destroy(&g.lock);
@@ -308,14 +331,22 @@ enum am_rc am_feed_batch(struct am_feed *f, uint64_t epoch, uint64_t batch,
     if (epoch != w->epoch || first < w->first || first + n > w->first + w->n)
         AM_TRY(next_window(f, epoch, first, err));
     at = (size_t)(first - w->first);
-    *out = (struct am_batch_view){w->x + at * f->data->n_features, w->y + at * f->data->n_targets,
-                                  w->w + at, (size_t)n};
+    *out = (struct am_batch_view){.x = w->x ? w->x + at * f->data->n_features : NULL,
+                                  .y = w->y + at * f->data->n_targets,
+                                  .w = w->w + at,
+                                  .n = (size_t)n};
+    if (!w->x) {
+        const struct am_csr all = am_csr_of(&w->sparse);
+        out->sparse = am_csr_rows(&all, at, (size_t)n);
+    }
     return AM_OK;
 }
 
 size_t am_feed_eval_rows(const struct am_train_data *data)
 {
     size_t rows = ((size_t)64 << 10) / (data->n_features + 1); /* inputs near 256 KiB */
+    if (data->gather_sparse)
+        return 512;
     if (rows > 512)
         rows = 512;
     return rows < 32 ? 32 : rows;
@@ -328,9 +359,11 @@ enum am_rc am_feed_loss(struct am_feed *f, struct am_session *s, float *params, 
     uint64_t n = am_feed_n_batches(f);
     for (uint64_t b = 0; b < n; b++) {
         struct am_batch_view v;
+        struct am_csr rows;
         struct am_session_io io = {.params = params};
         AM_TRY(am_feed_batch(f, 0, b, &v, err));
-        io.n_rows = v.n, io.x = v.x, io.target = v.y, io.weight = v.w;
+        am_feed_give(&v, 0, v.n, 0, &rows, &io);
+        io.target = v.y, io.weight = v.w;
         AM_TRY(am_session_run_io(s, &io, err));
         sum += io.loss * io.weight_sum;
         weights += io.weight_sum;

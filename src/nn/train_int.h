@@ -10,7 +10,8 @@ struct am_feed_window {
     uint64_t epoch, first, n; /* epoch UINT64_MAX = empty */
     uint32_t keys[8];         /* of the epoch's permutation */
     uint64_t *rows;           /* owned, [window_rows] */
-    float *x, *y, *w;         /* owned */
+    float *x, *y, *w;         /* owned; x NULL when the rows are sparse: */
+    struct am_csr_buf sparse; /* owned */
 };
 struct am_feed_reader; /* the thread that reads the next window */
 
@@ -29,9 +30,21 @@ struct am_feed {
     bool alone;                    /* no reader: tried, or not worth it */
 };
 struct am_batch_view {
-    const float *x, *y, *w;
+    const float *x, *y, *w; /* x NULL: sparse */
+    struct am_csr sparse;
     size_t n;
 };
+/* The rows of a session's run: n from row `at` of a batch. rows lives as long as io is used. */
+static inline void am_feed_give(const struct am_batch_view *b, size_t at, size_t n, size_t width,
+                                struct am_csr *rows, struct am_session_io *io)
+{
+    io->n_rows = n;
+    io->x = b->x ? b->x + at * width : NULL;
+    if (b->x)
+        return;
+    *rows = am_csr_rows(&b->sparse, at, n);
+    io->sparse = rows;
+}
 enum am_rc am_feed_init(struct am_feed *f, const struct am_train_data *data, size_t batch_size,
                         enum am_train_order order, uint64_t seed, struct am_pool *pool,
                         struct am_err *err) AM_MUST_CHECK;

@@ -146,14 +146,14 @@ enum am_rc am_norms_refresh(struct am_norms *n, struct am_feed *feed, uint64_t e
         struct am_batch_view b;
         AM_TRY(am_feed_batch(feed, epoch, k, &b, err));
         for (size_t at = 0; at < b.n && seen < AM_NORM_BATCHES; at += n->rows) {
-            struct am_session_io io = {.n_rows = b.n - at < n->rows ? b.n - at : n->rows,
-                                       .x = b.x + at * width,
-                                       .target = b.y + at * targets,
+            struct am_csr rows;
+            struct am_session_io io = {.target = b.y + at * targets,
                                        .weight = b.w + at,
                                        .params = weights,
                                        .grads = scratch,
                                        .seed = seed,
                                        .step = (epoch + 1) << 24 | seen};
+            am_feed_give(&b, at, b.n - at < n->rows ? b.n - at : n->rows, width, &rows, &io);
             if (io.n_rows == 1 && seen > 0) /* one row has no variance */
                 continue;
             clear(n, weights);

@@ -79,9 +79,11 @@ static enum am_rc step(struct finder *f, const struct am_train_config *c, size_t
 {
     struct am_session_io io = {.params = f->weights, .grads = f->grads, .seed = c->seed, .step = i};
     struct am_batch_view b;
+    struct am_csr rows;
     uint64_t n = am_feed_n_batches(&f->feed);
     AM_TRY(am_feed_batch(&f->feed, i / n, i % n, &b, err));
-    io.n_rows = b.n, io.x = b.x, io.target = b.y, io.weight = b.w;
+    am_feed_give(&b, 0, b.n, 0, &rows, &io);
+    io.target = b.y, io.weight = b.w;
     AM_TRY(am_session_run_io(f->session, &io, err));
     *loss = io.loss;
     if (isfinite(io.loss) && !isfinite(am_optim_step(f->optim, f->weights, f->grads, rate, pool)))

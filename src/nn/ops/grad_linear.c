@@ -112,8 +112,31 @@ static enum am_rc dw_infer(const struct am_graph *g, struct am_gnode *n, struct 
     return AM_OK;
 }
 
+/* Columns [begin, end) of dW over all entries of sparse x, in order of the rows. */
+static void dw_sparse(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    const struct am_csr *x = am_arg_sparse(r, &s->in[0]);
+    const size_t n = s->out.cols;
+    float *restrict out = am_arg_ptr(r, &s->out);
+    for (size_t k = 0; k < s->out.rows; k++)
+        memset(out + k * n + begin, 0, (end - begin) * sizeof *out);
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const float *restrict dy = am_arg_ptr(r, &s->in[1]) + i * n;
+        for (uint64_t e = x->start[i]; e < x->start[i + 1]; e++) {
+            const float v = x->vals[e];
+            float *restrict row = out + (size_t)x->cols[e] * n;
+            for (size_t j = begin; j < end; j++)
+                row[j] += v * dy[j];
+        }
+    }
+}
+
 static void dw_run(const struct am_run *r, const struct am_step *s)
 {
+    if (am_arg_sparse(r, &s->in[0])) {
+        am_run_columns(r, s, &s->in[1], dw_sparse);
+        return;
+    }
     const size_t k = s->out.rows, n = s->out.cols, rows = am_arg_rows(r, &s->in[0]);
     float *out = am_arg_ptr(r, &s->out);
     if (rows == 0) {
@@ -192,6 +215,7 @@ const struct am_op am_op_linear_dx = {.name = "linear_dx",
 const struct am_op am_op_linear_dw = {.name = "linear_dw",
                                       .min_in = 2,
                                       .max_in = 2,
+                                      .flags = AM_OP_SPARSE_X,
                                       .infer = dw_infer,
                                       .run = dw_run,
                                       .flops = dw_flops,

@@ -61,8 +61,35 @@ static enum am_rc linear_infer(const struct am_graph *g, struct am_gnode *n, str
     return AM_OK;
 }
 
+/* Rows [begin, end) of sparse x: one chain over a row's entries in order. */
+static void sparse_rows(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
+{
+    const struct am_csr *x = am_arg_sparse(r, &s->in[0]);
+    const size_t n = s->out.cols;
+    const float *restrict w = am_arg_ptr(r, &s->in[1]);
+    const float *bias = s->n_in > 2 ? am_arg_ptr(r, &s->in[2]) : NULL;
+    for (size_t i = begin; i < end; i++) {
+        float *restrict y = am_arg_ptr(r, &s->out) + i * n;
+        for (size_t j = 0; j < n; j++)
+            y[j] = bias ? bias[j] : 0;
+        for (uint64_t e = x->start[i]; e < x->start[i + 1]; e++) {
+            const float v = x->vals[e], *restrict row = w + (size_t)x->cols[e] * n;
+            for (size_t j = 0; j < n; j++)
+                y[j] += v * row[j];
+        }
+        if (s->attr.act != AM_ACT_NONE)
+            r->kern->act(s->attr.act, s->attr.f[0], y, y, n);
+    }
+}
+
 static void linear_run(const struct am_run *r, const struct am_step *s)
 {
+    const struct am_csr *sparse = am_arg_sparse(r, &s->in[0]);
+    if (sparse && r->n_rows > 0) {
+        const uint64_t entries = sparse->start[r->n_rows] - sparse->start[0];
+        am_run_split(r, s, r->n_rows, (size_t)(entries / r->n_rows + 1) * s->out.cols, sparse_rows);
+        return;
+    }
     const size_t k = s->in[0].cols, n = s->out.cols;
     const struct am_gemm g = {.m = am_arg_rows(r, &s->in[0]),
                               .n = n,
@@ -105,7 +132,7 @@ static void linear_prepare(const struct am_kernels *k, const struct am_step *s, 
 const struct am_op am_op_linear = {.name = "linear",
                                    .min_in = 2,
                                    .max_in = 3,
-                                   .flags = AM_OP_FUSES_ACT,
+                                   .flags = AM_OP_FUSES_ACT | AM_OP_SPARSE_X,
                                    .infer = linear_infer,
                                    .run = linear_run,
                                    .flops = linear_flops,
