@@ -62,17 +62,18 @@ static enum am_rc apply_rows(const struct am_fitted *f, bool training, const str
                     : am_features_apply(f->features, in, x, err);
 }
 
-struct decoding { /* of a batch with files to decode: rows on all threads */
+struct applying { /* rows of a batch on all threads */
     const struct am_fitted *f;
     const struct am_batch *in;
     float *x;
     bool training;
+    size_t grain;
+    struct am_column *columns; /* [parts][n_columns] */
     atomic_bool failed;
 };
 
-/* Rows [begin, begin + n) of a batch; columns [n_columns] lives as long as the slice. */
-static struct am_batch slice(const struct am_batch *b, size_t begin, size_t n,
-                             struct am_column *columns)
+struct am_batch am_batch_slice(const struct am_batch *b, size_t begin, size_t n,
+                               struct am_column *columns)
 {
     for (size_t i = 0; i < b->n_columns; i++) {
         columns[i] = b->columns[i];
@@ -86,17 +87,19 @@ static struct am_batch slice(const struct am_batch *b, size_t begin, size_t n,
     return (struct am_batch){n, b->n_columns, columns, b->first_row + begin};
 }
 
-#define DECODE_COLUMNS 16
-static void decode_rows(void *ctx, size_t begin, size_t end)
+static void apply_part(void *ctx, size_t begin, size_t end)
 {
-    struct decoding *d = ctx;
-    struct am_column columns[DECODE_COLUMNS];
-    const struct am_batch part = slice(d->in, begin, end - begin, columns);
+    struct applying *d = ctx;
+    struct am_column *columns = d->columns + begin / d->grain * d->in->n_columns;
+    const struct am_batch part = am_batch_slice(d->in, begin, end - begin, columns);
     struct am_err err;
     if (apply_rows(d->f, d->training, &part, d->x + begin * am_features_width(d->f->features),
                    &err) != AM_OK)
         atomic_store(&d->failed, true);
 }
+
+#define DECODE_ROWS 4   /* of files to decode, at once */
+#define APPLY_ROWS 1024 /* of numbers and texts */
 
 /* A failure in a part is found again by the whole batch in order, so that the first bad row is the
  * one that is named. */
@@ -104,12 +107,17 @@ static enum am_rc apply_batch(const struct am_prepared *p, const struct am_batch
                               const struct am_fitted *f, bool training, float *x,
                               struct am_err *err)
 {
-    bool media = false;
+    struct applying d = {.f = f, .in = in, .x = x, .training = training, .grain = APPLY_ROWS};
     for (size_t i = 0; i < in->n_columns; i++)
-        media = media || am_col_is_media(in->columns[i].type);
-    if (media && in->n_columns <= DECODE_COLUMNS && am_pool_size(p->pl->pool) > 1) {
-        struct decoding d = {.f = f, .in = in, .x = x, .training = training};
-        am_pool_for(p->pl->pool, in->n_rows, 4, decode_rows, &d);
+        if (am_col_is_media(in->columns[i].type))
+            d.grain = DECODE_ROWS;
+    const size_t parts = (in->n_rows + d.grain - 1) / d.grain;
+    if (parts > 1 && am_pool_size(p->pl->pool) > 1) {
+        d.columns = am_alloc_array(parts * (in->n_columns + 1), sizeof *d.columns);
+        if (!d.columns)
+            return am_fail_nomem(err, parts * in->n_columns * sizeof *d.columns);
+        am_pool_for(p->pl->pool, in->n_rows, d.grain, apply_part, &d);
+        am_free(d.columns);
         if (!atomic_load(&d.failed))
             return AM_OK;
     }
@@ -145,7 +153,7 @@ static enum am_rc append_batch(const struct am_prepared *p, const struct am_batc
         return am_fail_nomem(err, b->n_columns * sizeof *s->columns);
     for (size_t at = 0, n; at < b->n_rows; at += n) {
         n = b->n_rows - at < most ? b->n_rows - at : most;
-        const struct am_batch part = slice(b, at, n, s->columns);
+        const struct am_batch part = am_batch_slice(b, at, n, s->columns);
         AM_TRY(append_rows(p, &part, f, training, s, m, err));
     }
     return AM_OK;
@@ -173,7 +181,7 @@ enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view
                         struct am_rows *out, struct am_err *err)
 {
     struct am_matrix_options o = {.memory_bytes = memory_bytes,
-                                  .temp_dir = am_registry_scratch(p->pl->registry),
+                                  .temp_dir = am_pipeline_scratch(p->pl),
                                   .weights = AM_MATRIX_NO_WEIGHTS};
     size_t *columns = am_arena_array(p->arena, p->n_columns + 1, sizeof *columns);
     struct am_table_iter *it = NULL;
@@ -296,7 +304,7 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
     return AM_OK;
 }
 
-static enum am_rc check_metrics(struct am_training *t, struct am_err *err)
+enum am_rc am_training_metrics(struct am_training *t, struct am_err *err)
 {
     const struct am_node *list = am_node_path(t->p.recipe.resolved, "evaluate.metrics");
     const struct am_node *composite = am_node_path(t->p.recipe.resolved, "evaluate.composite");
@@ -398,7 +406,7 @@ enum am_rc am_training_check(struct am_training *t, struct am_err *err)
     AM_TRY(am_training_task(t, &task, err));
     AM_TRY(am_learner_check(&task, err));
     AM_TRY(check_augment(&t->p, &task, err));
-    AM_TRY(check_metrics(t, err));
+    AM_TRY(am_training_metrics(t, err));
     (void)am_node_as_f64(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), &threshold);
     t->threshold = threshold;
     return check_conditions(t, err);

@@ -23,7 +23,8 @@ struct am_folds_spec {
 struct am_folds {
     struct am_folds_spec spec;
     uint64_t n_rows; /* of the table */
-    uint16_t *of;    /* owned [n_repeats, n_rows]: 0..n-1, or AM_FOLD_NONE */
+    uint16_t *of;    /* owned [n_repeats, n_rows]: 0..n-1, or AM_FOLD_NONE; without folds
+                          0 = held out, 1 = training */
 };
 
 /* The recipe's `folds`: NULL = none, a number, or {n, by: auto|random|stratified|group|time,
@@ -43,7 +44,7 @@ void am_folds_clear(struct am_folds *f);
  * of each repeat by time; 1 without folds. */
 size_t am_folds_count(const struct am_folds *f);
 /* Pair i: side[row] = AM_ROW_TRAIN, AM_ROW_TEST, or AM_ROW_DROPPED, ready for am_rows_view. */
-void am_folds_side(const struct am_prepared *p, const struct am_folds *f, size_t i, uint8_t *side);
+void am_folds_side(const struct am_folds *f, size_t i, uint8_t *side);
 const char *am_folds_by_name(const struct am_folds *f); /* "stratified"; static */
 
 #endif

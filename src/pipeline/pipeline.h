@@ -21,7 +21,13 @@ struct am_pipeline {
     /* The table engine, opened at first use; the pointer lives as long as the pipeline. */
     enum am_rc (*tables)(void *ctx, struct am_tables **out, struct am_err *err);
     void *tables_ctx;
+    /* Of a worker, which never opens the records (registry NULL): the dataset as
+     * am_registry_dataset_get shows it, and a directory for temporary files. */
+    const struct am_node *dataset;
+    const char *scratch;
 };
+/* Where temporary files go; as long as registry or scratch live. */
+const char *am_pipeline_scratch(const struct am_pipeline *p);
 
 /* A recipe as text; `base_dir` is where relative sources start (the recipe's folder). */
 struct am_recipe_source {

@@ -15,6 +15,11 @@
 /* Every phase reads the rows again: from memory where they fit into this part of it. */
 #define CACHE_SHARE 8
 
+const char *am_pipeline_scratch(const struct am_pipeline *p)
+{
+    return p->scratch ? p->scratch : am_registry_scratch(p->registry);
+}
+
 /* ---- dataset ---- */
 
 static enum am_rc texts_of(struct am_arena *a, const struct am_node *n, struct am_str **out,
@@ -71,7 +76,10 @@ static struct am_str dataset_name(struct am_arena *a, struct am_str spec)
 static enum am_rc open_registered(struct am_prepared *p, const char *ref, struct am_err *err)
 {
     struct am_node *d, *files, *schema;
-    AM_TRY(am_registry_dataset_get(p->pl->registry, p->arena, ref, &d, err));
+    if (p->pl->dataset)
+        d = am_node_copy(p->arena, p->pl->dataset);
+    else
+        AM_TRY(am_registry_dataset_get(p->pl->registry, p->arena, ref, &d, err));
     p->hash = am_node_str(d, "dataset", "");
     p->dataset = am_arena_printf(p->arena, "%.*s@%lld", AM_FMT(am_node_str(d, "name", "")),
                                  (long long)am_node_i64(d, "version", 0));

@@ -416,3 +416,40 @@ enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *wh
     AM_TRY(settle_task(&c, out->resolved));
     return am_recipe_check_rules(out->resolved, &out->origin, err);
 }
+
+enum am_rc am_recipe_with(struct am_arena *a, const struct am_recipe *base,
+                          const struct am_recipe_set *sets, size_t n_sets, struct am_recipe *out,
+                          struct am_err *err)
+{
+    const struct am_recipe_origin *o = &base->origin;
+    struct check c = {a, &out->origin, err};
+    struct am_recipe_path root = {.n = 0};
+    struct am_recipe_set *all = am_arena_array(a, o->n_sets + n_sets + 1, sizeof *all);
+    AM_TRY(am_arena_check(a, err));
+    for (size_t i = 0; i < o->n_sets + n_sets; i++)
+        all[i] = i < o->n_sets ? o->sets[i] : sets[i - o->n_sets];
+    out->origin = (struct am_recipe_origin){o->what, all, o->n_sets + n_sets};
+    out->given = am_node_copy(a, base->given);
+    AM_TRY(am_arena_check(a, err));
+    for (size_t i = 0; i < n_sets; i++)
+        AM_TRY(apply_set(&c, out->given, &all[o->n_sets + i]));
+    AM_TRY(check_map(&c, &root, out->given));
+    AM_TRY(resolve(&c, out->given, &out->resolved));
+    AM_TRY(settle_task(&c, out->resolved));
+    struct am_node *name = am_node_get(base->resolved, "name");
+    if (name)
+        am_node_set(a, out->resolved, "name", name);
+    return am_recipe_check_rules(out->resolved, &out->origin, err);
+}
+
+enum am_rc am_recipe_check_setting(struct am_arena *a, const struct am_recipe *r,
+                                   const struct am_recipe_set *set, struct am_err *err)
+{
+    struct am_recipe_origin o = {r->origin.what, set, 1};
+    struct check c = {a, &o, err};
+    struct am_recipe_path root = {.n = 0};
+    struct am_node *map = am_new_map(a);
+    AM_TRY(am_arena_check(a, err));
+    AM_TRY(apply_set(&c, map, set));
+    return check_map(&c, &root, map);
+}

@@ -65,6 +65,16 @@ void am_recipe_markdown(struct am_buf *out);
 enum am_rc am_recipe_load(struct am_arena *a, struct am_str text, const char *what,
                           const struct am_recipe_set *sets, size_t n_sets, struct am_recipe *out,
                           struct am_err *err) AM_MUST_CHECK;
+/* The recipe with settings over what its document and flags said, checked and resolved anew: a
+ * candidate. `sets` and base's nodes live as long as the candidate is used. */
+enum am_rc am_recipe_with(struct am_arena *a, const struct am_recipe *base,
+                          const struct am_recipe_set *sets, size_t n_sets, struct am_recipe *out,
+                          struct am_err *err) AM_MUST_CHECK;
+/* Is there such a path, and does the value fit its type and range? Nothing else of the recipe is
+ * looked at. AM_EUSAGE with the nearest known name. */
+enum am_rc am_recipe_check_setting(struct am_arena *a, const struct am_recipe *r,
+                                   const struct am_recipe_set *set,
+                                   struct am_err *err) AM_MUST_CHECK;
 /* Is data.task of the resolved recipe anomaly or embedding, so that there need not be a target? */
 bool am_recipe_learns_rows(const struct am_node *resolved);
 /* Names in the recipe against the data's own columns: target, ids, types, features, split columns.

@@ -166,6 +166,13 @@ static enum am_rc check_no_target(const struct rules *r)
     return AM_OK;
 }
 
+static bool asks_for_folds(const struct am_node *root)
+{
+    const struct am_node *folds = am_node_path(root, "evaluate.folds");
+    int64_t n = 0;
+    return folds && (folds->kind == AM_NODE_MAP || (am_node_as_i64(folds, &n) && n > 1));
+}
+
 static enum am_rc check_labels(const struct rules *r, bool own)
 {
     const char *const keys[] = {"data.normal", "data.train_on"};
@@ -187,7 +194,7 @@ static enum am_rc check_labels(const struct rules *r, bool own)
         return contradiction(r, "data.split.by", "a stratified split needs labels",
                              "Name the label column in data.target, or write `by: random`.");
     if (am_str_is(am_node_str(am_node_get(r->root, "data"), "train_on", "all"), "normal") &&
-        am_node_i64(am_node_get(r->root, "evaluate"), "folds", 0) > 1)
+        asks_for_folds(r->root))
         return contradiction(r, "evaluate.folds",
                              "folds would train on the anomalies that train_on: normal leaves out",
                              "Leave evaluate.folds out, or train on all rows.");
@@ -309,9 +316,13 @@ static enum am_rc columns_of_keys(const struct am_schema *schema,
 enum am_rc am_recipe_check_columns(const struct am_recipe *r, const struct am_schema *schema,
                                    struct am_err *err)
 {
-    static const char *const lists[] = {"data.target",     "data.id",          "features.only",
-                                        "features.drop",   "data.split.group", "data.split.time",
-                                        "data.split.hash", "data.shards.key",  "data.split.column"};
+    static const char *const lists[] = {"data.target",         "data.id",
+                                        "features.only",       "features.drop",
+                                        "data.split.group",    "data.split.time",
+                                        "data.split.hash",     "data.shards.key",
+                                        "data.split.column",   "evaluate.folds.group",
+                                        "evaluate.folds.time", "tune.folds.group",
+                                        "tune.folds.time"};
     static const char *const reserved[] = {"only", "drop", "default", NULL};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         AM_TRY(columns_of_list(schema, &r->origin, am_node_path(r->resolved, lists[i]), lists[i],

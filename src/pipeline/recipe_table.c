@@ -21,6 +21,27 @@
 #define NUM AM_KEY_NUMBER
 #define BOOL AM_KEY_BOOL
 #define NUL AM_KEY_NULL
+#define MAPS AM_KEY_MAPS
+#define ANY                                                                                        \
+    (AM_KEY_BOOL | AM_KEY_INT | AM_KEY_NUMBER | AM_KEY_TEXT | AM_KEY_TEXTS | AM_KEY_MAPS |         \
+     AM_KEY_MAP | AM_KEY_NULL)
+
+#define FOLD_KEYS(at)                                                                               \
+    {at ".by",                                                                                      \
+     ENUM,                                                                                          \
+     "auto|random|stratified|group|time",                                                           \
+     0,                                                                                             \
+     0,                                                                                             \
+     "auto",                                                                                        \
+     "How rows are drawn; auto is as data.split does. time: a fold is predicted from those "        \
+     "before "                                                                                      \
+     "it."},                                                                                        \
+        {at ".repeats", INT, NULL, 1, 100, "1", "So many drawings of the folds, all measured."},    \
+        {at ".seed", INT, NULL, 0, 9e15, NULL, "Seed of the drawing; the default is the split's."}, \
+        {at ".group", TEXT, NULL, 0, 0, NULL, "Column whose equal values stay in one fold."},       \
+    {                                                                                               \
+        at ".time", TEXT, NULL, 0, 0, NULL, "Column that orders the rows in time."                  \
+    }
 
 static const struct am_recipe_key general[] = {
     {"version", INT, NULL, 0, 0, "1", "Version of the recipe's syntax."},
@@ -212,6 +233,45 @@ static const struct am_recipe_key general[] = {
     {"train.checkpoint_every", INT, NULL, 0, 1000000, "0",
      "Epochs between checkpoints; 0 = as often as every two seconds."},
 
+    {"tune", MAP, NULL, 0, 0, NULL,
+     "Search for better settings before training; the best ones are then trained as if the recipe "
+     "had said them."},
+    {"tune.objective", TEXT | MAPS, NULL, 0, 0, NULL,
+     "What the best settings are best at: a metric of the measured rows, latency_us (of one row "
+     "alone), size_bytes, parameters or fit_seconds; or a list of several, each a name or {metric: "
+     "NAME, direction: minimize|maximize}. The default is the first of evaluate.metrics."},
+    {"tune.constraints", TEXT | TEXTS, NULL, 0, 0, NULL,
+     "What the best must keep to, for example `latency_us <= 500` or `accuracy >= 0.9`."},
+    {"tune.search", ENUM, "auto|grid|random|sobol|bayesian|tpe|genetic|cmaes|nsga2", 0, 0, "auto",
+     "Who proposes settings."},
+    {"tune.trials", INT, NULL, 1, 1000000, NULL,
+     "At most so many trials; the default is 40, or with a budget as many as it lasts for."},
+    {"tune.budget", TEXT | NUM, NULL, 0, 0, NULL,
+     "Time of the search: 90s, 5m, 2h, or seconds. A trial that runs at its end is cut."},
+    {"tune.over", MAP, NULL, 0, 0, NULL, "What is searched: path of a setting, and its space."},
+    {"tune.over.*", ANY, NULL, 0, 0, NULL,
+     "A list of values, or {log: [1e-4, 0.1]}, {float: [0, 0.5]}, {int: [2, 12]}, {log_int: [16, "
+     "512]}, {choice: [..]}, {list: {int: [8, 64]}, length: [1, 3]}; with step: or when: {PATH: "
+     "VALUE}."},
+    {"tune.over.*.*", ANY, NULL, 0, 0, NULL, "See above."},
+    {"tune.over.*.*.*", ANY, NULL, 0, 0, NULL, "See above."},
+    {"tune.pruner", ENUM, "none|median|percentile|halving|hyperband", 0, 0, "none",
+     "Who ends hopeless trials early."},
+    {"tune.parallel", INT, NULL, 1, 256, "4",
+     "At most so many trials at once: a trial is proposed from the results of those that are so "
+     "many or more before it, so the study is the same however many workers there are."},
+    {"tune.workers", INT, NULL, 0, 256, "0",
+     "Processes that run trials; 0 = as many as threads, at most tune.parallel. Never changes "
+     "which "
+     "trials there are."},
+    {"tune.folds", INT | MAP, NULL, 0, 100, NULL,
+     "Folds of the training and validation rows that trials are measured on; 0 = train on the "
+     "training rows and measure on the validation rows. The default is 5 up to 10,000 rows or "
+     "without validation rows, else 0."},
+    {"tune.folds.n", INT, NULL, 2, 100, "5", "How many folds."},
+    FOLD_KEYS("tune.folds"),
+    {"tune.seed", INT, NULL, 0, 9e15, "42", "Seed of the search."},
+
     {"evaluate", MAP, NULL, 0, 0, NULL, "What is measured, and what a good model must reach."},
     {"evaluate.metrics", TEXTS, NULL, 0, 0, NULL, "Metrics by name; the default fits the task."},
     {"evaluate.threshold", NUM | MAP, NULL, 0, 1, "0.5",
@@ -224,7 +284,12 @@ static const struct am_recipe_key general[] = {
     {"evaluate.bootstrap", INT, NULL, 0, 100000, "1000",
      "Resamples for the confidence intervals; 0 = none."},
     {"evaluate.importance", BOOL, NULL, 0, 0, "true", "Permutation importance of each column."},
-    {"evaluate.folds", INT, NULL, 0, 100, "0", "Also cross-validate with this many folds."},
+    {"evaluate.folds", INT | MAP, NULL, 0, 100, "0",
+     "Also cross-validate with this many folds; the predictions of rows by models that had not "
+     "seen "
+     "them are kept as out_of_fold.csv. With tune the folds are around the whole search."},
+    {"evaluate.folds.n", INT, NULL, 2, 100, "5", "How many folds."},
+    FOLD_KEYS("evaluate.folds"),
     {"evaluate.accept", TEXT | TEXTS, NULL, 0, 0, NULL,
      "Conditions such as `roc_auc >= 0.95`; the run fails when one does not hold."},
     {"evaluate.retry", MAP, NULL, 0, 0, NULL,
@@ -248,6 +313,8 @@ static const struct am_recipe_key general[] = {
 #undef NUM
 #undef BOOL
 #undef NUL
+#undef MAPS
+#undef ANY
 
 const struct am_recipe_key *am_recipe_general(size_t *n)
 {

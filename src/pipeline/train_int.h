@@ -45,6 +45,11 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
                             struct am_err *err) AM_MUST_CHECK;
 /* Learner, metrics, conditions: everything that can be refused before the first row is trained. */
 enum am_rc am_training_check(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+/* The names of evaluate.metrics (or the task's own), checked, into t. */
+enum am_rc am_training_metrics(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+/* Rows [begin, begin + n) of a batch; columns [n_columns] lives as long as the slice. */
+struct am_batch am_batch_slice(const struct am_batch *b, size_t begin, size_t n,
+                               struct am_column *columns);
 /* Features fitted on the training rows, then the rows of every part. */
 enum am_rc am_training_rows(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
 /* {epoch: [], train_loss: [], validation_loss: []} */
@@ -79,7 +84,24 @@ enum am_rc am_training_pictures(struct am_training *t, const struct am_scored *s
                                 struct am_err *err) AM_MUST_CHECK;
 /* {metric: value} of the rows that decide: test, else validation, else train. */
 const struct am_node *am_training_deciding(const struct am_training *t);
+
+/* cross.c */
+struct am_folds;
+struct am_folds_spec;
+struct am_trial_result;
+struct am_trial_rows;
+/* evaluate.folds of all kept rows; out->n = 0: none asked for. */
+enum am_rc am_training_fold_spec(const struct am_training *t, struct am_folds_spec *out,
+                                 struct am_err *err) AM_MUST_CHECK;
+/* The recipe's own settings on its folds; nothing where the recipe asks for none. */
 enum am_rc am_training_folds(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+/* {n, by, repeats?, each: [{metric: value}], metrics: {metric: {mean, deviation}}} into t->folds */
+enum am_rc am_training_fold_table(struct am_training *t, const struct am_folds *f,
+                                  const struct am_trial_result *r,
+                                  struct am_err *err) AM_MUST_CHECK;
+/* out_of_fold.csv of t->run: row (from 1, of the dataset), truth, probabilities or prediction. */
+enum am_rc am_training_keep_predictions(struct am_training *t, const struct am_trial_rows *rows,
+                                        struct am_err *err) AM_MUST_CHECK;
 
 /* weights.c: after am_prepare_data. run: that is resumed or verified, whose artefact it is; NULL =
  * a new one. AM_ENOTFOUND, AM_EPERM. */

@@ -25,7 +25,8 @@ struct am_trials_options {
      * default ones. am_composite expressions are names, too. */
     const struct am_str *metrics;
     size_t n_metrics;
-    uint64_t memory_bytes; /* of cached features in RAM; 0 = a quarter of the pipeline's limit */
+    const char *weights_path; /* where train.weights is read from; NULL = there is none */
+    uint64_t memory_bytes;    /* of cached features in RAM; 0 = a quarter of the pipeline's limit */
 };
 
 struct am_trials;
@@ -60,10 +61,13 @@ struct am_trial_spec {
     uint64_t deadline_ns; /* of am_mono_ns; 0 = none. Obeyed between epochs and folds */
     bool predictions;     /* keep out-of-fold predictions */
     bool latency;         /* measure what one prediction takes */
+    bool one_fold;        /* measure `fold` alone (< am_folds_count) */
+    size_t fold;
 };
 
 /* Predictions for rows that their model had not seen, in the order of the rows. Several repeats:
- * their mean. All candidates of one struct am_trials have the same rows in the same order. */
+ * their mean; NaN where one_fold left a row to other folds. All candidates of one struct am_trials
+ * have the same rows in the same order. */
 struct am_trial_rows {
     size_t n, n_out;     /* n_out: 1, or the classes of a multi-class task */
     const uint64_t *row; /* borrowed from the trials [n]: rows of the table, ascending */
