@@ -50,4 +50,8 @@ struct am_neighbours_options {
 am_value am_layer_neighbours(struct am_graph *g, am_value x, const struct am_neighbours_options *o,
                              const char *name);
 
+/* x [B, n] -> [B, n_means]: bias - 1/2 sum precision (x - mean)^2; parameters "NAME.means" and
+ * "NAME.precisions" [n_means, n], "NAME.bias" [n_means]. */
+am_value am_layer_gauss(struct am_graph *g, am_value x, int64_t n_means, const char *name);
+
 #endif

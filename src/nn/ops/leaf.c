@@ -83,6 +83,7 @@ const struct am_op *am_op_find(struct am_str name)
         &am_op_distance,
         &am_op_similarity,
         &am_op_neighbours,
+        &am_op_gauss,
         &am_op_log_odds,
         &am_op_vote,
     };
