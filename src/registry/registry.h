@@ -203,6 +203,14 @@ enum am_rc am_run_artefact(struct am_run *run, const struct am_registry_file *fi
 enum am_rc am_run_checkpoint(struct am_run *run, int64_t step, const void *bytes, size_t n,
                              unsigned n_keep, struct am_err *err) AM_MUST_CHECK;
 
+/* A trial of the run's search that ended: durable at once, the same number of the same study again
+ * replaces. A run may hold several studies (one around each outer fold). */
+enum am_rc am_run_trial(struct am_run *run, int64_t study, int64_t number,
+                        const struct am_node *body, struct am_err *err) AM_MUST_CHECK;
+/* -> [{study, number, body}], by study and number; run: id or unique prefix */
+enum am_rc am_registry_trials(struct am_registry *r, struct am_arena *a, const char *run,
+                              struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+
 enum am_run_state { AM_RUN_FINISHED, AM_RUN_FAILED, AM_RUN_CANCELED };
 /* why: the error's message for FAILED, else NULL. Flushes. The handle still has to be closed. */
 enum am_rc am_run_finish(struct am_run *run, enum am_run_state state, const char *why,

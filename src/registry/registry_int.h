@@ -12,7 +12,7 @@
 #include "store/blobs.h"
 #include "store/records.h"
 
-#define AM_REGISTRY_SCHEMA_VERSION 1
+#define AM_REGISTRY_SCHEMA_VERSION 2 /* 2: table trial */
 #define AM_REGISTRY_PATH 4096
 #define AM_REGISTRY_ID 33 /* 32 hex digits and NUL */
 
@@ -49,6 +49,9 @@ struct am_entity {
 };
 extern const struct am_entity am_registry_entities[];
 extern const struct am_records_schema am_registry_schema;
+
+/* run_write.c */
+struct am_registry *reg_run_registry(const struct am_run *run);
 
 /* ---- filter.c ---- */
 

@@ -99,6 +99,7 @@ static enum am_rc rm_run(struct am_registry *r, const struct am_snapshot *s, str
         DELETE_ALL("param", of_run),
         DELETE_ALL("metric", of_run),
         DELETE_ALL("run_log", of_run),
+        DELETE_ALL("trial", of_run),
         DELETE_ALL("metric_last", ref),
         DELETE_ALL("tag", ref),
         DELETE_ALL("file", ref),

@@ -78,6 +78,11 @@ const char *am_run_id(const struct am_run *run)
     return run->id;
 }
 
+struct am_registry *reg_run_registry(const struct am_run *run)
+{
+    return run->r;
+}
+
 /* ---- fields ---- */
 
 #define FIELDS 9

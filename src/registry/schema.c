@@ -43,6 +43,9 @@ static const struct am_records_column metric_last[] = {
     TEXT_REQ("kind"), TEXT_REQ("ref"), TEXT_REQ("key"), REAL("value"), INT("step"), INT("at_us"),
 };
 static const struct am_records_column run_log[] = {TEXT_REQ("run"), TEXT_REQ("text")};
+/* body: what a trial of the run's search tried and gave; JSON of the pipeline's */
+static const struct am_records_column trial[] = {TEXT_REQ("run"), INT_REQ("study"),
+                                                 INT_REQ("number"), TEXT_REQ("body")};
 static const struct am_records_column tag[] = {TEXT_REQ("kind"), TEXT_REQ("ref"), TEXT_REQ("key"),
                                                TEXT_REQ("value")};
 static const struct am_records_column file[] = {
@@ -83,6 +86,7 @@ static const char *const by_run[] = {"run"};
 static const char *const run_indexes[] = {"experiment", "state", "dataset", "parent"};
 static const char *const param_keys[] = {"run,key"};
 static const char *const metric_keys[] = {"run,key,step,at_us"};
+static const char *const trial_keys[] = {"run,study,number"};
 static const char *const ref_keys[] = {"kind,ref,key"};
 static const char *const file_keys[] = {"kind,ref,name"};
 static const char *const dataset_keys[] = {"id", "name,number", "name,hash"};
@@ -109,6 +113,12 @@ static const struct am_records_table tables[] = {
     TABLE(alias_event, by_id, 1, by_alias, 1),
     TABLE(idempotency, by_key, 1, NULL, 0),
     TABLE(garbage, by_blob, 1, NULL, 0),
+    {.name = "trial",
+     .columns = trial,
+     .n_columns = N(trial),
+     .unique = trial_keys,
+     .n_unique = 1,
+     .since = 2},
 };
 
 const struct am_records_schema am_registry_schema = {tables, N(tables), AM_REGISTRY_SCHEMA_VERSION};

@@ -320,6 +320,33 @@ static void test_run_life(void **state)
     assert_int_equal(am_node_i64(at("experiments", 0), "runs", 0), 1);
 }
 
+static void test_trials(void **state)
+{
+    (void)state;
+    struct am_run *run = start_run("search", "{}");
+    const char *id = am_arena_str(a, am_str(am_run_id(run))).ptr;
+    OK(am_registry_trials(reg, a, id, &out, &err));
+    assert_int_equal(out->list.n, 0);
+    OK(am_run_trial(run, 1, 0, json("{\"x\": 0.1}"), &err));
+    OK(am_run_trial(run, 0, 10, json("{\"x\": 10}"), &err));
+    OK(am_run_trial(run, 0, 9, json("{\"x\": 9}"), &err));
+    OK(am_run_trial(run, 0, 9, json("{\"x\": 0.30000000000000004}"), &err)); /* replaces */
+    OK(am_registry_trials(reg, a, id, &out, &err));
+    assert_int_equal(out->list.n, 3);
+    const int64_t order[][2] = {{0, 9}, {0, 10}, {1, 0}};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(am_node_i64(out->list.items[i], "study", -1), order[i][0]);
+        assert_int_equal(am_node_i64(out->list.items[i], "number", -1), order[i][1]);
+    }
+    const struct am_node *body = am_node_get(out->list.items[0], "body");
+    assert_true(am_node_f64(body, "x", 0) == 0.1 + 0.2); /* every bit comes back */
+    OK(am_run_finish(run, AM_RUN_FINISHED, NULL, &err));
+    FAILS(AM_ECONFLICT, am_run_trial(run, 0, 11, json("{}"), &err)); /* it has ended */
+    am_run_close(run);
+    OK(am_registry_rm(reg, a, id, &out, &err));
+    FAILS(AM_ENOTFOUND, am_registry_trials(reg, a, id, &out, &err));
+}
+
 static void test_interrupted_and_resumed(void **state)
 {
     (void)state;
@@ -1057,6 +1084,9 @@ static enum am_rc live_run(struct am_arena *mine, const char *name, const char *
     am_run_log(run, "line", 4);
     AM_GO(rc, am_run_artefact(run, &file, &err));
     AM_GO(rc, am_run_checkpoint(run, 1, "x", 1, 1, &err));
+    AM_GO(rc, am_run_trial(run, 0, 0, &(struct am_node){.kind = AM_NODE_BOOL}, &err));
+    AM_GO(rc, am_registry_trials(reg, mine, am_run_id(run), &o, &err));
+    assert_int_equal(o->list.n, 1);
     AM_GO(rc, am_run_finish(run, AM_RUN_FINISHED, NULL, &err));
     AM_GO(rc, am_registry_runs(reg, mine, &l, &o, &err));
     assert_int_equal(am_node_get(o, "runs")->list.n, 1);
@@ -1214,6 +1244,7 @@ int main(void)
         T(test_datasets),
         T(test_bad_names),
         T(test_run_life),
+        T(test_trials),
         T(test_interrupted_and_resumed),
         T(test_filters),
         T(test_filter_times),
