@@ -21,7 +21,12 @@ enum am_rng_stream { /* stable numbers: they are part of the bits promise */
                      AM_RNG_SKETCH = 9,
                      AM_RNG_SAMPLE_INPUT = 10,
                      AM_RNG_AUGMENT = 11,
+                     AM_RNG_TREES = 12, /* with the number of the tree above the 16th bit */
                      AM_RNG_EXPLAIN = 20,
+                     AM_RNG_CLUSTER = 40, /* and 41 */
+                     AM_RNG_FACTORS = 42, /* to 44 */
+                     AM_RNG_TUNE = 30,
+                     AM_RNG_BOOST = 50,
                      AM_RNG_USER = 1000 /* + n for tests */
 };
 
