@@ -17,7 +17,7 @@ static const struct am_learner_ops *const learners[] = {
     &am_learner_cnn,          &am_learner_rnn,         &am_learner_lstm,
     &am_learner_gru,          &am_learner_resnet18,    &am_learner_resnet50,
     &am_learner_mobilenet_v2, &am_learner_autoencoder, &am_learner_graph_of_layers,
-    &am_learner_knn, &am_learner_naive_bayes, &am_learner_lda, &am_learner_ensemble, &am_learner_decision_tree, &am_learner_random_forest, &am_learner_extra_trees, &am_learner_perceptron,   &am_learner_baseline,
+    &am_learner_knn, &am_learner_naive_bayes, &am_learner_lda, &am_learner_ensemble, &am_learner_decision_tree, &am_learner_gradient_boosting, &am_learner_random_forest, &am_learner_extra_trees, &am_learner_perceptron,   &am_learner_baseline,
 };
 #define N_LEARNERS (sizeof learners / sizeof learners[0])
 

@@ -179,7 +179,7 @@ am_value am_layer_trees(struct am_graph *g, am_value x, const struct am_trees *t
         snprintf(full, sizeof full, "%s.%s", name, parts[i].name);
         in[1 + i] = am_graph_param(g, full, dims, &spec);
     }
-    struct am_attr attr = {.i = {t->combine == AM_TREES_MEAN, 1}};
+    struct am_attr attr = {.i = {t->combine == AM_TREES_MEAN, 1, t->zero_missing}};
     for (size_t i = 0; i < t->size.len; i++)
         if (t->size.ptr[i] > (float)attr.i[1])
             attr.i[1] = (int64_t)t->size.ptr[i];

@@ -34,6 +34,7 @@ struct am_trees {
     size_t n_out;      /* columns of y */
     size_t leaf_width; /* 1: tree t adds to column t % n_out; n_out: each tree adds to all */
     enum am_trees_combine combine;
+    bool zero_missing;     /* 0 counts as missing: trees of sparse rows; false after init */
     AM_VEC(float) size;    /* [n_trees]; nodes of a tree */
     AM_VEC(float) feature; /* f, or -f - 1 where missing goes left */
     AM_VEC(float) value;   /* threshold; of a leaf: its value, or its row in leaf */

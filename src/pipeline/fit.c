@@ -299,6 +299,7 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
         .seed = t->seed,
         .pool = t->p.pl->pool,
         .memory_bytes = t->p.pl->memory_limit_bytes / 2,
+        .temp_dir = am_pipeline_scratch(t->p.pl),
         .read_file = t->weights_path ? am_training_weights_read : NULL,
         .read_ctx = t->weights_path};
     return AM_OK;

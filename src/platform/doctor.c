@@ -81,6 +81,15 @@ static void check_weights(struct am_platform *p, struct am_arena *a, struct am_n
           e.hint[0] ? e.hint : "Run scripts/setup.", all);
 }
 
+static void check_trees(struct am_platform *p, struct am_arena *a, struct am_node *list, bool *all)
+{
+    const struct am_trees_ops *ops;
+    struct am_err e = {0};
+    bool ok = am_trees_open(p->options.program, &ops, &e) == AM_OK;
+    check(a, list, "XGBoost (gradient boosting)", ok, ok ? ops->version() : e.message,
+          e.hint[0] ? e.hint : "Run scripts/setup.", all);
+}
+
 static void check_words(struct am_arena *a, struct am_node *list, bool *all)
 {
     struct am_err e = {0};
@@ -128,6 +137,7 @@ enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct 
     check_images(p, a, list, &all);
     check_sounds(p, a, list, &all);
     check_weights(p, a, list, &all);
+    check_trees(p, a, list, &all);
     check_videos(p, a, list, &all);
     check_words(a, list, &all);
     *out = am_new_map(a);

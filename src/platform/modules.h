@@ -9,6 +9,8 @@
 
 #include "base/host.h"
 #include "data/tables.h"
+#include "learn/svm.h"
+#include "learn/trees.h"
 #include "tensor/kernel_port.h"
 #include "tensor/media.h"
 #include "tensor/weights.h"
@@ -58,5 +60,17 @@ enum am_rc am_weights_open(const char *program, const struct am_weights_ops **ou
 void am_modules_set_kernels(const char *program);
 enum am_rc am_kernels_open(const char *program, const struct am_kernel_port_ops **out,
                            struct am_err *err) AM_MUST_CHECK;
+
+/* Growing trees (learn/trees.h) comes from "trees-xgboost", opened when gradient boosting first
+ * trains; as above. */
+void am_modules_set_trees(const char *program);
+enum am_rc am_trees_open(const char *program, const struct am_trees_ops **out,
+                         struct am_err *err) AM_MUST_CHECK;
+
+/* Support vector machines (learn/svm.h) come from "svm-liblinear" and "svm-libsvm", opened when one
+ * first trains; as above. */
+void am_modules_set_svm(const char *program);
+enum am_rc am_svm_open(const char *program, enum am_svm_kind kind, const struct am_svm_ops **out,
+                       struct am_err *err) AM_MUST_CHECK;
 
 #endif

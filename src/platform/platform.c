@@ -70,6 +70,8 @@ enum am_rc am_platform_open(const struct am_platform_options *o, struct am_platf
     am_modules_set_media(o->program);
     am_modules_set_kernels(o->program);
     am_modules_set_weights(o->program);
+    am_modules_set_trees(o->program);
+    am_modules_set_svm(o->program);
     p->memory_limit_bytes = o->memory_limit_bytes ? o->memory_limit_bytes : default_memory_limit();
     enum am_rc rc = workspace_path(o->workspace, &p->workspace, err);
     if (rc != AM_OK) {

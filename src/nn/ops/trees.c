@@ -1,5 +1,6 @@
 /* trees: x [B,F], feature [N], value [N], child [N], size [T], base [K], leaf [L,K] or none ->
- * [B,K]. attr.i[0]: divide by the trees of a column; attr.i[1]: nodes of the largest tree.
+ * [B,K]. attr.i[0]: divide by the trees of a column; attr.i[1]: nodes of the largest tree;
+ * attr.i[2]: 0 counts as missing.
  *
  * layers_trees.h says what the numbers mean. They come from packages, so nothing about them is
  * trusted: a child must lie behind its node and inside its tree (else the node is a leaf), a place
@@ -42,8 +43,10 @@ static enum am_rc trees_infer(const struct am_graph *g, struct am_gnode *n, stru
         if (l->rank != 2 || am_dims_batched(l) || l->d[0] < 1 || l->d[1] != n_out)
             return am_op_fail(g, n, err, "the leaves must have a column for each of the base");
     }
-    if (n->attr.i[0] < 0 || n->attr.i[0] > 1 || n->attr.i[1] < 1 || n->attr.i[1] > TREE_NODES_MAX)
-        return am_op_fail(g, n, err, "mean must be 0 or 1, largest from 1 to 2^24");
+    if (n->attr.i[0] < 0 || n->attr.i[0] > 1 || n->attr.i[1] < 1 || n->attr.i[1] > TREE_NODES_MAX ||
+        n->attr.i[2] < 0 || n->attr.i[2] > 1)
+        return am_op_fail(g, n, err,
+                          "mean and zero_missing must be 0 or 1, largest from 1 to 2^24");
     n->dims = am_dims2(x->d[0], n_out);
     return AM_OK;
 }
@@ -53,6 +56,7 @@ static enum am_rc trees_infer(const struct am_graph *g, struct am_gnode *n, stru
 struct params { /* of one node of the graph */
     const float *feature, *value, *child, *size, *leaf;
     size_t n_features, n_nodes, n_trees, n_out, n_leaves, largest;
+    bool zero_missing;
 };
 
 /* A float as an index below n; what is none is the last. n >= 1. */
@@ -108,7 +112,8 @@ static float walk_plain(const struct params *p, size_t first, size_t n, const fl
             return leaf_value(p, first + i);
         float v = x[s.feature];
         v = v > FLT_MAX ? FLT_MAX : v < -FLT_MAX ? -FLT_MAX : v;
-        i = s.child + (isnan(v) ? !s.missing_left : v >= s.threshold);
+        const bool missing = isnan(v) || (p->zero_missing && v == 0.0f);
+        i = s.child + (missing ? !s.missing_left : v >= s.threshold);
     }
     return 0; /* no nodes: with columns the first row of the leaves */
 }
@@ -163,7 +168,8 @@ static void plain_rows(const struct am_run *r, const struct am_step *s, size_t b
                              .n_trees = s->in[IN_SIZE].cols,
                              .n_out = s->out.cols,
                              .n_leaves = s->n_in > IN_LEAF ? s->in[IN_LEAF].rows : 0,
-                             .largest = (size_t)s->attr.i[1]};
+                             .largest = (size_t)s->attr.i[1],
+                             .zero_missing = s->attr.i[2] != 0};
     const float *x = am_arg_ptr(r, &s->in[IN_X]), *base = am_arg_ptr(r, &s->in[IN_BASE]);
     for (size_t row = begin; row < end; row++) {
         float acc[LANES] = {0}, *y = am_arg_ptr(r, &s->out) + row * p.n_out;
@@ -397,6 +403,17 @@ static void columns_block(const struct packed *k, const float *x, size_t x_row, 
     }
 }
 
+static void spread(const struct packed *k, const float *x, bool zero_missing, float *out)
+{
+    const size_t n = k->p.n_features;
+    k->kern->spread(x, n, out);
+    for (size_t j = 0; zero_missing && j < n; j++)
+        if (x[j] == 0.0f) {
+            out[j] = -INFINITY;
+            out[n + j] = INFINITY;
+        }
+}
+
 static void packed_rows(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
 {
     const struct packed k = packed_of(r, s);
@@ -408,8 +425,8 @@ static void packed_rows(const struct am_run *r, const struct am_step *s, size_t 
         const size_t n = end - row < block ? end - row : block;
         float *y = am_arg_ptr(r, &s->out) + row * k.p.n_out;
         for (size_t i = 0; i < n; i++)
-            k.kern->spread(am_arg_ptr(r, &s->in[IN_X]) + (row + i) * n_features, n_features,
-                           x + i * x_row);
+            spread(&k, am_arg_ptr(r, &s->in[IN_X]) + (row + i) * n_features, s->attr.i[2] != 0,
+                   x + i * x_row);
         if (one)
             sum_block(&k, x, x_row, n, y);
         else
@@ -431,8 +448,10 @@ static double trees_flops(const struct am_graph *g, const struct am_gnode *n)
     return 2 * n_trees * (1 + log2((double)am_in_dims(g, n, IN_FEATURE)->d[0] / n_trees));
 }
 
-static const struct am_attr_desc trees_attrs[] = {
-    {"mean", AM_ATTR_I, 0, 0, 1}, {"largest", AM_ATTR_I, 1, 1, 16777216}, {NULL, 0, 0, 0, 0}};
+static const struct am_attr_desc trees_attrs[] = {{"mean", AM_ATTR_I, 0, 0, 1},
+                                                  {"largest", AM_ATTR_I, 1, 1, 16777216},
+                                                  {"zero_missing", AM_ATTR_I, 2, 0, 1},
+                                                  {NULL, 0, 0, 0, 0}};
 const struct am_op am_op_trees = {.name = "trees",
                                   .min_in = 6,
                                   .max_in = 7,
