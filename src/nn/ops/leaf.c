@@ -56,6 +56,7 @@ const struct am_op *am_op_find(struct am_str name)
         &am_op_scale,
         &am_op_concat,
         &am_op_columns,
+        &am_op_trees,
         &am_op_rnn,
         &am_op_lstm,
         &am_op_gru,
@@ -84,8 +85,6 @@ const struct am_op *am_op_find(struct am_str name)
         &am_op_similarity,
         &am_op_neighbours,
         &am_op_gauss,
-        &am_op_log_odds,
-        &am_op_vote,
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (am_str_is(name, all[i]->name))
