@@ -290,22 +290,61 @@ struct scan {
     struct am_parquet *file;
 };
 
+/* What is made of a batch: each is a thread's work, and none knows of the others. */
+enum made { MADE_PROFILE, MADE_HASH, MADE_FILE, MADE_CACHE, N_MADE };
+
+struct making {
+    struct import *im;
+    struct scan *s;
+    const struct am_batch *b;
+    struct am_batch values; /* without the raw columns */
+    enum am_rc rc[N_MADE];
+    struct am_err err[N_MADE];
+};
+
+static void make_one(void *ctx, size_t begin, size_t end)
+{
+    struct making *m = ctx;
+    struct import *im = m->im;
+    for (size_t i = begin; i < end; i++) {
+        struct am_err *err = &m->err[i];
+        m->rc[i] = AM_OK;
+        if (i == MADE_PROFILE)
+            m->rc[i] = am_profile_update(im->profile, &m->values, err);
+        else if (i == MADE_HASH)
+            m->rc[i] = value_hash_update(m->s->hash, &m->values, err);
+        else if (i == MADE_FILE && m->s->file)
+            m->rc[i] = am_parquet_write(m->s->file, columns_out(im, m->b), m->b->n_rows, err);
+        else if (i == MADE_CACHE && im->cache && am_cache_add(im->cache, &m->values) != AM_OK) {
+            am_cache_free(im->cache);
+            im->cache = NULL;
+        }
+    }
+}
+
+static enum am_rc make_all(struct making *m, struct am_err *err)
+{
+    am_pool_for(m->im->o->source.pool, N_MADE, 1, make_one, m);
+    for (size_t i = 0; i < N_MADE; i++)
+        if (m->rc[i] != AM_OK) {
+            if (err)
+                *err = m->err[i];
+            return m->rc[i];
+        }
+    return AM_OK;
+}
+
 static enum am_rc scan_rows(struct import *im, struct scan *s, struct am_err *err)
 {
+    struct making m = {.im = im, .s = s};
     for (const struct am_batch *b;;) {
         AM_TRY(s->table.ops->next(s->it, &b, err));
         if (!b)
             return AM_OK;
-        struct am_batch values = *b;
-        values.n_columns = im->n;
-        AM_TRY(value_hash_update(s->hash, &values, err));
-        AM_TRY(am_profile_update(im->profile, &values, err));
-        if (s->file)
-            AM_TRY(am_parquet_write(s->file, columns_out(im, b), b->n_rows, err));
-        if (im->cache && am_cache_add(im->cache, &values) != AM_OK) {
-            am_cache_free(im->cache);
-            im->cache = NULL;
-        }
+        m.b = b;
+        m.values = *b;
+        m.values.n_columns = im->n;
+        AM_TRY(make_all(&m, err));
         im->n_rows += b->n_rows;
         am_progress_step(im->o->progress, im->n_rows, 0, im->n_rows, NAN);
         if (am_progress_canceled(im->o->progress))

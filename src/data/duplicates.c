@@ -1,5 +1,5 @@
-/* Exact duplicates by a 128-bit hash of the canonical row, and the leak check of splits built on
- * it.
+/* Exact duplicates by a 128-bit hash of the canonical row (one half says the place in the table,
+ * the other one is kept there), and the leak check of splits built on it.
  *
  * One pass when the table of hashes fits AM_DUPLICATES_BYTES, else several, each for the rows whose
  * hash falls to it, so memory stays bounded whatever the number of rows. */
@@ -12,8 +12,8 @@
 #define AHEAD 8        /* slots fetched before they are looked at */
 
 struct slot {
-    struct row_hash hash;
-    uint64_t row; /* + 1; 0 = free */
+    uint64_t hash; /* .b of the row; .a is its place */
+    uint64_t row;  /* + 1; 0 = free */
 };
 
 struct scan {
@@ -43,15 +43,15 @@ static void take_batch(struct scan *s, const struct am_batch *b, uint64_t row)
         if (i + AHEAD < b->n_rows)
             __builtin_prefetch(&s->slots[s->hash[i + AHEAD].a & s->mask]);
         struct row_hash h = s->hash[i];
-        if (s->parts[row] == AM_ROW_DROPPED || h.b % s->n_passes != s->pass)
+        if (s->parts[row] == AM_ROW_DROPPED || h.a / (s->mask + 1) % s->n_passes != s->pass)
             continue;
         uint64_t at = h.a & s->mask;
-        while (s->slots[at].row && (s->slots[at].hash.a != h.a || s->slots[at].hash.b != h.b))
+        while (s->slots[at].row && s->slots[at].hash != h.b)
             at = (at + 1) & s->mask;
         if (s->slots[at].row)
             s->each(s->ctx, row, s->slots[at].row - 1);
         else
-            s->slots[at] = (struct slot){h, row + 1};
+            s->slots[at] = (struct slot){h.b, row + 1};
     }
 }
 

@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "base/vec.h"
 #include "data/csv_dialect.h"
+#include "data/csv_numbers.h"
 #include "data/encoding.h"
 #include "data/media_load.h"
 
@@ -633,6 +634,20 @@ static enum am_rc table_columns(struct am_source *s, const struct am_tables_read
     return rc;
 }
 
+static enum am_rc scan_table(struct am_source *s, const struct am_tables_read *read,
+                             struct am_table *out, struct am_err *err)
+{
+    struct am_table engine;
+    AM_TRY(s->tables->ops->read(s->tables->impl, read, &engine, err));
+    *out = engine;
+    if (!csv_numbers_fit(read))
+        return AM_OK;
+    const enum am_rc rc = csv_numbers_table(read, &engine, out, err);
+    if (rc != AM_OK)
+        engine.ops->free(engine.impl);
+    return rc;
+}
+
 enum am_rc am_source_scan(struct am_source *s, const struct am_tables_read *read,
                           enum am_source_bad bad, struct am_table *out, struct am_err *err)
 {
@@ -641,7 +656,7 @@ enum am_rc am_source_scan(struct am_source *s, const struct am_tables_read *read
     for (size_t i = 0; i < read->n_columns; i++)
         any |= am_col_is_media(read->columns[i].type);
     if (!any)
-        return s->tables->ops->read(s->tables->impl, read, out, err);
+        return scan_table(s, read, out, err);
     if (!s->report.arena)
         AM_TRY(media_report_init(&s->report, err));
     struct media_load_column *columns = am_calloc(read->n_columns + 1, sizeof *columns);

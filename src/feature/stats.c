@@ -292,6 +292,12 @@ void am_counts_clear(struct am_counts *c)
 enum am_rc am_counts_add(struct am_counts *c, struct am_str key, uint64_t times, size_t *index,
                          struct am_err *err)
 {
+    for (size_t i = 0; i < AM_COUNTS_FIRST && i < c->map.n; i++)
+        if (am_str_eq(c->first[i], key)) {
+            *index = i;
+            c->n.ptr[i] += times;
+            return AM_OK;
+        }
     const uint64_t *at = am_map_get(&c->map, key);
     if (at != NULL) {
         *index = (size_t)*at;
@@ -307,6 +313,8 @@ enum am_rc am_counts_add(struct am_counts *c, struct am_str key, uint64_t times,
     if (!am_vec_push(&c->n, times))
         return am_fail_nomem(err, c->n.len * sizeof times);
     AM_TRY(am_map_put(&c->map, own, i, err));
+    if (i < AM_COUNTS_FIRST)
+        c->first[i] = own;
     *index = i;
     return AM_OK;
 }

@@ -77,10 +77,12 @@ double am_quantile_at(const struct am_quantile *q, double p);
 
 /* ---- counts of distinct values ---- */
 
+#define AM_COUNTS_FIRST 2 /* of two classes no row asks the map */
 struct am_counts {
-    struct am_arena *arena; /* owned, holds the keys */
-    struct am_map map;      /* key -> index */
-    AM_VEC(uint64_t) n;     /* [map.n] */
+    struct am_arena *arena;               /* owned, holds the keys */
+    struct am_map map;                    /* key -> index */
+    AM_VEC(uint64_t) n;                   /* [map.n] */
+    struct am_str first[AM_COUNTS_FIRST]; /* the first keys, in the arena */
 };
 enum am_rc am_counts_init(struct am_counts *c, struct am_err *err) AM_MUST_CHECK;
 void am_counts_clear(struct am_counts *c);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/pool.h"
 #include "nn/session.h"
 
 #define BLOCK 1024                     /* rows at once */
@@ -72,14 +73,97 @@ void am_scored_clear(struct am_scored *s)
     memset(s, 0, sizeof *s);
 }
 
+/* Rows of a span, block by block, with a session of its own. */
+struct span {
+    const struct am_train_data *data;
+    struct runner run;
+    size_t begin, end, n_out;
+    double *truth; /* of all rows */
+    float *pred;
+    enum am_rc rc;
+    struct am_err err;
+};
+
+static enum am_rc score_blocks(struct span *s, struct am_err *err)
+{
+    const struct am_train_data *d = s->data;
+    const size_t width = d->n_features, block = s->run.block;
+    uint64_t rows[BLOCK];
+    float y[BLOCK], *x = am_alloc_array(block, width * sizeof *x);
+    enum am_rc rc = x ? AM_OK : am_fail_nomem(err, block * width * sizeof *x);
+    for (size_t at = s->begin, k; at < s->end && rc == AM_OK; at += k) {
+        k = s->end - at < block ? s->end - at : block;
+        for (size_t i = 0; i < k; i++)
+            rows[i] = at + i;
+        rc = d->gather(d->self, rows, k, x, y, NULL, err);
+        if (rc == AM_OK)
+            rc = runner_run(&s->run, k, width, x, s->pred + at * s->n_out, s->n_out, err);
+        for (size_t i = 0; i < k && rc == AM_OK; i++)
+            s->truth[at + i] = (double)y[i];
+    }
+    am_free(x);
+    return rc;
+}
+
+static void score_spans(void *ctx, size_t begin, size_t end)
+{
+    struct span *s = ctx;
+    for (size_t i = begin; i < end; i++)
+        s[i].rc = score_blocks(&s[i], &s[i].err);
+}
+
+/* Small models over many rows: a thread takes a span of its own; else the threads share the work
+ * inside of a block. */
+#define SPAN_BLOCKS 16
+#define SPANS_MAX 64
+
+static size_t spans_of(const struct runner *r, size_t n, const struct am_pool *pool)
+{
+    size_t k = am_pool_size(pool), most = n / (SPAN_BLOCKS * BLOCK);
+    if (r->block < BLOCK || am_plan_session_bytes(r->plan) > BLOCK_BYTES / SPANS_MAX)
+        return 1;
+    k = k < most ? k : most;
+    return k < 1 ? 1 : k < SPANS_MAX ? k : SPANS_MAX;
+}
+
+static enum am_rc score_all(const struct runner *r, const struct am_train_data *data, size_t n_out,
+                            struct am_pool *pool, struct am_scored *out, struct am_err *err)
+{
+    const size_t n = (size_t)data->n_rows, k = spans_of(r, n, pool);
+    struct span *s = am_calloc(k, sizeof *s);
+    enum am_rc rc = s ? AM_OK : am_fail_nomem(err, k * sizeof *s);
+    for (size_t i = 0; i < k && rc == AM_OK; i++) {
+        s[i] = (struct span){.data = data,
+                             .run = *r,
+                             .begin = n / k * i,
+                             .end = i + 1 < k ? n / k * (i + 1) : n,
+                             .n_out = n_out,
+                             .truth = out->truth,
+                             .pred = out->pred};
+        if (k > 1)
+            rc = am_session_new(r->plan, NULL, &s[i].run.session, err);
+    }
+    if (rc == AM_OK)
+        am_pool_for(pool, k, 1, score_spans, s);
+    for (size_t i = 0; s && i < k; i++) {
+        if (rc == AM_OK && s[i].rc != AM_OK) {
+            rc = s[i].rc;
+            if (err)
+                *err = s[i].err;
+        }
+        if (k > 1)
+            am_session_free(s[i].run.session);
+    }
+    am_free(s);
+    return rc;
+}
+
 enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_classes,
                     const struct am_train_data *data, struct am_pool *pool, struct am_scored *out,
                     struct am_err *err)
 {
-    size_t n = data ? (size_t)data->n_rows : 0, width = data ? data->n_features : 0;
+    size_t n = data ? (size_t)data->n_rows : 0;
     size_t n_out = task == AM_TASK_MULTICLASS ? n_classes : 1;
-    uint64_t rows[BLOCK];
-    float *x = NULL, y[BLOCK];
     struct runner r = {0};
     enum am_rc rc;
     memset(out, 0, sizeof *out);
@@ -92,24 +176,14 @@ enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_clas
     out->truth = am_alloc_array(n, sizeof *out->truth);
     out->pred = am_alloc_array(n, n_out * sizeof *out->pred);
     AM_GO(rc, runner_new(&r, l, pool, err));
-    x = am_alloc_array(r.block, width * sizeof *x);
-    if (!out->truth || !out->pred || !x)
-        AM_GO(rc, am_fail_nomem(err, n * n_out * sizeof *x));
-    for (size_t at = 0; at < n; at += r.block) {
-        size_t k = n - at < r.block ? n - at : r.block;
-        for (size_t i = 0; i < k; i++)
-            rows[i] = at + i;
-        AM_GO(rc, data->gather(data->self, rows, k, x, y, NULL, err));
-        AM_GO(rc, runner_run(&r, k, width, x, out->pred + at * n_out, n_out, err));
-        for (size_t i = 0; i < k; i++)
-            out->truth[at + i] = (double)y[i];
-    }
+    if (!out->truth || !out->pred)
+        AM_GO(rc, am_fail_nomem(err, n * n_out * sizeof *out->pred));
+    AM_GO(rc, score_all(&r, data, n_out, pool, out, err));
     out->in.n_rows = n;
     out->in.truth = out->truth;
     out->in.pred = out->pred;
 out:
     runner_clear(&r);
-    am_free(x);
     if (rc != AM_OK)
         am_scored_clear(out);
     return rc;
