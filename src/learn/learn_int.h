@@ -8,11 +8,14 @@
 extern const struct am_learner_ops am_learner_ensemble;
 extern const struct am_learner_ops am_learner_decision_tree, am_learner_random_forest,
     am_learner_extra_trees;
+extern const struct am_learner_ops am_learner_kmeans, am_learner_gaussian_mixture,
+    am_learner_dbscan, am_learner_pca, am_learner_svd;
 extern const struct am_learner_ops am_learner_baseline, am_learner_linear, am_learner_logistic,
     am_learner_perceptron, am_learner_mlp, am_learner_cnn, am_learner_rnn, am_learner_lstm,
     am_learner_gru, am_learner_resnet18, am_learner_resnet50, am_learner_mobilenet_v2,
     am_learner_autoencoder, am_learner_graph_of_layers, am_learner_gradient_boosting;
-extern const struct am_learner_ops am_learner_knn, am_learner_naive_bayes, am_learner_lda;
+extern const struct am_learner_ops am_learner_knn, am_learner_naive_bayes, am_learner_lda,
+    am_learner_svm, am_learner_linear_svm;
 
 /* Values of `model:` keys with the learner's defaults; the spec was checked before. */
 double am_key_number(const struct am_learn_task *t, const struct am_learner_ops *ops,
