@@ -82,8 +82,8 @@ static enum am_rc gather(const struct am_learn_task *t, const double *class_weig
     return AM_OK;
 }
 
-enum am_rc am_gather_all(const struct am_learn_task *t, size_t bytes_max, struct am_gathered *out,
-                         struct am_err *err)
+enum am_rc am_gather_all(const struct am_learn_task *t, enum am_gather_weights weights,
+                         size_t bytes_max, struct am_gathered *out, struct am_err *err)
 {
     double *class_weights = NULL;
     size_t n = (size_t)t->train->n_rows, bytes;
@@ -98,9 +98,10 @@ enum am_rc am_gather_all(const struct am_learn_task *t, size_t bytes_max, struct
     class_weights = am_calloc(t->n_classes + 1, sizeof *class_weights);
     if (!out->x || !out->y || !out->w || !class_weights)
         AM_GO(rc, am_fail_nomem(err, bytes));
+    const bool use = am_task_has_classes(t->task) && weights == AM_GATHER_CLASS_WEIGHTS;
     if (am_task_has_classes(t->task))
         AM_GO(rc, am_learn_class_weights(t, class_weights, err));
-    rc = gather(t, am_task_has_classes(t->task) ? class_weights : NULL, out, err);
+    rc = gather(t, use ? class_weights : NULL, out, err);
 out:
     am_free(class_weights);
     if (rc != AM_OK)

@@ -8,12 +8,15 @@
 struct am_gathered {
     float *x;  /* owned, [n, f] */
     float *y;  /* owned, [n] value or class index */
-    double *w; /* owned, [n] row weight times class weight, > 0 */
+    double *w; /* owned, [n] row weight (times class weight), > 0 */
     size_t n, f;
 };
-/* Rows of weight 0 are left out. AM_EINVAL: values that are not finite (named with the remedy), no
- * weight at all; AM_ELIMIT: more than bytes_max of memory. */
-enum am_rc am_gather_all(const struct am_learn_task *t, size_t bytes_max, struct am_gathered *out,
+enum am_gather_weights { AM_GATHER_CLASS_WEIGHTS, AM_GATHER_ROW_WEIGHTS };
+/* w with or without the class weights. Rows of weight 0 are left out. AM_EINVAL: values that are
+ * not finite (named with the remedy), no weight at all; AM_ELIMIT: more than bytes_max of memory.
+ */
+enum am_rc am_gather_all(const struct am_learn_task *t, enum am_gather_weights weights,
+                         size_t bytes_max, struct am_gathered *out,
                          struct am_err *err) AM_MUST_CHECK;
 void am_gathered_clear(struct am_gathered *g);
 

@@ -56,7 +56,7 @@ static enum am_rc fit(const struct am_learn_task *t, struct am_learned *out, str
 {
     struct am_gathered rows;
     const size_t asked = (size_t)am_key_number(t, &am_learner_knn, "neighbors");
-    AM_TRY(am_gather_all(t, AM_LIMIT_TENSOR_BYTES / 4, &rows, err));
+    AM_TRY(am_gather_all(t, AM_GATHER_CLASS_WEIGHTS, AM_LIMIT_TENSOR_BYTES / 4, &rows, err));
     if (asked > rows.n && am_key_given(t, "neighbors")) {
         am_fail(err, AM_EINVAL, "model.neighbors is %zu, but there are only %zu training rows",
                 asked, rows.n);

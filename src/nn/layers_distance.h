@@ -54,4 +54,8 @@ am_value am_layer_neighbours(struct am_graph *g, am_value x, const struct am_nei
  * "NAME.precisions" [n_means, n], "NAME.bias" [n_means]. */
 am_value am_layer_gauss(struct am_graph *g, am_value x, int64_t n_means, const char *name);
 
+/* pairs [B, k (k - 1) / 2], p of class a against class b for a < b in the order (0,1), (0,2), ..
+ * -> [B, k] probabilities of 2..256 classes (Wu, Lin and Weng 2004). */
+am_value am_layer_couple(struct am_graph *g, am_value pairs, int64_t n_classes);
+
 #endif

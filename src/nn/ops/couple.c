@@ -1,8 +1,8 @@
-/* couple: r [B, k (k - 1) / 2], for each pair of classes a < b the probability of a against b, in the
- * order (0,1), (0,2), .. -> [B, k] probabilities of the classes. attr.i[0] = k.
+/* couple: r [B, k (k - 1) / 2], for each pair of classes a < b the probability of a against b, in
+ * the order (0,1), (0,2), .. -> [B, k] probabilities of the classes. attr.i[0] = k.
  *
- * Wu, Lin and Weng (2004), second method, solved as they say, in double; rounds are bounded and what
- * is no number stays none. */
+ * Wu, Lin and Weng (2004), second method, solved as they say, in double; rounds are bounded and
+ * what is no number stays none. */
 #include <math.h>
 
 #include "nn/layers_distance.h"

@@ -85,6 +85,7 @@ const struct am_op *am_op_find(struct am_str name)
         &am_op_similarity,
         &am_op_neighbours,
         &am_op_gauss,
+        &am_op_couple,
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (am_str_is(name, all[i]->name))

@@ -160,6 +160,7 @@ extern const struct am_op am_op_rnn, am_op_lstm, am_op_gru, am_op_seq_lengths, a
     am_op_seq_attend, am_op_seq_reverse;
 extern const struct am_op am_op_conv, am_op_conv_transposed, am_op_trees;
 extern const struct am_op am_op_distance, am_op_similarity, am_op_neighbours, am_op_gauss;
+extern const struct am_op am_op_couple;
 extern const struct am_op am_op_log_odds, am_op_vote;
 const struct am_op *am_op_find(struct am_str name); /* among these; NULL when unknown */
 
