@@ -46,6 +46,8 @@ const struct am_metric_info *am_metric_find(struct am_str name); /* NULL = unkno
 const char *const *am_metrics_default(enum am_task task);
 /* The same for anomalies whose rows are labelled. */
 const char *const *am_metrics_default_labelled(void);
+/* The same for clusters whose rows are labelled. */
+const char *const *am_metrics_default_grouped(void);
 /* Does the metric compare anomaly scores with labels? NaN unless both kinds of label are there. */
 bool am_metric_needs_labels(struct am_str name);
 

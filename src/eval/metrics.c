@@ -727,6 +727,14 @@ const char *const *am_metrics_default_labelled(void)
     return names;
 }
 
+const char *const *am_metrics_default_grouped(void)
+{
+    static const char *const names[] = {
+        "silhouette", "davies_bouldin", "calinski_harabasz", "adjusted_rand", "nmi", "clusters",
+        NULL};
+    return names;
+}
+
 bool am_metric_needs_labels(struct am_str name)
 {
     const struct am_metric_info *m = am_metric_find(name);

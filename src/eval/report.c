@@ -554,6 +554,7 @@ void am_report_html(const struct am_node *report, struct am_buf *out)
     advice(out, report);
     plots(out, report);
     am_html_anomaly(out, report);
+    am_html_clusters(out, report);
     confusion(out, report);
     mistakes(out, report);
     saliency(out, report);

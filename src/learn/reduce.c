@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "learn/components.h"
 #include "learn/learn_int.h"
+#include "learn/reduce.h"
 
 #define KEYS_BOTH                                                                                  \
     AM_KEY("components", AM_LEARNER_KEY_NUMBER, NULL, 0, 65536, "8",                               \
@@ -195,3 +196,50 @@ const struct am_learner_ops am_learner_svd = {
     .check = check_reduce,
     .fit = fit_svd,
 };
+
+/* ---- for pictures ---- */
+
+struct plain { /* rows in RAM as training data */
+    const float *x;
+    size_t width;
+};
+
+static enum am_rc gather_plain(void *self, const uint64_t *rows, size_t n, float *x, float *y,
+                               float *w, struct am_err *err)
+{
+    const struct plain *p = self;
+    (void)y;
+    (void)w;
+    (void)err;
+    for (size_t i = 0; x && i < n; i++)
+        memcpy(x + i * p->width, p->x + rows[i] * p->width, p->width * sizeof *x);
+    return AM_OK;
+}
+
+enum am_rc am_reduce_to_two(const float *x, size_t n_rows, size_t width, const size_t *which,
+                            size_t n, uint64_t seed, double *out, double shares[2],
+                            struct am_err *err)
+{
+    struct plain p = {x, width};
+    const struct am_train_data data = {.n_rows = n_rows,
+                                       .n_features = width,
+                                       .n_targets = 1,
+                                       .self = &p,
+                                       .gather = gather_plain,
+                                       .in_ram = true};
+    const struct am_components_options o = {
+        .k = 2, .center = true, .randomized = width > 64, .passes = 10, .seed = seed};
+    struct am_components c;
+    AM_TRY(am_components_fit(&data, &o, NULL, NULL, &c, err));
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < 2; k++) {
+            double v = 0;
+            for (size_t j = 0; j < width; j++)
+                v += ((double)x[which[i] * width + j] - c.mean[j]) * c.vectors[k * width + j];
+            out[2 * i + k] = v;
+        }
+    for (size_t k = 0; k < 2; k++)
+        shares[k] = c.total > 0 ? c.variance[k] / c.total : 0;
+    am_components_clear(&c);
+    return AM_OK;
+}

@@ -98,9 +98,11 @@ static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m,
                              struct am_err *err)
 {
     const struct am_model_info *info = am_model_info(m);
-    bool labels = info->task == AM_TASK_ANOMALY && any_label(d);
+    bool labels = any_label(d);
     const char *const *names =
-        labels ? am_metrics_default_labelled() : am_metrics_default(info->task);
+        labels && info->task == AM_TASK_ANOMALY      ? am_metrics_default_labelled()
+        : labels && info->task == AM_TASK_CLUSTERING ? am_metrics_default_grouped()
+                                                     : am_metrics_default(info->task);
     const struct am_node *stored = am_node_get(am_model_metrics(m), "test");
     struct am_str list[64];
     struct am_node *metrics, *bands;
@@ -111,7 +113,7 @@ static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m,
     for (size_t i = 0; stored && i < stored->map.n && n < 64;
          i++) { /* and what training measured */
         bool have = am_metric_find(stored->map.pairs[i].key) == NULL ||
-                    (!labels && info->task == AM_TASK_ANOMALY &&
+                    (!labels && am_task_is_own(info->task) &&
                      am_metric_needs_labels(stored->map.pairs[i].key));
         for (size_t k = 0; k < n; k++)
             have = have || am_str_eq(list[k], stored->map.pairs[i].key);
@@ -119,7 +121,8 @@ static enum am_rc metrics_of(struct am_arena *a, const struct am_model *m,
             list[n++] = stored->map.pairs[i].key;
     }
     AM_TRY(am_metrics_node(&d->in, list, n, NULL, a, &metrics, err));
-    AM_TRY(am_bootstrap(&d->in, list, n, &boot, a, &bands, err));
+    AM_TRY(am_bootstrap(&d->in, list, info->task == AM_TASK_CLUSTERING ? 0 : n, &boot, a, &bands,
+                        err));
     am_node_set(a, out, "metrics", metrics);
     am_node_set(a, out, "intervals", bands);
     am_node_set(a, out, "trained", stored ? am_node_copy(a, stored) : am_new_null(a));

@@ -275,13 +275,16 @@ static struct am_str starter_own(struct am_arena *a, const char *source, const c
         put_list(&b, drop);
         am_buf_cstr(&b, "   # constant\n");
     }
-    if (media)
+    if (task == AM_TASK_CLUSTERING)
+        am_buf_cstr(&b, "model: {type: kmeans, clusters: auto");
+    else if (media)
         am_buf_cstr(&b, "model: {type: autoencoder, code: 16");
     else
         starter_rows(&b, info->schema.n - ids->list.n - drop->list.n - (target != NULL));
     am_buf_cstr(&b, task == AM_TASK_ANOMALY ? ", contamination: 0.01}\n" : "}\n");
-    am_buf_cstr(&b, "train: {epochs: 50, early_stopping: {patience: 5}}\n"
-                    "register: {alias: champion}\n");
+    if (task != AM_TASK_CLUSTERING)
+        am_buf_cstr(&b, "train: {epochs: 50, early_stopping: {patience: 5}}\n");
+    am_buf_cstr(&b, "register: {alias: champion}\n");
     struct am_str text = am_arena_str(a, am_buf_view(&b));
     am_buf_clear(&b);
     return text;
@@ -291,7 +294,7 @@ static enum am_rc own_task(const char *name, enum am_task *out, struct am_err *e
 {
     if (am_task_parse(am_str(name), out) && am_task_is_own(*out))
         return AM_OK;
-    am_fail(err, AM_EUSAGE, "--task %s is neither anomaly nor embedding", name);
+    am_fail(err, AM_EUSAGE, "--task %s is none of anomaly, embedding and clustering", name);
     am_hint(err, "Leave it out where a column is to be predicted: --target says which.");
     return AM_EUSAGE;
 }
@@ -423,6 +426,7 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     t->seed = (uint64_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "seed", 42);
     AM_GO(rc, am_prepare_rows(&t->p, err));
     AM_GO(rc, am_training_check(t, err));
+    AM_GO(rc, am_training_tune_check(t, err));
     AM_GO(rc, am_rows_view(&t->p.table, t->p.parts, t->p.n_rows, AM_PART_BIT(AM_ROW_TRAIN),
                            t->p.pl->pool, &view, err));
     AM_GO(rc, am_fit_features(&t->p, &view, &t->fitted, err));

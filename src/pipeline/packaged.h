@@ -15,6 +15,7 @@ struct am_target;
 struct am_packaged_scores {
     AM_VEC(double) truth;
     AM_VEC(float) pred;
+    AM_VEC(float) x;         /* clustering: the rows as the model sees them */
     uint64_t n_skipped;      /* rows without a target; those of models that learn rows stay */
     struct am_eval_input in; /* over the vectors; filled at the end */
 };

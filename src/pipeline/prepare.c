@@ -559,7 +559,7 @@ static enum am_rc make_split(struct am_prepared *p, struct am_err *err)
     const struct am_node *data = am_node_get(p->recipe.resolved, "data");
     struct am_str task = am_node_str(data, "task", "auto");
     enum am_task own;
-    if (am_task_parse(task, &own) && am_task_is_own(own))
+    if (am_task_parse(task, &own) && am_task_target_optional(own))
         return split_rows(p, data, own, err);
     enum am_target_want want = am_str_is(task, "regression")       ? AM_TARGET_REGRESSION
                                : am_str_is(task, "classification") ? AM_TARGET_CLASSIFICATION
@@ -690,7 +690,7 @@ enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t
     memset(out, 0, sizeof *out);
     AM_TRY(am_arena_check(p->arena, err));
     size_t n_read = am_prepared_columns(p, columns);
-    bool own = am_task_is_own(am_target_task(p->target));
+    bool own = am_task_target_optional(am_target_task(p->target));
     am_progress_begin(p->pl->progress, "features", p->counts.n[AM_ROW_TRAIN]);
     AM_GO(rc, am_features_fit_new(&c, &out->fit, err));
     AM_GO(rc, t->ops->open(t->impl, columns, n_read, &it, err));

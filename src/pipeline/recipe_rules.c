@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "learn/learn.h"
 
 struct rules {
     const struct am_node *root;
@@ -114,16 +115,27 @@ static enum am_rc check_model_type(const struct rules *r, bool own)
     char where[256];
     struct am_str type = am_node_str(am_node_get(r->root, "model"), "type", "auto");
     struct am_str task = am_node_str(am_node_get(r->root, "data"), "task", "auto");
-    if (own == am_str_is(type, "autoencoder"))
+    const struct am_learner_ops *l = am_learner_find(type);
+    enum am_task given = AM_N_TASKS;
+    unsigned targets = 0;
+    if (!l)
+        return AM_OK; /* am_learner_check says so, or `auto` finds one */
+    for (unsigned k = 0; k < AM_N_TASKS; k++)
+        targets |= am_task_target_optional((enum am_task)k) ? 0u : 1u << k;
+    (void)am_task_parse(task, &given);
+    if (own ? l->tasks & 1u << given : l->tasks & targets)
         return AM_OK;
     am_fail(r->err, AM_EUSAGE, "%s: data.task is %.*s, but model.type is %.*s",
             where_of(r, "model.type", where, sizeof where), AM_FMT(task), AM_FMT(type));
     if (own)
-        am_hint(r->err, "Use model.type autoencoder, or predict a target: data.task classification "
-                        "or regression.");
+        am_hint(r->err,
+                "Anomalies: autoencoder; embeddings: autoencoder, pca or svd; clusters: kmeans, "
+                "dbscan or gaussian_mixture; recommendations: matrix_factorization. Or "
+                "predict a target: data.task classification or regression.");
     else
-        am_hint(r->err, "An autoencoder learns rows, not a target: set data.task to anomaly or "
-                        "embedding.");
+        am_hint(r->err,
+                "Such a model learns rows, not a target: set data.task to anomaly, embedding "
+                "or clustering.");
     return AM_EUSAGE;
 }
 
@@ -157,8 +169,8 @@ static enum am_rc check_no_target(const struct rules *r)
         some_column_is(features, "segments"))
         return contradiction(
             r, "features",
-            "encode: tokens, segments and chars make ids, which an autoencoder cannot give "
-            "back",
+            "encode: tokens, segments and chars make ids, which a model that learns rows cannot "
+            "give back or compare",
             "Use encode: words, or another encoding that makes numbers.");
     if (some_column_is(features, "target"))
         return contradiction(r, "features", "encode: target needs a target, the task has none",
@@ -179,7 +191,8 @@ static enum am_rc check_labels(const struct rules *r, bool own)
     bool labels = am_node_str(am_node_get(r->root, "data"), "target", "").len > 0;
     struct am_str by = am_node_str(am_node_path(r->root, "data.split"), "by", "auto");
     for (size_t i = 0; i < 2; i++) {
-        if (am_node_path(r->root, keys[i]) && !own)
+        if (am_node_path(r->root, keys[i]) &&
+            !am_str_is(am_node_str(am_node_get(r->root, "data"), "task", ""), "anomaly"))
             return contradiction(r, keys[i],
                                  i ? "data.train_on is given, but the task is not anomaly"
                                    : AM_N("data.normal is given, but the task is not anomaly"),

@@ -68,6 +68,9 @@ enum am_rc am_score_rows(const struct am_learned *l, size_t n, size_t width, con
 
 void am_scored_clear(struct am_scored *s)
 {
+    am_free(s->clusters);
+    am_free(s->x);
+    am_free(s->some);
     am_free(s->truth);
     am_free(s->pred);
     memset(s, 0, sizeof *s);
@@ -158,10 +161,58 @@ static enum am_rc score_all(const struct runner *r, const struct am_train_data *
     return rc;
 }
 
+/* The rows themselves beside their clusters: what most metrics of clusters need. */
+static enum am_rc add_rows(const struct am_train_data *data, struct am_scored *s,
+                           struct am_err *err)
+{
+    const size_t all = s->in.n_rows, width = data->n_features;
+    size_t n = AM_SCORED_CELLS / (width ? width : 1);
+    uint64_t rows[BLOCK];
+    n = n < all ? n : all;
+    s->x = am_alloc_array(n + 1, width * sizeof *s->x);
+    s->some = am_alloc_array(n + 1, sizeof *s->some);
+    if (!s->x || !s->some)
+        return am_fail_nomem(err, n * width * sizeof *s->x);
+    for (size_t at = 0; at < n; at += BLOCK) {
+        const size_t k = n - at < BLOCK ? n - at : BLOCK;
+        for (size_t i = 0; i < k; i++) {
+            rows[i] = (uint64_t)((double)(at + i) * (double)all / (double)n);
+            s->some[at + i] = s->pred[rows[i]];
+            s->truth[at + i] = s->truth[rows[i]];
+        }
+        AM_TRY(data->gather(data->self, rows, k, s->x + at * width, NULL, NULL, err));
+    }
+    s->clusters = s->pred;
+    s->n_all = all;
+    s->pred = NULL;
+    s->in.n_rows = n;
+    s->in.pred = s->some;
+    s->in.x = s->x;
+    s->in.width = width;
+    return AM_OK;
+}
+
+static enum am_rc score_clusters(const struct am_learned *l, const struct am_train_data *data,
+                                 struct am_pool *pool, struct am_scored *out, struct am_err *err)
+{
+    struct am_learned c = {.params = l->params, .kind = l->kind};
+    AM_TRY(am_learn_select_output(l->graph, "cluster", &c.graph, err));
+    enum am_rc rc = am_score(&c, AM_TASK_EMBEDDING, 0, data, pool, out, err);
+    am_graph_free(c.graph);
+    out->in.task = AM_TASK_CLUSTERING;
+    if (rc == AM_OK && out->in.n_rows)
+        rc = add_rows(data, out, err);
+    if (rc != AM_OK)
+        am_scored_clear(out);
+    return rc;
+}
+
 enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_classes,
                     const struct am_train_data *data, struct am_pool *pool, struct am_scored *out,
                     struct am_err *err)
 {
+    if (task == AM_TASK_CLUSTERING)
+        return score_clusters(l, data, pool, out, err);
     size_t n = data ? (size_t)data->n_rows : 0;
     size_t n_out = task == AM_TASK_MULTICLASS ? n_classes : 1;
     struct runner r = {0};

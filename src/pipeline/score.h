@@ -13,7 +13,12 @@ struct am_scored {
     struct am_eval_input in; /* truth and pred point into the arrays below; threshold 0.5 */
     double *truth;           /* owned */
     float *pred;             /* owned */
+    /* Clustering: in.pred are clusters; above AM_SCORED_CELLS numbers `in` holds so many rows taken
+     * evenly, with their numbers x. */
+    float *clusters, *x, *some; /* owned: of all n_all rows; in.x; in.pred where they are fewer */
+    size_t n_all;
 };
+#define AM_SCORED_CELLS ((size_t)64 << 20)
 /* n_classes: 0 for regression. data NULL or empty: in.n_rows = 0. */
 enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_classes,
                     const struct am_train_data *data, struct am_pool *pool, struct am_scored *out,
