@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "learn/learn.h"
 #include "tensor/task.h"
 
 struct check {
@@ -349,7 +350,7 @@ bool am_recipe_learns_rows(const struct am_node *resolved)
 {
     enum am_task task;
     return am_task_parse(am_node_str(am_node_get(resolved, "data"), "task", ""), &task) &&
-           am_task_is_own(task);
+           am_task_target_optional(task);
 }
 
 static void remove_default(struct am_node *map, const char *key)
@@ -365,17 +366,34 @@ static void remove_default(struct am_node *map, const char *key)
     }
 }
 
-/* An autoencoder has no target, and what has no target is an autoencoder: either says both. */
+/* The task of a learner that has but one kind: autoencoder anomaly, kmeans clustering; NULL = it
+ * learns a target. */
+static const char *task_of(struct am_str type)
+{
+    const struct am_learner_ops *l = am_learner_find(type);
+    for (unsigned t = 0; l && t < AM_N_TASKS; t++)
+        if (l->tasks & 1u << t)
+            return am_task_target_optional((enum am_task)t) ? am_task_name((enum am_task)t) : NULL;
+    return NULL;
+}
+
+/* A learner of rows has no target, and without a target rows are learned: either says both. */
 static enum am_rc settle_task(struct check *c, struct am_node *root)
 {
     struct am_node *data = am_node_get(root, "data"), *model = am_node_get(root, "model");
     struct am_str type = am_node_str(model, "type", "auto");
-    if (am_str_is(type, "autoencoder") && am_str_is(am_node_str(data, "task", "auto"), "auto"))
-        am_node_set(c->arena, data, "task", am_new_cstr(c->arena, "anomaly"));
+    const char *own = task_of(type);
+    if (own && am_str_is(am_node_str(data, "task", "auto"), "auto"))
+        am_node_set(c->arena, data, "task", am_new_cstr(c->arena, own));
+    struct am_str task = am_node_str(data, "task", "");
     if (!am_recipe_learns_rows(root))
         return am_arena_check(c->arena, c->err);
     if (am_str_is(type, "auto"))
-        am_node_set(c->arena, model, "type", am_new_cstr(c->arena, "autoencoder"));
+        am_node_set(c->arena, model, "type",
+                    am_new_cstr(c->arena, am_str_is(task, "clustering") ? "kmeans"
+                                          : am_str_is(task, "recommendation")
+                                              ? "matrix_factorization"
+                                              : "autoencoder"));
     remove_default(am_node_get(root, "evaluate"), "threshold"); /* of two classes */
     return am_arena_check(c->arena, c->err);
 }

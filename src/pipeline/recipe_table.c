@@ -58,10 +58,15 @@ static const struct am_recipe_key general[] = {
      "`\"{digit}_{speaker}_*.wav\"` makes columns digit and speaker, `*` is any run of characters; "
      "neither goes over a slash. Files that do not fit are left out."},
     {"data.target", TEXT, NULL, 0, 0, NULL,
-     "Column to predict; with task anomaly the label, if there is one: measured with, never "
-     "learned."},
-    {"data.task", ENUM, "auto|classification|regression|anomaly|embedding", 0, 0, "auto",
-     "What is predicted; anomaly and embedding learn the rows themselves and need no target."},
+     "Column to predict; with task anomaly and clustering the label, if there is one: measured "
+     "with, "
+     "never learned; with task recommendation the rating, if there is one."},
+    {"data.task", ENUM,
+     "auto|classification|regression|anomaly|embedding|clustering|recommendation", 0, 0, "auto",
+     "What is predicted; anomaly, embedding and clustering learn the rows themselves and need no "
+     "target, recommendation learns which user chose which item."},
+    {"data.user", TEXT, NULL, 0, 0, NULL, "Column that names the user (task recommendation)."},
+    {"data.item", TEXT, NULL, 0, 0, NULL, "Column that names the item (task recommendation)."},
     {"data.normal", TEXT | INT | NUM | BOOL | TEXTS, NULL, 0, 0, NULL,
      "Labels of normal rows (task anomaly), any other is an anomaly; the default is the most "
      "frequent label."},
@@ -217,6 +222,11 @@ static const struct am_recipe_key general[] = {
     {"train.schedule.warmup", INT, NULL, 0, 1000000, "0", "Epochs of linear warm-up."},
     {"train.clip_norm", NUM, NULL, 0, 1e9, "0", "Largest norm of the gradient; 0 = no clipping."},
     {"train.clip_value", NUM, NULL, 0, 1e9, "0", "Largest value in the gradient; 0 = no clipping."},
+    {"train.distil", MAP, NULL, 0, 0, NULL,
+     "Learn from another model's answers to the training rows, too (`aimass distil`)."},
+    {"train.distil.from", TEXT, NULL, 0, 0, NULL, "The teacher: MODEL@VERSION."},
+    {"train.distil.alpha", NUM, NULL, 0, 1, "0.7",
+     "Share of the teacher's answer in the target; the rest is the truth."},
     {"train.early_stopping", BOOL | MAP, NULL, 0, 0, "false",
      "Stop when validation gains nothing; best weights are restored."},
     {"train.early_stopping.patience", INT, NULL, 1, 1000000, "10", "Epochs without gain."},
