@@ -7,7 +7,9 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/pool.h"
+#include "pipeline/automl_int.h"
 #include "pipeline/condition.h"
+#include "pipeline/distil.h"
 #include "pipeline/recipe_int.h"
 #include "tensor/kernel_port.h"
 
@@ -488,12 +490,24 @@ enum am_rc am_training_learn(struct am_training *t, struct am_err *err)
         task.hooks.checkpoint_save = save_checkpoint;
         task.hooks.checkpoint_load = load_checkpoint;
     }
+    task.out_of_fold = am_oof_predict;
+    task.out_of_fold_ctx = t;
     t->checkpointed_ns = am_mono_ns();
-    return am_learner_fit(&task, &t->learned, a, err);
+    struct am_distilled *taught;
+    AM_TRY(am_training_distil(t, task.train, &taught, err));
+    if (taught)
+        task.train = am_distilled_data(taught);
+    const uint64_t from = am_mono_ns();
+    const enum am_rc rc = am_learner_fit(&task, &t->learned, a, err);
+    if (rc == AM_OK)
+        am_training_note_cost(t, (double)(am_mono_ns() - from) * 1e-9);
+    am_distilled_free(taught);
+    return rc;
 }
 
 void am_training_clear(struct am_training *t)
 {
+    am_oof_clear(t);
     am_learned_clear(&t->learned);
     for (size_t i = 0; i < 3; i++)
         am_rows_clear(&t->rows[i]);

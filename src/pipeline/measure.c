@@ -269,6 +269,8 @@ static enum am_rc build_report(struct am_training *t, const struct am_scored *he
     if (t->p.import_report && am_node_get(t->p.import_report, "import"))
         am_node_set(a, r, "import", am_node_get(t->p.import_report, "import"));
     AM_TRY(advise(t, r, err));
+    for (size_t i = 0; t->extra && i < t->extra->map.n; i++)
+        am_node_set_str(a, r, t->extra->map.pairs[i].key, t->extra->map.pairs[i].value);
     am_buf_init(&yaml, 1 << 22);
     am_node_to_yaml(t->p.recipe.resolved, &yaml);
     am_node_set(a, r, "recipe", am_new_str(a, am_buf_view(&yaml)));

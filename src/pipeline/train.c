@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "pipeline/automl_int.h"
 #include "pipeline/train_int.h"
 
 static struct am_node *environment(struct am_training *t)
@@ -245,6 +246,32 @@ enum am_rc am_pipeline_train(struct am_pipeline *pl, struct am_arena *a,
         am_node_set(a, *out, "seconds", am_new_f64(a, (double)(am_mono_ns() - started) * 1e-9));
         return am_arena_check(a, err);
     }
+}
+
+enum am_rc am_training_once(struct am_pipeline *pl, struct am_arena *a,
+                            const struct am_recipe_source *src, const char *dataset_hash,
+                            enum am_rc (*before)(void *ctx, struct am_training *t,
+                                                 struct am_err *err),
+                            void *ctx, struct am_node **out, struct am_err *err)
+{
+    struct am_training *t = am_arena_zalloc(a, sizeof *t);
+    const uint64_t started = am_mono_ns();
+    enum am_rc rc;
+    AM_TRY(am_arena_check(a, err));
+    AM_GO(rc, am_prepare_data(&t->p, pl, a, src, dataset_hash, err));
+    AM_GO(rc, am_training_weights_find(t, src, NULL, err));
+    t->seed = (uint64_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "seed", 42);
+    AM_GO(rc, am_prepare_rows(&t->p, err));
+    AM_GO(rc, am_training_check(t, err));
+    AM_GO(rc, start_run(t, src->base_dir, NULL, err));
+    if (before)
+        rc = before(ctx, t, err);
+    rc = rc == AM_OK ? run_to_end(t, out, err) : finish(t, rc, err);
+    if (rc == AM_OK)
+        am_node_set(a, *out, "seconds", am_new_f64(a, (double)(am_mono_ns() - started) * 1e-9));
+out:
+    am_training_clear(t);
+    return rc;
 }
 
 /* ---- resume ---- */

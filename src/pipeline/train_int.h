@@ -12,6 +12,8 @@
 #include "pipeline/score.h"
 #include "registry/registry.h"
 
+struct am_oof;
+
 /* Rows ready for a learner. */
 struct am_rows {
     struct am_matrix *matrix;         /* owned */
@@ -38,6 +40,8 @@ struct am_training {
     struct am_node *history;         /* {epoch, train_loss, validation_loss: [..]} */
     struct am_node *metrics;         /* {train, validation, test, baseline} */
     struct am_node *intervals, *advice, *report, *folds;
+    struct am_node *extra; /* a map whose keys become the report's, too; NULL = none */
+    struct am_oof *oof;    /* oof.c; NULL = nobody asked */
 };
 
 /* fit.c */
