@@ -101,6 +101,7 @@ enum am_exit am_cmd_profile(struct am_cli *c);
 enum am_exit am_cmd_plan(struct am_cli *c);
 enum am_exit am_cmd_train(struct am_cli *c);
 enum am_exit am_cmd_find_rate(struct am_cli *c);
+enum am_exit am_cmd_study(struct am_cli *c);
 enum am_exit am_cmd_resume(struct am_cli *c);
 enum am_exit am_cmd_run(struct am_cli *c);
 enum am_exit am_cmd_evaluate(struct am_cli *c);

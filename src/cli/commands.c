@@ -11,7 +11,7 @@
     }
 #define TASK                                                                                       \
     {                                                                                              \
-        "--task", AM_FLAG_VALUE, "anomaly|embedding",                                              \
+        "--task", AM_FLAG_VALUE, "anomaly|embedding|clustering",                                   \
             "Learn the rows themselves, without a target."                                         \
     }
 #define LIST                                                                                       \
@@ -86,6 +86,13 @@ const struct am_command am_commands[] = {
      1,
      am_cmd_train,
      {SET}},
+    {"study",
+     "RUN",
+     "The trials of a run that searched for better settings.",
+     1,
+     1,
+     am_cmd_study,
+     {{.name = NULL}}},
     {"resume", "RUN", "Continue an interrupted training.", 1, 1, am_cmd_resume, {{.name = NULL}}},
     {"evaluate",
      "MODEL[@VERSION|@ALIAS] DATA",
@@ -103,7 +110,8 @@ const struct am_command am_commands[] = {
      {{"--format", AM_FLAG_VALUE, "csv|json",
        "Of input and output; the default is what the input is."},
       {"--output", AM_FLAG_VALUE, "NAME,...",
-       "Which outputs: label, probability, value; anomaly_score, is_anomaly, embedding, "
+       "Which outputs: label, probability, value; cluster, distance, distances, log_density, "
+       "memberships; anomaly_score, is_anomaly, embedding, "
        "reconstruction."}}},
     {"explain",
      "MODEL[@VERSION|@ALIAS] FILE|-",

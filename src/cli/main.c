@@ -63,6 +63,8 @@ int main(int argc, char **argv)
     struct sigaction sa = {.sa_handler = on_signal};
     choose_language();
     open_catalogue();
+    if (am_platform_is_worker(argc, argv))
+        return am_platform_worker(argv);
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
     signal(SIGPIPE, SIG_IGN);

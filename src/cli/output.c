@@ -221,7 +221,12 @@ static void show(void *ctx, const struct am_progress_event *ev)
     if (!isnan(ev->rows_per_s))
         snprintf(rate, sizeof rate, am_tr("  %.0f rows/s"), ev->rows_per_s);
     if (!isnan(ev->loss))
-        snprintf(loss, sizeof loss, am_tr("  loss %.4f"), ev->loss);
+        snprintf(loss, sizeof loss,
+                 strcmp(ev->phase, "tune") == 0 ? am_tr("  best so far %.4f")
+                                                : am_tr("  loss %.4f"),
+                 ev->loss);
+    if (strcmp(ev->phase, "tune") == 0)
+        rate[0] = 0;
     fprintf(stderr, "\r\033[K%s [%s] %llu", am_tr(ev->phase), bar, (unsigned long long)ev->done);
     if (ev->total)
         fprintf(stderr, "/%llu", (unsigned long long)ev->total);

@@ -21,6 +21,8 @@ void am_html_layers(struct am_buf *o, const struct am_node *r, const char *key, 
 void am_html_anomaly(struct am_buf *o, const struct am_node *r);
 /* report_clusters.c: "clusters", "components" and "recommender" of a report. */
 void am_html_clusters(struct am_buf *o, const struct am_node *r);
+/* report_study.c: "study" of a report. */
+void am_html_study(struct am_buf *o, const struct am_node *r);
 /* What occlusion and gradient mean; the method of an entry of "saliency". */
 void am_html_saliency_words(struct am_buf *o);
 void am_html_method(struct am_buf *o, const struct am_node *m);

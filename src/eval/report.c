@@ -132,6 +132,8 @@ static void mean_and_deviation(struct am_buf *o, const struct am_node *m)
     am_html_number(o, am_node_get(m, "deviation"));
 }
 
+#define FOLDS_SHOWN 20
+
 static void folds(struct am_buf *o, const struct am_node *r)
 {
     const struct am_node *f = am_node_get(r, "folds"), *m = am_node_get(f, "metrics");
@@ -139,16 +141,30 @@ static void folds(struct am_buf *o, const struct am_node *r)
     if (!m || m->kind != AM_NODE_MAP)
         return;
     am_html_heading(o, "Cross-validation");
-    am_buf_printf(o, "<table><tr><th>%s</th><th>%s (%zu %s)</th></tr>\n", am_tr("metric"),
-                  am_tr("mean &plusmn; deviation"), each ? each->list.n : 0, am_tr("folds"));
+    size_t n = each ? each->list.n : 0, shown = n < FOLDS_SHOWN ? n : FOLDS_SHOWN;
+    am_buf_printf(o, "<div class='wide'><table><tr><th>%s</th><th>%s (%zu %s)</th>",
+                  am_tr("metric"), am_tr("mean &plusmn; deviation"), n, am_tr("folds"));
+    for (size_t k = 0; k < shown; k++)
+        am_buf_printf(o, "<th>%zu</th>", k + 1);
+    am_buf_cstr(o, "</tr>\n");
     for (size_t i = 0; i < m->map.n; i++) {
         am_buf_cstr(o, "<tr><td>");
         am_html_text(o, m->map.pairs[i].key);
         am_buf_cstr(o, "</td><td>");
         mean_and_deviation(o, m->map.pairs[i].value);
-        am_buf_cstr(o, "</td></tr>\n");
+        am_buf_cstr(o, "</td>");
+        for (size_t k = 0; k < shown; k++) {
+            am_buf_cstr(o, "<td>");
+            am_html_number(o, am_node_get_str(each->list.items[k], m->map.pairs[i].key));
+            am_buf_cstr(o, "</td>");
+        }
+        am_buf_cstr(o, "</tr>\n");
     }
-    am_buf_cstr(o, "</table>\n");
+    am_buf_cstr(o, "</table></div>\n");
+    if (am_html_items(f, "nested"))
+        am_buf_printf(o, "<p class='mute'>%s</p>\n",
+                      am_tr("Each fold measures settings that were searched for in its own "
+                            "training rows."));
 }
 
 static void summary(struct am_buf *o, const struct am_node *r)
@@ -550,6 +566,7 @@ void am_report_html(const struct am_node *report, struct am_buf *out)
     head(out, report);
     metrics(out, report);
     folds(out, report);
+    am_html_study(out, report);
     summary(out, report);
     advice(out, report);
     plots(out, report);

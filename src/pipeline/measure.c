@@ -26,7 +26,7 @@ static enum am_rc threshold_of(const struct am_training *t, const struct am_lear
                                struct am_err *err)
 {
     enum am_task task = am_target_task(t->p.target);
-    struct am_scored s[2] = {{{0}, NULL, NULL}};
+    struct am_scored s[2] = {0};
     enum am_rc rc;
     *out = t->threshold;
     if (task != AM_TASK_ANOMALY)
@@ -166,7 +166,9 @@ static enum am_rc importance(struct am_training *t, const struct am_train_data *
 {
     struct am_node *list;
     bool wanted = am_node_bool(am_node_get(t->p.recipe.resolved, "evaluate"), "importance", true);
-    if (!wanted || am_features_n_inputs(t->fitted.features) < 2)
+    enum am_task task = am_target_task(t->p.target);
+    if (!wanted || task == AM_TASK_CLUSTERING || task == AM_TASK_RECOMMENDATION ||
+        am_features_n_inputs(t->fitted.features) < 2)
         return AM_OK;
     AM_TRY(am_score_importance(&t->learned, t->fitted.features, am_target_task(t->p.target),
                                am_target_n_classes(t->p.target), on, main_metric(t), t->threshold,
@@ -258,11 +260,15 @@ static enum am_rc build_report(struct am_training *t, const struct am_scored *he
     struct am_node *r = report_head(t);
     struct am_buf yaml;
     AM_TRY(plots(t, held, r, err));
-    if (am_task_is_own(held->in.task))
+    if (held->in.task == AM_TASK_CLUSTERING)
+        AM_TRY(am_training_clusters_report(t, held, r, err));
+    else if (am_task_is_own(held->in.task))
         AM_TRY(am_training_anomaly_report(t, held, rows, r, err));
     am_node_set(a, r, "intervals", t->intervals);
     if (t->folds)
         am_node_set(a, r, "folds", t->folds);
+    if (t->study)
+        am_node_set(a, r, "study", t->study);
     if (rows)
         AM_TRY(importance(t, rows, r, err));
     AM_TRY(am_training_pictures(t, held, rows, r, err));
@@ -291,7 +297,7 @@ enum am_rc am_training_measure(struct am_training *t, struct am_err *err)
 {
     enum am_task task = am_target_task(t->p.target);
     size_t c = am_target_n_classes(t->p.target);
-    struct am_scored s[3] = {{{0}, NULL, NULL}};
+    struct am_scored s[3] = {0};
     struct am_bootstrap_options boot = {
         .seed = t->seed,
         .level = 0.95,
@@ -315,9 +321,11 @@ enum am_rc am_training_measure(struct am_training *t, struct am_err *err)
     size_t held = s[AM_ROW_TEST].in.n_rows         ? AM_ROW_TEST
                   : s[AM_ROW_VALIDATION].in.n_rows ? AM_ROW_VALIDATION
                                                    : 0;
-    AM_GO(rc, baseline(t, t->rows[held].data, err));
-    AM_GO(rc, am_bootstrap(&s[held].in, t->metric_names, t->n_metrics, &boot, t->p.arena,
-                           &t->intervals, err));
+    const bool compared = task != AM_TASK_CLUSTERING && task != AM_TASK_RECOMMENDATION;
+    if (compared)
+        AM_GO(rc, baseline(t, t->rows[held].data, err));
+    AM_GO(rc, am_bootstrap(&s[held].in, t->metric_names, compared ? t->n_metrics : 0, &boot,
+                           t->p.arena, &t->intervals, err));
     rc = build_report(t, &s[held], t->rows[held].data, err);
 out:
     for (size_t i = 0; i < 3; i++)

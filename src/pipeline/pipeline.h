@@ -64,6 +64,9 @@ enum am_rc am_pipeline_find_rate(struct am_pipeline *p, struct am_arena *a,
                                  struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_pipeline_resume(struct am_pipeline *p, struct am_arena *a, const char *run,
                               struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+/* The run's search: as its report has it, or the trials so far. AM_ENOTFOUND: it has none. */
+enum am_rc am_pipeline_study(struct am_pipeline *p, struct am_arena *a, const char *run,
+                             struct am_node **out, struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_pipeline_evaluate(struct am_pipeline *p, struct am_arena *a, const char *model,
                                 const char *source, struct am_node **out,
                                 struct am_err *err) AM_MUST_CHECK;

@@ -324,6 +324,19 @@ static enum am_rc report_place(struct am_training *t, int64_t version, struct am
     return AM_OK;
 }
 
+/* The search in a few words; the report has all of it. */
+static struct am_node *study_summary(struct am_training *t)
+{
+    static const char *const keys[] = {"objectives", "search", "ended", "seconds", "best"};
+    struct am_arena *a = t->p.arena;
+    struct am_node *out = am_new_map(a);
+    const struct am_node *trials = am_node_get(t->study, "trials");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        am_node_set(a, out, keys[i], am_node_get(t->study, keys[i]));
+    am_node_set(a, out, "trials", am_new_i64(a, trials ? (int64_t)trials->list.n : 0));
+    return out;
+}
+
 enum am_rc am_training_publish(struct am_training *t, struct am_node **out, struct am_err *err)
 {
     struct am_arena *a = t->p.arena;
@@ -365,6 +378,8 @@ enum am_rc am_training_publish(struct am_training *t, struct am_node **out, stru
     am_node_set(a, *out, "intervals", t->intervals);
     if (t->folds)
         am_node_set(a, *out, "folds", t->folds);
+    if (t->study)
+        am_node_set(a, *out, "study", study_summary(t));
     am_node_set(a, *out, "threshold", am_new_f64(a, t->threshold));
     am_node_set(a, *out, "advice", t->advice);
     am_node_set(a, *out, "report", am_new_str(a, report_path));

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "pipeline/automl_int.h"
 #include "pipeline/train_int.h"
+#include "pipeline/tune_int.h"
 
 static struct am_node *environment(struct am_training *t)
 {
@@ -28,12 +29,35 @@ static struct am_node *environment(struct am_training *t)
     return m;
 }
 
+/* Without what `tune` searches: a parameter of a run is said once. */
+static struct am_node *without_searched(struct am_training *t, const char *part)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_node *all = am_node_get(t->p.recipe.resolved, part), *out = am_new_map(a);
+    const struct am_node *over = am_node_path(t->p.recipe.resolved, "tune.over");
+    if (!over || over->kind != AM_NODE_MAP || !all || all->kind != AM_NODE_MAP)
+        return all;
+    for (size_t i = 0; i < all->map.n; i++) {
+        struct am_str key = all->map.pairs[i].key,
+                      path = am_arena_printf(a, "%s.%.*s", part, AM_FMT(key)), at;
+        bool searched = false;
+        for (size_t k = 0; k < over->map.n && !searched; k++) {
+            at = over->map.pairs[k].key;
+            searched = am_str_is(at, part) || am_str_eq(at, path) ||
+                       (am_str_starts(at, path) && at.len > path.len && at.ptr[path.len] == '.');
+        }
+        if (!searched)
+            am_node_set_str(a, out, key, all->map.pairs[i].value);
+    }
+    return out;
+}
+
 /* What a person compares runs by: the model's and the training's settings. */
 static struct am_node *params(struct am_training *t)
 {
     struct am_node *m = am_new_map(t->p.arena);
-    am_node_set(t->p.arena, m, "model", am_node_get(t->p.recipe.resolved, "model"));
-    am_node_set(t->p.arena, m, "train", am_node_get(t->p.recipe.resolved, "train"));
+    am_node_set(t->p.arena, m, "model", without_searched(t, "model"));
+    am_node_set(t->p.arena, m, "train", without_searched(t, "train"));
     am_node_set(t->p.arena, m, "split", am_node_path(t->p.recipe.resolved, "data.split"));
     return m;
 }
@@ -73,12 +97,29 @@ static enum am_rc start_run(struct am_training *t, const char *base_dir, const c
     return AM_OK;
 }
 
+/* The record then says how this very model is trained, so that resume and verify train it alone. */
+static enum am_rc search(struct am_training *t, struct am_err *err)
+{
+    if (!t->tuning)
+        return AM_OK;
+    AM_TRY(am_training_tune(t, err));
+    if (t->search_done)
+        return AM_OK;
+    if (t->folds)
+        AM_TRY(am_run_trial(t->run, AM_STUDY_FOLDS, 0, t->folds, err));
+    struct am_run_spec s = {.recipe = yaml_of(t, t->p.recipe.resolved), .params = params(t)};
+    AM_TRY(am_arena_check(t->p.arena, err));
+    return am_run_update(t->run, &s, err);
+}
+
 static enum am_rc phases(struct am_training *t, struct am_err *err)
 {
     if (!t->resumed)
         AM_TRY(am_training_weights_keep(t, err));
+    AM_TRY(search(t, err));
     AM_TRY(am_training_rows(t, err));
-    AM_TRY(am_training_folds(t, err));
+    if (!t->tuning)
+        AM_TRY(am_training_folds(t, err));
     AM_TRY(am_training_learn(t, err));
     return am_training_measure(t, err);
 }
@@ -110,7 +151,8 @@ static enum am_rc prepare(struct am_training *t, struct am_pipeline *pl, struct 
     AM_TRY(am_training_weights_find(t, src, run, err));
     t->seed = (uint64_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "seed", 42);
     AM_TRY(am_prepare_rows(&t->p, err));
-    return am_training_check(t, err);
+    AM_TRY(am_training_check(t, err));
+    return am_training_tune_check(t, err);
 }
 
 static enum am_rc gate(struct am_training *t, bool *holds, struct am_err *err)
@@ -297,6 +339,37 @@ static void old_history(struct am_training *t, const struct am_node *run, int64_
     }
 }
 
+/* A run that searches goes on from what its person wrote, and the trials that are stored. */
+static enum am_rc take_up_search(struct am_training *t, struct am_arena *a,
+                                 const struct am_node *stored, struct am_recipe_source *src,
+                                 const struct am_node **trials, bool *done, struct am_err *err)
+{
+    struct am_str given = am_node_str(stored, "recipe_given", "");
+    struct am_node *tree, *now, *list;
+    *trials = NULL;
+    *done = false;
+    if (given.len == 0)
+        return AM_OK;
+    AM_TRY(am_yaml_parse(a, given, src->what, &tree, err));
+    if (!am_node_get(tree, "tune"))
+        return AM_OK;
+    AM_TRY(am_yaml_parse(a, src->text, src->what, &now, err));
+    AM_TRY(
+        am_registry_trials(t->p.pl->registry, a, am_node_str(stored, "run", "").ptr, &list, err));
+    *done = am_node_get(now, "tune") == NULL;
+    *trials = list;
+    src->text = given;
+    return AM_OK;
+}
+
+static struct am_node *stored_folds(const struct am_node *trials)
+{
+    for (size_t i = 0; trials && i < trials->list.n; i++)
+        if (am_node_i64(trials->list.items[i], "study", 0) == AM_STUDY_FOLDS)
+            return am_node_get(trials->list.items[i], "body");
+    return NULL;
+}
+
 enum am_rc am_pipeline_resume(struct am_pipeline *pl, struct am_arena *a, const char *run,
                               struct am_node **out, struct am_err *err)
 {
@@ -306,6 +379,8 @@ enum am_rc am_pipeline_resume(struct am_pipeline *pl, struct am_arena *a, const 
     struct am_buf bytes;
     int64_t step = 0;
     uint64_t started = am_mono_ns();
+    const struct am_node *trials;
+    bool done;
     enum am_rc rc;
     err = err ? err : &own;
     AM_TRY(am_arena_check(a, err));
@@ -322,7 +397,12 @@ enum am_rc am_pipeline_resume(struct am_pipeline *pl, struct am_arena *a, const 
     am_buf_clear(&bytes);
     if (rc != AM_OK && rc != AM_ENOTFOUND)
         return rc;
+    t->p.pl = pl;
+    AM_GO(rc, take_up_search(t, a, stored, &src, &trials, &done, err));
     AM_GO(rc, prepare(t, pl, a, &src, stored, err));
+    t->stored_trials = trials;
+    t->search_done = done;
+    t->folds = stored_folds(trials);
     t->resumed = true;
     t->resumed_history = am_training_history(t);
     old_history(t, stored, step, t->resumed_history);

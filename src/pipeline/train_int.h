@@ -42,6 +42,11 @@ struct am_training {
     struct am_node *intervals, *advice, *report, *folds;
     struct am_node *extra; /* a map whose keys become the report's, too; NULL = none */
     struct am_oof *oof;    /* oof.c; NULL = nobody asked */
+
+    struct am_tuning *tuning;            /* arena; NULL = the recipe searches nothing */
+    struct am_node *study;               /* of the report; NULL = none */
+    const struct am_node *stored_trials; /* of an earlier attempt of the run; NULL = none */
+    bool search_done;                    /* that attempt's search had ended */
 };
 
 /* fit.c */
@@ -80,6 +85,11 @@ enum am_rc am_training_anomaly_report(struct am_training *t, const struct am_sco
                                       const struct am_train_data *rows, struct am_node *r,
                                       struct am_err *err) AM_MUST_CHECK;
 
+/* clusters.c: "clusters" of the report r: sizes, profile by column, silhouettes, the choice of
+ * their number, a picture in two dimensions. */
+enum am_rc am_training_clusters_report(struct am_training *t, const struct am_scored *s,
+                                       struct am_node *r, struct am_err *err) AM_MUST_CHECK;
+
 /* measure.c */
 enum am_rc am_training_measure(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
 /* pictures.c: "mistakes", "saliency" and "filters" of the report r, when rows are pictures. */
@@ -106,6 +116,14 @@ enum am_rc am_training_fold_table(struct am_training *t, const struct am_folds *
 /* out_of_fold.csv of t->run: row (from 1, of the dataset), truth, probabilities or prediction. */
 enum am_rc am_training_keep_predictions(struct am_training *t, const struct am_trial_rows *rows,
                                         struct am_err *err) AM_MUST_CHECK;
+
+/* tune.c: after am_training_check. The plan of `tune` into t->tuning, refused before the first row:
+ * goals, limits, space, folds. AM_EUSAGE. */
+enum am_rc am_training_tune_check(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
+/* Searches, then puts the best settings into t->p.recipe; t->study, and t->folds where
+ * evaluate.folds are around the search. Nothing without t->tuning. AM_ETIMEDOUT: the budget was too
+ * small, AM_ECANCELED, AM_EGATE: no trial keeps to the constraints. */
+enum am_rc am_training_tune(struct am_training *t, struct am_err *err) AM_MUST_CHECK;
 
 /* weights.c: after am_prepare_data. run: that is resumed or verified, whose artefact it is; NULL =
  * a new one. AM_ENOTFOUND, AM_EPERM. */

@@ -535,6 +535,7 @@ static enum am_rc measure(struct trial *r, struct entry *e, const struct am_lear
 {
     struct am_training *t = &r->training;
     enum am_task task = am_target_task(t->p.target);
+    const struct am_scored none = {.pred = NULL};
     struct am_scored s = {0}, own = {0};
     struct am_node *values;
     enum am_rc rc;
@@ -543,8 +544,7 @@ static enum am_rc measure(struct trial *r, struct entry *e, const struct am_lear
     s.in.threshold = t->threshold;
     if (task == AM_TASK_ANOMALY) { /* of the rows that this fold's model learned */
         AM_GO(rc, am_score(l, task, 0, e->train.data, r->t->pl.pool, &own, err));
-        AM_GO(rc, am_training_anomaly_threshold(t, &(struct am_scored){{0}, NULL, NULL}, &own,
-                                                &s.in.threshold, err));
+        AM_GO(rc, am_training_anomaly_threshold(t, &none, &own, &s.in.threshold, err));
     }
     AM_GO(rc, am_metrics_node(&s.in, r->t->metrics, r->t->n_metrics, NULL, r->arena, &values, err));
     for (size_t m = 0; m < r->t->n_metrics; m++)
@@ -558,7 +558,7 @@ out:
     return rc;
 }
 
-static void mean_and_deviation(struct am_trial_result *o)
+void am_trial_mean(struct am_trial_result *o)
 {
     for (size_t m = 0; m < o->n_metrics; m++) {
         double sum = 0, square = 0, n = 0;
@@ -689,7 +689,7 @@ static enum am_rc all_folds(struct trial *r, struct am_err *err)
     for (size_t i = 0; i < r->n_folds; i++) {
         AM_TRY(one_fold(r, r->first + i, i, err));
         o->n_folds = i + 1;
-        mean_and_deviation(o);
+        am_trial_mean(o);
         if (i + 1 < r->n_folds)
             AM_TRY(say(r, i + 1, o->mean[r->spec->watch], err));
     }
@@ -754,6 +754,13 @@ out:
     am_free(r.seen);
     am_arena_free(r.arena);
     return AM_OK;
+}
+
+void am_trials_rows(const struct am_trials *t, struct am_trial_rows *rows)
+{
+    rows->n = t->n;
+    rows->row = t->row;
+    rows->truth = t->truth;
 }
 
 void am_trial_result_clear(struct am_trial_result *r)

@@ -98,6 +98,10 @@ struct am_trial_result {
 enum am_rc am_trial_run(struct am_trials *t, const struct am_trial_spec *spec,
                         struct am_trial_result *out, struct am_err *err) AM_MUST_CHECK;
 void am_trial_result_clear(struct am_trial_result *r);
+/* Mean and deviation over r's folds, into r. */
+void am_trial_mean(struct am_trial_result *r);
+/* Row numbers and truth of all candidates into rows; rows->n is set. */
+void am_trials_rows(const struct am_trials *t, struct am_trial_rows *rows);
 
 /* Would this candidate be refused before its first row? Checks paths, types, rules and the learner.
  * The error is the one that a person gets. */

@@ -97,6 +97,13 @@ enum am_rc am_platform_resume(struct am_platform *p, struct am_arena *a, const c
     return am_pipeline_resume(&pl, a, run, out, err);
 }
 
+enum am_rc am_platform_study(struct am_platform *p, struct am_arena *a, const char *run,
+                             struct am_node **out, struct am_err *err)
+{
+    OPEN(p, pl, err);
+    return am_pipeline_study(&pl, a, run, out, err);
+}
+
 enum am_rc am_platform_evaluate(struct am_platform *p, struct am_arena *a, const char *model,
                                 const char *source, struct am_node **out, struct am_err *err)
 {

@@ -60,6 +60,15 @@ static enum am_rc workspace_path(const char *asked, char **out, struct am_err *e
     return rc;
 }
 
+void am_platform_modules(const char *program)
+{
+    am_modules_set_media(program);
+    am_modules_set_kernels(program);
+    am_modules_set_weights(program);
+    am_modules_set_trees(program);
+    am_modules_set_svm(program);
+}
+
 enum am_rc am_platform_open(const struct am_platform_options *o, struct am_platform **out,
                             struct am_err *err)
 {
@@ -67,11 +76,7 @@ enum am_rc am_platform_open(const struct am_platform_options *o, struct am_platf
     if (!p)
         return am_fail_nomem(err, sizeof *p);
     p->options = *o;
-    am_modules_set_media(o->program);
-    am_modules_set_kernels(o->program);
-    am_modules_set_weights(o->program);
-    am_modules_set_trees(o->program);
-    am_modules_set_svm(o->program);
+    am_platform_modules(o->program);
     p->memory_limit_bytes = o->memory_limit_bytes ? o->memory_limit_bytes : default_memory_limit();
     enum am_rc rc = workspace_path(o->workspace, &p->workspace, err);
     if (rc != AM_OK) {

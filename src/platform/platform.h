@@ -76,6 +76,15 @@ enum am_rc am_platform_find_rate(struct am_platform *p, struct am_arena *a,
 /* Continue an interrupted run from its checkpoint; the same tree. */
 enum am_rc am_platform_resume(struct am_platform *p, struct am_arena *a, const char *run,
                               struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+/* The search of a run (`tune`): as in its report, or the trials so far. -> {run, name, state,
+ * objectives, trials: [{number, status, values, why, metrics, seconds, ..}], best, importance,
+ * nested: [{fold, trials}], ..} */
+enum am_rc am_platform_study(struct am_platform *p, struct am_arena *a, const char *run,
+                             struct am_node **out, struct am_err *err) AM_MUST_CHECK;
+/* Was the program started by itself, to run trials? Then am_platform_worker is all that main does;
+ * the exit code. */
+bool am_platform_is_worker(int argc, char **argv);
+int am_platform_worker(char **argv);
 /* MODEL[@VERSION|@alias] on new data that has the target. -> {model, version, rows, metrics, …} */
 enum am_rc am_platform_evaluate(struct am_platform *p, struct am_arena *a, const char *model,
                                 const char *source, struct am_node **out,

@@ -17,6 +17,8 @@ struct am_platform {
     uint64_t memory_limit_bytes;
 };
 
+/* Where the drivers are found that open at first use; NULL = beside /proc/self/exe. */
+void am_platform_modules(const char *program);
 enum am_rc am_platform_registry(struct am_platform *p, struct am_registry **out,
                                 struct am_err *err) AM_MUST_CHECK;
 /* The pipeline over this platform's registry, pool and tables. */
