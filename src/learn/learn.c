@@ -32,7 +32,7 @@ static const struct am_learner_ops *const learners[] = {
     &am_learner_decision_tree,
     &am_learner_gradient_boosting,
     &am_learner_random_forest,
-    &am_learner_extra_trees,
+    &am_learner_extra_trees, &am_learner_isolation_forest,
     &am_learner_perceptron,
     &am_learner_kmeans,
     &am_learner_gaussian_mixture,

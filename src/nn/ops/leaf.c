@@ -81,6 +81,8 @@ const struct am_op *am_op_find(struct am_str name)
         &am_op_dropout2d,
         &am_op_log_odds,
         &am_op_vote,
+        &am_op_weighted_median,
+        &am_op_exp,
         &am_op_distance,
         &am_op_similarity,
         &am_op_neighbours,

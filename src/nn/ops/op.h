@@ -162,6 +162,7 @@ extern const struct am_op am_op_conv, am_op_conv_transposed, am_op_trees;
 extern const struct am_op am_op_distance, am_op_similarity, am_op_neighbours, am_op_gauss;
 extern const struct am_op am_op_couple;
 extern const struct am_op am_op_log_odds, am_op_vote;
+extern const struct am_op am_op_weighted_median, am_op_exp;
 const struct am_op *am_op_find(struct am_str name); /* among these; NULL when unknown */
 
 /* "node 7 (linear), inputs [B,30] [31,16]: why"; why is a plain English literal. */
