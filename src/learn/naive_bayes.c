@@ -201,9 +201,32 @@ static am_value binarized(struct am_graph *g, am_value x, double threshold)
     return am_layer_activation(g, am_layer_scale(g, x, 2, -1), AM_ACT_RELU, 0);
 }
 
+/* The logarithms that class c's features add: their bias; share > 0 adds that share of them to mean
+ * [f], out (stride: the classes) gets them less mean. */
+static double class_logs(const struct sums *s, const double *c, double alpha, double bias,
+                         double *mean, double share, float *out)
+{
+    double all = 0;
+    for (size_t j = 0; j < s->f; j++)
+        all += c[j] + alpha;
+    for (size_t j = 0; j < s->f; j++) {
+        double v = log((c[j] + alpha) / all);
+        if (s->kind == BERNOULLI) {
+            const double p = (c[j] + alpha) / (c[s->f] + 2 * alpha);
+            v = log(p) - log1p(-p);
+            bias += log1p(-p);
+        }
+        if (share > 0)
+            mean[j] += share * v;
+        if (out)
+            out[j * s->c] = (float)(v - mean[j]);
+    }
+    return bias;
+}
+
 static enum am_rc fit_counts(const struct am_learn_task *t, const struct sums *s,
-                             const double *counts, const double *prior, struct am_learned *out,
-                             struct am_err *err)
+                             const double *counts, const double *prior, double *mean,
+                             struct am_learned *out, struct am_err *err)
 {
     const struct am_dense_options o = {.init = AM_INIT_ZEROS};
     /* scikit-learn, too, takes no less: the logarithm of a count of 0 */
@@ -215,22 +238,18 @@ static enum am_rc fit_counts(const struct am_learn_task *t, const struct sums *s
     AM_TRY(end_graph(t, out, am_layer_dense(out->graph, x, (int64_t)s->c, &o, "classes"), err));
     float *w = am_learn_param(out->params, "classes.weight"),
           *b = am_learn_param(out->params, "classes.bias");
-    for (size_t k = 0; k < s->c; k++) {
-        const double *c = counts + k * (s->f + 1);
-        double all = 0, bias = prior[k];
-        for (size_t j = 0; j < s->f; j++)
-            all += c[j] + alpha;
-        for (size_t j = 0; j < s->f; j++) {
-            if (s->kind == MULTINOMIAL) {
-                w[j * s->c + k] = (float)log((c[j] + alpha) / all);
-                continue;
-            }
-            const double p = (c[j] + alpha) / (c[s->f] + 2 * alpha);
-            w[j * s->c + k] = (float)(log(p) - log1p(-p));
-            bias += log1p(-p);
-        }
-        b[k] = (float)bias;
-    }
+    /* what all classes have in common is taken out, since float has few digits */
+    double common = 0;
+    for (size_t k = 0; k < s->c; k++)
+        common +=
+            class_logs(s, counts + k * (s->f + 1), alpha, prior[k], NULL, 0, NULL) / (double)s->c;
+    for (size_t j = 0; j < s->f; j++)
+        mean[j] = 0;
+    for (size_t k = 0; k < s->c; k++)
+        (void)class_logs(s, counts + k * (s->f + 1), alpha, prior[k], mean, 1 / (double)s->c, NULL);
+    for (size_t k = 0; k < s->c; k++)
+        b[k] = (float)(class_logs(s, counts + k * (s->f + 1), alpha, prior[k], mean, 0, w + k) -
+                       common);
     return AM_OK;
 }
 
@@ -264,7 +283,7 @@ static enum am_rc fit(const struct am_learn_task *t, struct am_learned *out, str
     if (s.kind == GAUSSIAN)
         AM_GO(rc, fit_gaussian(t, &s, memory, prior, work, out, err));
     else
-        AM_GO(rc, fit_counts(t, &s, memory, prior, out, err));
+        AM_GO(rc, fit_counts(t, &s, memory, prior, work, out, err));
     out->kind = AM_LEARNED_PROBABILITY;
     am_learn_info(t, out, a, "naive_bayes", solvers[s.kind]);
 out:

@@ -90,6 +90,18 @@ static void check_trees(struct am_platform *p, struct am_arena *a, struct am_nod
           e.hint[0] ? e.hint : "Run scripts/setup.", all);
 }
 
+static void check_svm(struct am_platform *p, struct am_arena *a, struct am_node *list, bool *all)
+{
+    static const char *const names[2] = {"LIBLINEAR (linear SVM)", "LIBSVM (kernel SVM)"};
+    for (int kind = AM_SVM_LINEAR; kind <= AM_SVM_KERNEL; kind++) {
+        const struct am_svm_ops *ops;
+        struct am_err e = {0};
+        bool ok = am_svm_open(p->options.program, (enum am_svm_kind)kind, &ops, &e) == AM_OK;
+        check(a, list, names[kind], ok, ok ? ops->version() : e.message,
+              e.hint[0] ? e.hint : "Run scripts/setup.", all);
+    }
+}
+
 static void check_words(struct am_arena *a, struct am_node *list, bool *all)
 {
     struct am_err e = {0};
@@ -138,6 +150,7 @@ enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct 
     check_sounds(p, a, list, &all);
     check_weights(p, a, list, &all);
     check_trees(p, a, list, &all);
+    check_svm(p, a, list, &all);
     check_videos(p, a, list, &all);
     check_words(a, list, &all);
     *out = am_new_map(a);
