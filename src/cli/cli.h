@@ -95,6 +95,9 @@ void am_progress_bar_init(struct am_cli *c);
 /* All of stdin. */
 enum am_rc am_read_stdin(struct am_buf *b, struct am_err *err);
 
+/* What train, run and resume print: metrics, advice, where the model is. */
+void am_show_trained(struct am_cli *c, const struct am_node *r);
+
 /* The commands, one file each. */
 enum am_exit am_cmd_init(struct am_cli *c);
 enum am_exit am_cmd_profile(struct am_cli *c);
@@ -104,6 +107,10 @@ enum am_exit am_cmd_find_rate(struct am_cli *c);
 enum am_exit am_cmd_study(struct am_cli *c);
 enum am_exit am_cmd_resume(struct am_cli *c);
 enum am_exit am_cmd_run(struct am_cli *c);
+enum am_exit am_cmd_auto(struct am_cli *c); /* run with --budget or --trials */
+enum am_exit am_cmd_advise(struct am_cli *c);
+enum am_exit am_cmd_refit(struct am_cli *c);
+enum am_exit am_cmd_distil(struct am_cli *c);
 enum am_exit am_cmd_evaluate(struct am_cli *c);
 enum am_exit am_cmd_predict(struct am_cli *c);
 enum am_exit am_cmd_explain(struct am_cli *c);

@@ -77,6 +77,11 @@ static void show_trained(struct am_cli *c, const struct am_node *r)
                AM_FMT(model), AM_FMT(model));
 }
 
+void am_show_trained(struct am_cli *c, const struct am_node *r)
+{
+    show_trained(c, r);
+}
+
 enum am_exit am_cmd_train(struct am_cli *c)
 {
     struct am_recipe_ref ref = {.path = c->args[0], .sets = c->many, .n_sets = c->n_many};
@@ -102,6 +107,8 @@ enum am_exit am_cmd_run(struct am_cli *c)
     const struct am_str data = am_str(c->args[0]);
     if (am_str_ends(data, AM_STR(".yaml")) || am_str_ends(data, AM_STR(".yml")))
         return am_cmd_train(c);
+    if (am_cli_value(c, "--budget") || am_cli_value(c, "--trials"))
+        return am_cmd_auto(c);
     const char *target = am_cli_value(c, "--target");
     struct am_node *start, *r;
     if (am_cli_open(c) != AM_OK ||

@@ -127,6 +127,40 @@ struct am_explain_request {
 enum am_rc am_platform_explain(struct am_platform *p, struct am_arena *a,
                                const struct am_explain_request *r, struct am_node **out,
                                struct am_err *err) AM_MUST_CHECK;
+/* The best model that a budget allows: families compared, tuned, combined. budget: "5m", "90s", or
+ * NULL with trials alone. -> as train, and {recipe, leaderboard: [{name, family, origin, status,
+ * loss, deviation, fit_seconds, latency_us, bytes, chosen, model}], search: {metric, folds,
+ * budget_seconds, trials, finished, chosen, best_single, loss, why, skipped: [{family, reason}]}}
+ */
+struct am_auto_request {
+    const char *source, *target;
+    const char *budget;
+    uint64_t n_trials;       /* at most; 0 = as the budget allows */
+    double latency_us;       /* one row is answered in at most this; 0 = as it comes */
+    const char *const *sets; /* [n_sets] "a.b=c" */
+    size_t n_sets;
+};
+enum am_rc am_platform_auto(struct am_platform *p, struct am_arena *a,
+                            const struct am_auto_request *r, struct am_node **out,
+                            struct am_err *err) AM_MUST_CHECK;
+/* Which families of models suit the data and what they cost here. -> {rows, training_rows, columns,
+ * features, task, classes: [{name, share}], quality: [{kind, text, remedy}], families: [{family,
+ * suits, why, fit_seconds, latency_us, model_bytes, memory_bytes, measured}], portfolio: [{name,
+ * model}], run_seconds} */
+enum am_rc am_platform_advise(struct am_platform *p, struct am_arena *a, const char *source,
+                              const char *target, struct am_node **out,
+                              struct am_err *err) AM_MUST_CHECK;
+/* One model in place of another (an ensemble), as MODEL-single. -> as train, and {parent, lost:
+ * {metric: {parent, now, difference}}} */
+struct am_single_request {
+    const char *model; /* MODEL[@VERSION|@alias] */
+    const char *type;  /* of the new model; NULL = the best member, or what can be taught best */
+    bool distil;       /* learn from the model's answers, too */
+    double alpha;      /* their share of the target */
+};
+enum am_rc am_platform_single(struct am_platform *p, struct am_arena *a,
+                              const struct am_single_request *r, struct am_node **out,
+                              struct am_err *err) AM_MUST_CHECK;
 /* Retrain from the recorded recipe and dataset, compare the weight bits.
  * -> {model, version, run, promise: "bits"|"tolerance", equal: bool, max_difference, profile:
  * {then, now}} */
