@@ -63,8 +63,11 @@ enum am_rc am_clusters_asked(const struct am_learn_task *t, int64_t out[AM_CLUST
             *n = 1;
         }
     }
-    if (*n == 0)
-        return am_fail(err, AM_EUSAGE, "model.clusters is an empty list");
+    if (*n == 0) {
+        am_fail(err, AM_EUSAGE, "model.clusters is an empty list");
+        am_hint(err, "Name the counts to try, or write auto.");
+        return AM_EUSAGE;
+    }
     return (uint64_t)out[*n - 1] > t->train->n_rows ? too_many(t, out[*n - 1], err) : AM_OK;
 }
 

@@ -485,7 +485,8 @@ static void fix_sign(double *v, size_t n)
     for (size_t j = 1; j < n; j++)
         if (fabs(v[j]) > fabs(v[best]))
             best = j;
-    for (size_t j = 0; v[best] < 0 && j < n; j++)
+    const bool turn_it = v[best] < 0;
+    for (size_t j = 0; turn_it && j < n; j++)
         v[j] = -v[j];
 }
 

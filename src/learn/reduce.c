@@ -89,6 +89,7 @@ static enum am_rc build(const struct am_learn_task *t, const struct am_component
     am_value x = am_graph_input(out->graph, "x", am_dims2(AM_DIM_BATCH, (int64_t)t->n_features)),
              code = am_layer_dense(out->graph, x, (int64_t)c->k, &o, "components"),
              back = am_layer_dense(out->graph, code, (int64_t)t->n_features, &o, "back");
+    AM_GO(rc, am_graph_check(out->graph, err));
     am_learn_give_back(out->graph, x, back, code);
     AM_GO(rc, am_graph_check(out->graph, err));
     AM_GO(rc, am_params_new(out->graph, &out->params, err));
