@@ -11,27 +11,27 @@
 #define LEVELS 8 /* steps between two looks whether all are at leaves */
 
 static inline uint32_t step(const struct am_tree_node *nodes, const float *x, uint32_t i,
-                            uint32_t bits, uint32_t mask)
+                            uint32_t bits, uint32_t mask, uint32_t whole)
 {
     const uint32_t w = nodes[i].where;
-    return (w >> bits) + (x[w & mask] >= nodes[i].threshold ? 1u : 0u);
+    return (w >> bits) + (x[(w & mask) >> whole] >= nodes[i].threshold ? 1u : 0u);
 }
 
 static void walk(const struct am_tree_set *s, const struct am_tree_group *g, const float *x,
                  float *out /* [AM_TREE_LANES] */)
 {
     const struct am_tree_node *nodes = s->nodes + g->first;
-    const uint32_t bits = s->feature_bits, mask = (1u << bits) - 1;
+    const uint32_t bits = s->feature_bits, mask = (1u << bits) - 1, whole = s->whole ? 1 : 0;
     for (size_t lane = 0; lane < AM_TREE_LANES; lane += SIDE) {
         uint32_t a = g->root[lane], b = g->root[lane + 1], c = g->root[lane + 2],
                  d = g->root[lane + 3];
         for (uint32_t left = g->n_levels; left > 0;) {
             const uint32_t n = left < LEVELS ? left : LEVELS, was[SIDE] = {a, b, c, d};
             for (uint32_t k = 0; k < n; k++) {
-                a = step(nodes, x, a, bits, mask);
-                b = step(nodes, x, b, bits, mask);
-                c = step(nodes, x, c, bits, mask);
-                d = step(nodes, x, d, bits, mask);
+                a = step(nodes, x, a, bits, mask, whole);
+                b = step(nodes, x, b, bits, mask, whole);
+                c = step(nodes, x, c, bits, mask, whole);
+                d = step(nodes, x, d, bits, mask, whole);
             }
             left = a == was[0] && b == was[1] && c == was[2] && d == was[3] ? 0 : left - n;
         }
@@ -62,15 +62,27 @@ static void leaves(const struct am_tree_set *s, size_t g0, size_t g1, const floa
             walk(s, &s->groups[g], x + r * x_row, out + (r * (g1 - g0) + g - g0) * AM_TREE_LANES);
 }
 
-static void spread(const float *x, size_t n, float *out)
+static void spread(const float *x, size_t n, int whole, float *out)
 {
     for (size_t j = 0; j < n; j++) {
         const float cut = x[j] > FLT_MAX ? FLT_MAX : x[j] < -FLT_MAX ? -FLT_MAX : x[j];
-        out[j] = isnan(cut) ? -INFINITY : cut;
-        out[n + j] = isnan(cut) ? INFINITY : cut;
+        if (whole) {
+            out[j] = cut;
+            continue;
+        }
+        out[2 * j] = isnan(cut) ? -INFINITY : cut;
+        out[2 * j + 1] = isnan(cut) ? INFINITY : cut;
     }
-    out[2 * n] = -INFINITY;
+    out[whole ? n : 2 * n] = -INFINITY;
+}
+
+static int any_missing(const float *x, size_t n)
+{
+    int any = 0;
+    for (size_t j = 0; j < n; j++)
+        any |= isnan(x[j]) != 0;
+    return any;
 }
 
 const struct am_tree_kernels TREE_TABLE = {
-    .name = TREE_NAME, .sum = sum, .leaves = leaves, .spread = spread};
+    .name = TREE_NAME, .sum = sum, .leaves = leaves, .spread = spread, .any_missing = any_missing};

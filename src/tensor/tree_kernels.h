@@ -12,12 +12,15 @@
 #include <stdint.h>
 
 #define AM_TREE_LANES 16 /* trees of a group */
+/* So that a kernel finds the low five bits of place / 2 without a mask. */
+#define AM_TREE_FEATURE_BITS_MIN 6
 
 /* | offset | size | what                                                                       |
  * |      0 |    4 | float: the threshold, of a leaf its value                                  |
- * |      4 |    4 | low feature_bits: place in the row; above: the left child, in the group    |
- * The row goes to the left child, or to the node behind it where row[place] >= threshold. A leaf's
- * child is itself, and its place one that holds -infinity. */
+ * |      4 |    4 | low feature_bits: the place; above them: the left child, in the group      |
+ * The place is 2 f where a missing value goes left, 2 f + 1 where it goes right, of a leaf twice
+ * the number of features. The row goes to the left child, or to the node behind it where
+ * x >= threshold. A leaf's child is itself, and what it reads is -infinity. */
 struct am_tree_node {
     float threshold;
     uint32_t where;
@@ -32,7 +35,11 @@ struct am_tree_group {
 struct am_tree_set {
     const struct am_tree_node *nodes;
     const struct am_tree_group *groups;
-    uint32_t feature_bits; /* 1..31 */
+    uint32_t feature_bits; /* AM_TREE_FEATURE_BITS_MIN..31 */
+    /* Rows without missing values, one float a feature: x[place / 2]. Others: x[place], a row of
+     * 2 n_features + 1 floats. */
+    int whole;
+    size_t n_features;
 };
 
 struct am_tree_kernels {
@@ -44,9 +51,10 @@ struct am_tree_kernels {
     /* out[r, g - g0, lane] = the leaf's value. out [n_rows, g1 - g0, AM_TREE_LANES] */
     void (*leaves)(const struct am_tree_set *s, size_t g0, size_t g1, const float *x, size_t x_row,
                    size_t n_rows, float *out);
-    /* A row as trees read it: out [2 n + 1] = x with NaN as -infinity, x with NaN as +infinity,
-     * -infinity; infinite x as +-FLT_MAX. */
-    void (*spread)(const float *x, size_t n, float *out);
+    /* How rows are read: [n] to [n + 1], or [2 n + 1] when not whole, where NaN is -infinity at
+     * places 2 f, +infinity at 2 f + 1. Infinite x becomes +-FLT_MAX; the last is -infinity. */
+    void (*spread)(const float *x, size_t n, int whole, float *out);
+    int (*any_missing)(const float *x, size_t n); /* is there a NaN? */
 };
 
 extern const struct am_tree_kernels am_tree_kernels_ref;

@@ -223,7 +223,8 @@ static uint64_t lay_out(const struct sizes *z, struct head *h)
 
 static unsigned feature_bits(uint64_t n_features)
 {
-    return bits_for(2 * n_features + 1);
+    const unsigned b = bits_for(2 * n_features + 1);
+    return b > AM_TREE_FEATURE_BITS_MIN ? b : AM_TREE_FEATURE_BITS_MIN;
 }
 
 /* In floats; 0 = there are too many features, or nodes in a group, for packed nodes. */
@@ -270,8 +271,8 @@ static uint32_t pack_tree(const struct params *p, size_t first, size_t n, uint32
         for (size_t c = s.child; c < s.child + 2; c++)
             out[c].where = out[c].where > depth + 1 ? out[c].where : depth + 1;
         out[i].threshold = s.threshold;
-        out[i].where = (at + (uint32_t)s.child) << bits |
-                       (uint32_t)(s.missing_left ? s.feature : p->n_features + s.feature);
+        out[i].where =
+            (at + (uint32_t)s.child) << bits | (uint32_t)(2 * s.feature + (s.missing_left ? 0 : 1));
     }
     return deepest;
 }
@@ -356,7 +357,8 @@ static struct packed packed_of(const struct am_run *r, const struct am_step *s)
         .kern = am_tree_kernels_beside(r->kern->name),
         .set = {.nodes = (const struct am_tree_node *)(const void *)(block + h->nodes),
                 .groups = (const struct am_tree_group *)(const void *)(block + h->groups),
-                .feature_bits = feature_bits(s->in[IN_X].cols)},
+                .feature_bits = feature_bits(s->in[IN_X].cols),
+                .n_features = s->in[IN_X].cols},
         .p = {.n_features = s->in[IN_X].cols,
               .n_trees = (size_t)h->n_trees,
               .n_out = s->out.cols,
@@ -403,30 +405,37 @@ static void columns_block(const struct packed *k, const float *x, size_t x_row, 
     }
 }
 
-static void spread(const struct packed *k, const float *x, bool zero_missing, float *out)
+/* n rows as the kernels read them; returns floats a row. Where 0 is missing too no row is whole. */
+static size_t spread(struct packed *k, const float *from, size_t n, bool zero_missing, float *to)
 {
-    const size_t n = k->p.n_features;
-    k->kern->spread(x, n, out);
-    for (size_t j = 0; zero_missing && j < n; j++)
-        if (x[j] == 0.0f) {
-            out[j] = -INFINITY;
-            out[n + j] = INFINITY;
-        }
+    const size_t f = k->p.n_features;
+    k->set.whole = !zero_missing && !k->kern->any_missing(from, n * f);
+    const size_t row = k->set.whole ? f + 1 : 2 * f + 1;
+    for (size_t i = 0; i < n; i++) {
+        const float *x = from + i * f;
+        float *out = to + i * row;
+        k->kern->spread(x, f, k->set.whole, out);
+        for (size_t j = 0; zero_missing && j < f; j++)
+            if (x[j] == 0.0f) {
+                out[2 * j] = -INFINITY;
+                out[2 * j + 1] = INFINITY;
+            }
+    }
+    return row;
 }
 
 static void packed_rows(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
 {
-    const struct packed k = packed_of(r, s);
-    const size_t n_features = k.p.n_features, x_row = 2 * n_features + 1;
-    const size_t fit = SPREAD_FLOATS / x_row, block = fit < BLOCK_ROWS ? fit : BLOCK_ROWS;
+    struct packed k = packed_of(r, s);
+    const size_t fit = SPREAD_FLOATS / (2 * k.p.n_features + 1),
+                 block = fit < BLOCK_ROWS ? fit : BLOCK_ROWS;
     const bool one = k.p.n_out == 1 && !k.p.leaf;
     float x[SPREAD_FLOATS];
     for (size_t row = begin; row < end; row += block) {
         const size_t n = end - row < block ? end - row : block;
         float *y = am_arg_ptr(r, &s->out) + row * k.p.n_out;
-        for (size_t i = 0; i < n; i++)
-            spread(&k, am_arg_ptr(r, &s->in[IN_X]) + (row + i) * n_features, s->attr.i[2] != 0,
-                   x + i * x_row);
+        const size_t x_row =
+            spread(&k, am_arg_ptr(r, &s->in[IN_X]) + row * k.p.n_features, n, s->attr.i[2] != 0, x);
         if (one)
             sum_block(&k, x, x_row, n, y);
         else
