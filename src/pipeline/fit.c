@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/pool.h"
 #include "pipeline/automl_int.h"
 #include "pipeline/condition.h"
@@ -29,7 +30,7 @@ void am_rows_clear(struct am_rows *r)
 #define FEATURE_BYTES ((size_t)16 << 20)
 
 struct block { /* scratch of some rows of a batch, grown as needed */
-    float *x, *y;
+    float *x, *y, *w;
     double *t;
     size_t cap;
     struct am_column *columns; /* owned [n_columns] of the batches */
@@ -48,10 +49,13 @@ static enum am_rc block_grow(struct block *b, size_t n, size_t width, struct am_
     float *y = am_realloc_array(b->y, n, sizeof *y);
     if (y)
         b->y = y;
+    float *w = am_realloc_array(b->w, n, sizeof *w);
+    if (w)
+        b->w = w;
     double *t = am_realloc_array(b->t, n, sizeof *t);
     if (t)
         b->t = t;
-    if (!x || !y || !t)
+    if (!x || !y || !w || !t)
         return am_fail_nomem(err, cells * sizeof *x);
     b->cap = n;
     return AM_OK;
@@ -131,13 +135,14 @@ static enum am_rc append_rows(const struct am_prepared *p, const struct am_batch
                               const struct am_fitted *f, bool training, struct block *s,
                               struct am_matrix *m, struct am_err *err)
 {
-    struct am_batch in = {b->n_rows, p->n_columns, b->columns, b->first_row};
+    struct am_batch in = {b->n_rows, f->n_columns, b->columns, b->first_row};
     AM_TRY(block_grow(s, b->n_rows, am_features_width(f->features), err));
     AM_TRY(am_prepared_targets(p, b, s->t, err));
     for (size_t i = 0; i < b->n_rows; i++)
         s->y[i] = (float)s->t[i];
     AM_TRY(apply_batch(p, &in, f, training, s->x, err));
-    return am_matrix_append(m, b->n_rows, s->x, s->y, NULL, err);
+    am_fitted_weights(p, f, b, s->w);
+    return am_matrix_append(m, b->n_rows, s->x, s->y, s->w, err);
 }
 
 static enum am_rc append_batch(const struct am_prepared *p, const struct am_batch *b,
@@ -184,15 +189,16 @@ enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view
 {
     struct am_matrix_options o = {.memory_bytes = memory_bytes,
                                   .temp_dir = am_pipeline_scratch(p->pl),
-                                  .weights = AM_MATRIX_NO_WEIGHTS};
-    size_t *columns = am_arena_array(p->arena, p->n_columns + 1, sizeof *columns);
+                                  .weights = p->weight_column == SIZE_MAX ? AM_MATRIX_NO_WEIGHTS
+                                                                          : AM_MATRIX_WEIGHTS};
+    size_t *columns = am_arena_array(p->arena, f->n_columns + 2, sizeof *columns);
     struct am_table_iter *it = NULL;
     struct block s = {0};
     const struct am_batch *b;
     enum am_rc rc;
     *out = (struct am_rows){NULL, NULL, NULL};
     AM_TRY(am_arena_check(p->arena, err));
-    size_t n_read = am_prepared_columns(p, columns);
+    size_t n_read = am_fitted_columns(p, f, columns);
     AM_GO(rc, am_matrix_new(am_features_width(f->features), 1, &o, &out->matrix, err));
     AM_GO(rc, view->ops->open(view->impl, columns, n_read, &it, err));
     for (;;) {
@@ -212,6 +218,7 @@ out:
     view->ops->close(it);
     am_free(s.x);
     am_free(s.y);
+    am_free(s.w);
     am_free(s.t);
     am_free(s.columns);
     if (rc != AM_OK)
@@ -316,7 +323,9 @@ enum am_rc am_training_metrics(struct am_training *t, struct am_err *err)
     enum am_task task = am_target_task(t->p.target);
     bool labels = t->p.target_column != SIZE_MAX;
     const char *const *defaults = task == AM_TASK_ANOMALY && labels ? am_metrics_default_labelled()
-                                                                    : am_metrics_default(task);
+                                  : task == AM_TASK_CLUSTERING && labels
+                                      ? am_metrics_default_grouped()
+                                      : am_metrics_default(task);
     size_t n = 0;
     while (defaults[n])
         n++;
@@ -434,6 +443,29 @@ static enum am_rc on_epoch(void *ctx, const struct am_train_epoch *e, struct am_
     return t->run ? am_run_metrics(t->run, points, isnan(e->validation_loss) ? 2 : 3, err) : AM_OK;
 }
 
+/* In the log, in the report ("recoveries" of the history) and as a metric of the run. */
+static enum am_rc on_recovery(void *ctx, const struct am_train_recovery *r, struct am_err *err)
+{
+    struct am_training *t = ctx;
+    struct am_arena *a = t->p.arena;
+    struct am_node *list = am_node_get(t->history, "recoveries"), *m = am_new_map(a);
+    const struct am_metric_point point = {"train.recovered", (int64_t)r->epoch, (double)r->times};
+    am_log(AM_LOG_WARN, "train", "diverged=%llu epoch=%llu from_epoch=%llu learning_rate=%g why=%s",
+           (unsigned long long)r->times, (unsigned long long)r->epoch,
+           (unsigned long long)r->from_epoch, r->learning_rate, r->why);
+    if (!list) {
+        list = am_new_list(a);
+        am_node_set(a, t->history, "recoveries", list);
+    }
+    am_node_set(a, m, "epoch", am_new_i64(a, (int64_t)r->epoch));
+    am_node_set(a, m, "from_epoch", am_new_i64(a, (int64_t)r->from_epoch));
+    am_node_set(a, m, "learning_rate", am_new_f64(a, r->learning_rate));
+    am_node_set(a, m, "why", am_new_cstr(a, r->why));
+    am_node_push(a, list, m);
+    AM_TRY(am_arena_check(a, err));
+    return t->run ? am_run_metrics(t->run, &point, 1, err) : AM_OK;
+}
+
 static enum am_rc save_checkpoint(void *ctx, const void *bytes, size_t n, struct am_err *err)
 {
     struct am_training *t = ctx;
@@ -478,8 +510,8 @@ enum am_rc am_training_learn(struct am_training *t, struct am_err *err)
     t->history = t->resumed_history ? t->resumed_history : am_training_history(t);
     AM_TRY(am_arena_check(a, err));
     AM_TRY(am_training_task(t, &task, err));
-    task.hooks =
-        (struct am_train_hooks){.ctx = t, .on_epoch = on_epoch, .progress = t->p.pl->progress};
+    task.hooks = (struct am_train_hooks){
+        .ctx = t, .on_epoch = on_epoch, .on_recovery = on_recovery, .progress = t->p.pl->progress};
     if (t->run) {
         struct am_node *spec = am_node_copy(a, task.train_spec);
         if (am_node_i64(spec, "checkpoint_every", 0) ==

@@ -443,15 +443,20 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     for (size_t i = 0; i < 4; i++)
         am_node_set(a, split, parts[i], am_new_i64(a, (int64_t)t->p.counts.n[i]));
     am_node_set(a, *out, "split", split);
+    if (t->fitted.selection.by)
+        am_node_set(a, *out, "selection", am_selection_to_node(&t->p, &t->fitted.selection, a));
     for (size_t i = 0; i < t->p.dataset_schema.n; i++) {
         const struct am_schema_column *c = &t->p.dataset_schema.columns[i];
         struct am_node *m = am_new_map(a);
         bool own = am_task_is_own(am_target_task(t->p.target));
         const char *role = i != t->p.target_column ? "unused" : own ? "label" : "target";
         for (size_t k = 0; k < t->p.n_columns; k++)
-            role = t->p.columns[k] == i ? "feature" : role;
+            role = t->p.columns[k] == i ? "not selected" : role;
+        for (size_t k = 0; k < t->fitted.n_columns; k++)
+            role = t->fitted.columns[k] == i ? "feature" : role;
         for (size_t k = 0; k < t->p.n_ids; k++)
             role = am_str_eq(t->p.ids[k], c->name) ? "id" : role;
+        role = i == t->p.weight_column ? "weight" : role;
         am_node_set(a, m, "name", am_new_str(a, c->name));
         am_node_set(a, m, "type", am_new_cstr(a, am_col_type_name(c->type)));
         am_node_set(a, m, "role", am_new_cstr(a, role));

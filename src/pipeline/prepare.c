@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "data/cache.h"
+#include "pipeline/recipe_int.h"
 #include "registry/registry.h"
 
 /* Every phase reads the rows again: from memory where they fit into this part of it. */
@@ -300,7 +301,7 @@ static enum am_rc parse_sets(struct am_arena *a, const struct am_recipe_source *
 static enum am_rc add_asides(struct am_prepared *p, struct am_str target, struct am_err *err)
 {
     const struct am_dataset_schema *s = &p->dataset_schema;
-    struct am_str *ids = am_arena_array(p->arena, p->n_ids + s->n + 1, sizeof *ids);
+    struct am_str *ids = am_arena_array(p->arena, p->n_ids + s->n + 2, sizeof *ids);
     AM_TRY(am_arena_check(p->arena, err));
     if (p->n_ids)
         memcpy(ids, p->ids, p->n_ids * sizeof *ids);
@@ -328,6 +329,46 @@ static enum am_rc some_target(const struct am_prepared *p, struct am_str target,
         am_hint(err, "Choose another target, or give rows that have it.");
         return AM_EINVAL;
     }
+    return AM_OK;
+}
+
+/* data.weight: a column of numbers that is nothing else. It stands last among the ids, so that no
+ * feature is made of it. */
+static enum am_rc find_weight(struct am_prepared *p, const struct am_node *data,
+                              struct am_str target, struct am_err *err)
+{
+    const struct am_node *given = am_node_get(data, "weight");
+    struct am_str name;
+    char where[256];
+    p->weight_column = SIZE_MAX;
+    if (!am_node_as_str(given, &name) || name.len == 0)
+        return AM_OK;
+    am_recipe_where(given, &p->recipe.origin, where, sizeof where);
+    const size_t at = am_schema_find(p->schema, name);
+    if (at == SIZE_MAX) {
+        am_fail(err, AM_EUSAGE, "%s: data.weight names \"%.*s\", which is no column", where,
+                AM_FMT(name));
+        am_hint(err, "Name a column of the data.");
+        return AM_EUSAGE;
+    }
+    const enum am_col_type type = p->schema->columns[at].type;
+    if (type != AM_COL_NUMBER && type != AM_COL_BOOLEAN) {
+        am_fail(err, AM_EUSAGE, "%s: the weight column \"%.*s\" holds %s, not numbers", where,
+                AM_FMT(name), am_col_type_name(type));
+        am_hint(err, "Name a column of numbers, 0 or more.");
+        return AM_EUSAGE;
+    }
+    bool taken = am_str_eq(name, target);
+    for (size_t k = 0; k < p->n_ids; k++)
+        taken = taken || am_str_eq(name, p->ids[k]);
+    if (taken) {
+        am_fail(err, AM_EUSAGE, "%s: column \"%.*s\" cannot be weight and target or id at once",
+                where, AM_FMT(name));
+        am_hint(err, "Name another column in data.weight, or leave it out.");
+        return AM_EUSAGE;
+    }
+    p->weight_column = at;
+    p->ids[p->n_ids++] = name;
     return AM_OK;
 }
 
@@ -363,6 +404,7 @@ enum am_rc am_prepare_data(struct am_prepared *p, struct am_pipeline *pl, struct
     AM_TRY(texts_of(a, am_node_get(data, "id"), &p->ids, &p->n_ids, err));
     AM_TRY(add_asides(p, target, err));
     AM_TRY(am_recipe_check_columns(&p->recipe, p->schema, err));
+    AM_TRY(find_weight(p, data, target, err));
     p->target_column = SIZE_MAX;
     if (target.len == 0)
         return AM_OK;
@@ -582,6 +624,46 @@ static enum am_rc make_split(struct am_prepared *p, struct am_err *err)
     return AM_OK;
 }
 
+/* A weight of every kept row, and some weight in every part. */
+static enum am_rc check_weights(const struct am_prepared *p, struct am_err *err)
+{
+    static const char *const parts[] = {"training", "validation", "test"};
+    const struct am_str name = p->schema->columns[p->weight_column].name;
+    struct am_table_iter *it = NULL;
+    const struct am_batch *b;
+    double sum[AM_ROW_DROPPED + 1] = {0};
+    enum am_rc rc;
+    AM_TRY(p->raw.ops->open(p->raw.impl, &p->weight_column, 1, &it, err));
+    for (;;) {
+        AM_GO(rc, p->raw.ops->next(it, &b, err));
+        if (!b)
+            break;
+        for (size_t i = 0; i < b->n_rows; i++) {
+            const double w = b->columns[0].number[i];
+            const uint8_t part = p->parts[b->first_row + i];
+            if (part == AM_ROW_DROPPED || (w >= 0 && isfinite(w))) {
+                sum[part] += w >= 0 && isfinite(w) ? w : 0;
+                continue;
+            }
+            rc = isnan(w) ? am_fail(err, AM_EINVAL, "row %llu: the weight \"%.*s\" is missing",
+                                    (unsigned long long)(b->first_row + i + 1), AM_FMT(name))
+                          : am_fail(err, AM_EINVAL, "row %llu: the weight \"%.*s\" is %g",
+                                    (unsigned long long)(b->first_row + i + 1), AM_FMT(name), w);
+            am_hint(err, "Give every row a weight of 0 or more, or leave data.weight out.");
+            goto out;
+        }
+    }
+    for (unsigned part = AM_ROW_TRAIN; part <= AM_ROW_TEST && rc == AM_OK; part++)
+        if (p->counts.n[part] && !(sum[part] > 0)) {
+            rc = am_fail(err, AM_EINVAL, "the weights \"%.*s\" of all %s rows are 0", AM_FMT(name),
+                         am_tr(parts[part - AM_ROW_TRAIN]));
+            am_hint(err, "Give some rows a weight above 0, or leave data.weight out.");
+        }
+out:
+    p->raw.ops->close(it);
+    return rc;
+}
+
 enum am_rc am_prepare_rows(struct am_prepared *p, struct am_err *err)
 {
     const struct am_node *data = am_node_get(p->recipe.resolved, "data");
@@ -604,6 +686,8 @@ enum am_rc am_prepare_rows(struct am_prepared *p, struct am_err *err)
                         p->n_ids + (own && target.ptr), &p->clean, err));
     AM_TRY(am_clean_rows(p->clean, p->tables, &p->files, &p->raw, p->parts, p->n_rows, err));
     AM_TRY(make_split(p, err));
+    if (p->weight_column != SIZE_MAX)
+        AM_TRY(check_weights(p, err));
     AM_TRY(am_clean_fit(p->clean, &p->raw, p->parts, p->n_rows, err));
     am_split_count(p->parts, p->n_rows, &p->counts);
     AM_TRY(am_clean_view(p->clean, &p->raw, &p->table, err));
@@ -668,28 +752,46 @@ static const struct am_node *with_fills(const struct am_prepared *p, const struc
     return out;
 }
 
-enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t,
-                           struct am_fitted *out, struct am_err *err)
+size_t am_fitted_columns(const struct am_prepared *p, const struct am_fitted *f, size_t *out)
+{
+    for (size_t i = 0; i < f->n_columns; i++)
+        out[i] = f->columns[i];
+    size_t n = f->n_columns;
+    if (p->weight_column != SIZE_MAX)
+        out[n++] = p->weight_column;
+    out[n] = p->target_column;
+    return n + (p->target_column != SIZE_MAX);
+}
+
+void am_fitted_weights(const struct am_prepared *p, const struct am_fitted *f,
+                       const struct am_batch *b, float *w)
+{
+    for (size_t i = 0; i < b->n_rows; i++)
+        w[i] = p->weight_column == SIZE_MAX ? 1.0f : (float)b->columns[f->n_columns].number[i];
+}
+
+enum am_rc am_fit_columns(const struct am_prepared *p, const struct am_table *t,
+                          const size_t *which, size_t n, struct am_fitted *out, struct am_err *err)
 {
     const struct am_node *spec = with_fills(p, am_node_get(p->recipe.resolved, "features"));
     struct am_features_config c = {
         .spec = spec,
         .schema = p->schema,
-        .columns = p->columns,
-        .n_columns = p->n_columns,
+        .columns = which,
+        .n_columns = n,
         .task = am_target_task(p->target),
         .n_classes = am_target_n_classes(p->target),
         .seed = (uint64_t)am_node_i64(am_node_get(p->recipe.resolved, "train"), "seed", 42),
         .pool = p->pl->pool};
     struct am_table_iter *it = NULL;
     const struct am_batch *b;
-    size_t *columns = am_arena_array(p->arena, p->n_columns + 1, sizeof *columns), cap = 0;
+    size_t *columns = am_arena_array(p->arena, n + 2, sizeof *columns), cap = 0;
     double *y = NULL;
     uint64_t done = 0;
     enum am_rc rc;
-    memset(out, 0, sizeof *out);
+    *out = (struct am_fitted){.columns = which, .n_columns = n};
     AM_TRY(am_arena_check(p->arena, err));
-    size_t n_read = am_prepared_columns(p, columns);
+    size_t n_read = am_fitted_columns(p, out, columns);
     bool own = am_task_target_optional(am_target_task(p->target));
     am_progress_begin(p->pl->progress, "features", p->counts.n[AM_ROW_TRAIN]);
     AM_GO(rc, am_features_fit_new(&c, &out->fit, err));
@@ -698,7 +800,7 @@ enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t
         AM_GO(rc, t->ops->next(it, &b, err));
         if (!b)
             break;
-        struct am_batch in = {b->n_rows, p->n_columns, b->columns, b->first_row};
+        struct am_batch in = {b->n_rows, n, b->columns, b->first_row};
         if (!own)
             AM_GO(rc, encode_y(p, b, &y, &cap, err));
         AM_GO(rc, am_features_fit_update(out->fit, &in, y, NULL, err));
@@ -715,6 +817,18 @@ out:
     if (rc != AM_OK)
         am_fitted_clear(out);
     return rc;
+}
+
+enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t,
+                           struct am_fitted *out, struct am_err *err)
+{
+    struct am_selection s;
+    memset(out, 0, sizeof *out);
+    AM_TRY(am_select_columns(p, t, &s, err));
+    AM_TRY(
+        am_fit_columns(p, t, s.by ? s.kept : p->columns, s.by ? s.n_kept : p->n_columns, out, err));
+    out->selection = s;
+    return AM_OK;
 }
 
 void am_fitted_clear(struct am_fitted *f)

@@ -13,6 +13,7 @@
 #include "feature/target.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/recipe.h"
+#include "pipeline/select.h"
 
 struct am_prepared {
     struct am_pipeline *pl; /* borrowed */
@@ -33,8 +34,9 @@ struct am_prepared {
     struct am_table raw;   /* as imported */
     struct am_table table; /* cleaned; ops NULL until am_prepare_rows */
 
-    struct am_str *ids; /* [n_ids] */
+    struct am_str *ids; /* [n_ids]; last data.weight, if there is one */
     size_t n_ids;
+    size_t weight_column; /* data.weight in the schema; SIZE_MAX = all rows count 1 */
     struct am_clean *clean;
     uint8_t *parts; /* [n_rows] enum am_row_part */
     uint64_t n_rows;
@@ -64,8 +66,22 @@ void am_prepared_clear(struct am_prepared *p);
 struct am_fitted {
     struct am_features_fit *fit;
     struct am_features *features;
+    struct am_selection selection; /* of features.select */
+    const size_t *columns;         /* [n_columns] of the schema: what the features are made of */
+    size_t n_columns;
 };
-/* t: a view whose rows are the training rows. */
+/* The columns that rows of these features are read from: inputs, then the weight, then the target,
+ * where there are such. out [n_columns + 2]; how many. */
+size_t am_fitted_columns(const struct am_prepared *p, const struct am_fitted *f, size_t *out);
+/* Row weights of such a batch into w [n_rows], all 1 without data.weight; they were checked. */
+void am_fitted_weights(const struct am_prepared *p, const struct am_fitted *f,
+                       const struct am_batch *b, float *w);
+/* Features of these columns [n]: borrowed for the life of *out. */
+enum am_rc am_fit_columns(const struct am_prepared *p, const struct am_table *t,
+                          const size_t *columns, size_t n, struct am_fitted *out,
+                          struct am_err *err) AM_MUST_CHECK;
+/* t: a view whose rows are the training rows. Columns are selected first where the recipe says so.
+ */
 enum am_rc am_fit_features(const struct am_prepared *p, const struct am_table *t,
                            struct am_fitted *out, struct am_err *err) AM_MUST_CHECK;
 void am_fitted_clear(struct am_fitted *f);

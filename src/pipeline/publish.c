@@ -180,7 +180,7 @@ enum am_rc am_training_package(struct am_training *t, const char *path, struct a
                               .output = (enum am_model_output)t->learned.kind,
                               .threshold = t->threshold,
                               .ids = t->p.ids,
-                              .n_ids = t->p.n_ids,
+                              .n_ids = t->p.n_ids - (t->p.weight_column != SIZE_MAX),
                               .recipe = am_buf_view(&yaml),
                               .metrics = t->metrics,
                               .description = {"", 0},

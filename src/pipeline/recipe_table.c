@@ -65,6 +65,10 @@ static const struct am_recipe_key general[] = {
      "auto|classification|regression|anomaly|embedding|clustering|recommendation", 0, 0, "auto",
      "What is predicted; anomaly, embedding and clustering learn the rows themselves and need no "
      "target, recommendation learns which user chose which item."},
+    {"data.weight", TEXT, NULL, 0, 0, NULL,
+     "Column with a weight for each row, 0 or more: 2 counts like the row twice, in training and "
+     "in "
+     "metrics. Never a feature."},
     {"data.user", TEXT, NULL, 0, 0, NULL, "Column that names the user (task recommendation)."},
     {"data.item", TEXT, NULL, 0, 0, NULL, "Column that names the item (task recommendation)."},
     {"data.normal", TEXT | INT | NUM | BOOL | TEXTS, NULL, 0, 0, NULL,
@@ -151,6 +155,21 @@ static const struct am_recipe_key general[] = {
      "Which columns are used and how; say only what you disagree with."},
     {"features.only", TEXTS, NULL, 0, 0, NULL, "Use these columns and no others."},
     {"features.drop", TEXTS, NULL, 0, 0, NULL, "Never use these columns."},
+    {"features.select", MAP, NULL, 0, 0, NULL,
+     "Score columns on the training rows (of each fold anew) and keep the best; say one of keep, "
+     "share and threshold, else half of them stay. Texts and media always stay."},
+    {"features.select.by", ENUM,
+     "variance|correlation|anova|chi2|information_gain|mutual_information|l1|recursive|permutation",
+     0, 0, "mutual_information",
+     "Filters by what a column alone says; variance drops constant columns; correlation also drops "
+     "a column that another one says already; l1, recursive (elimination) and permutation ask "
+     "models of all columns."},
+    {"features.select.keep", INT, NULL, 1, 65536, NULL, "How many columns stay."},
+    {"features.select.share", NUM, NULL, 1e-6, 1, NULL, "Which share of the columns stays."},
+    {"features.select.threshold", NUM, NULL, -1e12, 1e12, NULL,
+     "Lowest score that stays; with variance it must be exceeded (0); with correlation: the "
+     "correlation of two columns above which one of them goes (0.95)."},
+    {"features.select.neighbors", INT, NULL, 1, 64, "3", "Of mutual_information."},
 
     {"model", MAP, NULL, 0, 0, NULL, "The learner and its knobs."},
 
@@ -232,6 +251,11 @@ static const struct am_recipe_key general[] = {
     {"train.early_stopping.patience", INT, NULL, 1, 1000000, "10", "Epochs without gain."},
     {"train.early_stopping.min_delta", NUM, NULL, 0, 1e9, "0",
      "Smallest change that counts as gain."},
+    {"train.recover", BOOL | MAP, NULL, 0, 0, NULL,
+     "When training diverges, go back to the best weights and on with a lower learning rate; true "
+     "when not said. It stands in the log, the report and the metrics."},
+    {"train.recover.times", INT, NULL, 1, 100, "3", "At most so often; then it is an error."},
+    {"train.recover.factor", NUM, NULL, 1e-6, 0.999, "0.1", "Of the learning rate, each time."},
     {"train.class_weights", ENUM | MAP, "none|balanced", 0, 0, "none", "Weights of the classes."},
     {"train.class_weights.*", NUM, NULL, 1e-9, 1e9, NULL, "Weight of this class."},
     {"train.label_smoothing", NUM, NULL, 0, 0.5, "0", "Of the cross-entropy."},

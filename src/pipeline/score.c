@@ -72,6 +72,7 @@ void am_scored_clear(struct am_scored *s)
     am_free(s->x);
     am_free(s->some);
     am_free(s->truth);
+    am_free(s->weight);
     am_free(s->pred);
     memset(s, 0, sizeof *s);
 }
@@ -81,7 +82,7 @@ struct span {
     const struct am_train_data *data;
     struct runner run;
     size_t begin, end, n_out;
-    double *truth; /* of all rows */
+    double *truth, *weight; /* of all rows */
     float *pred;
     enum am_rc rc;
     struct am_err err;
@@ -92,17 +93,17 @@ static enum am_rc score_blocks(struct span *s, struct am_err *err)
     const struct am_train_data *d = s->data;
     const size_t width = d->n_features, block = s->run.block;
     uint64_t rows[BLOCK];
-    float y[BLOCK], *x = am_alloc_array(block, width * sizeof *x);
+    float y[BLOCK], w[BLOCK], *x = am_alloc_array(block, width * sizeof *x);
     enum am_rc rc = x ? AM_OK : am_fail_nomem(err, block * width * sizeof *x);
     for (size_t at = s->begin, k; at < s->end && rc == AM_OK; at += k) {
         k = s->end - at < block ? s->end - at : block;
         for (size_t i = 0; i < k; i++)
             rows[i] = at + i;
-        rc = d->gather(d->self, rows, k, x, y, NULL, err);
+        rc = d->gather(d->self, rows, k, x, y, w, err);
         if (rc == AM_OK)
             rc = runner_run(&s->run, k, width, x, s->pred + at * s->n_out, s->n_out, err);
         for (size_t i = 0; i < k && rc == AM_OK; i++)
-            s->truth[at + i] = (double)y[i];
+            s->truth[at + i] = (double)y[i], s->weight[at + i] = (double)w[i];
     }
     am_free(x);
     return rc;
@@ -142,6 +143,7 @@ static enum am_rc score_all(const struct runner *r, const struct am_train_data *
                              .end = i + 1 < k ? n / k * (i + 1) : n,
                              .n_out = n_out,
                              .truth = out->truth,
+                             .weight = out->weight,
                              .pred = out->pred};
         if (k > 1)
             rc = am_session_new(r->plan, NULL, &s[i].run.session, err);
@@ -225,14 +227,18 @@ enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_clas
     if (n == 0)
         return AM_OK;
     out->truth = am_alloc_array(n, sizeof *out->truth);
+    out->weight = am_alloc_array(n, sizeof *out->weight);
     out->pred = am_alloc_array(n, n_out * sizeof *out->pred);
     AM_GO(rc, runner_new(&r, l, pool, err));
-    if (!out->truth || !out->pred)
+    if (!out->truth || !out->weight || !out->pred)
         AM_GO(rc, am_fail_nomem(err, n * n_out * sizeof *out->pred));
     AM_GO(rc, score_all(&r, data, n_out, pool, out, err));
     out->in.n_rows = n;
     out->in.truth = out->truth;
     out->in.pred = out->pred;
+    for (size_t i = 0; i < n && !out->in.weight; i++)
+        if (out->weight[i] != 1)
+            out->in.weight = out->weight;
 out:
     runner_clear(&r);
     if (rc != AM_OK)

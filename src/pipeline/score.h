@@ -11,7 +11,7 @@
 
 struct am_scored {
     struct am_eval_input in; /* truth and pred point into the arrays below; threshold 0.5 */
-    double *truth;           /* owned */
+    double *truth, *weight;  /* owned; weight NULL = all 1 */
     float *pred;             /* owned */
     /* Clustering: in.pred are clusters; above AM_SCORED_CELLS numbers `in` holds so many rows taken
      * evenly, with their numbers x. */
