@@ -32,7 +32,7 @@ static const struct am_learner_ops *const learners[] = {
     &am_learner_decision_tree,
     &am_learner_gradient_boosting,
     &am_learner_random_forest,
-    &am_learner_extra_trees, &am_learner_isolation_forest,
+    &am_learner_extra_trees, &am_learner_isolation_forest, &am_learner_ada_boost, &am_learner_bagging,
     &am_learner_perceptron,
     &am_learner_kmeans,
     &am_learner_gaussian_mixture,
@@ -166,6 +166,8 @@ bool am_spec_fits(const struct am_learner_key *k, const struct am_node *v)
     if ((k->types & AM_LEARNER_KEY_ENUM) && am_node_as_str(v, &s) && is_choice(k->choices, s))
         return true;
     if ((k->types & AM_LEARNER_KEY_MAPS) && v->kind == AM_NODE_LIST)
+        return true;
+    if ((k->types & AM_LEARNER_KEY_MAP) && v->kind == AM_NODE_MAP)
         return true;
     return (k->types & AM_LEARNER_KEY_INTS) && ints_fit(k, v);
 }

@@ -7,7 +7,7 @@
 
 extern const struct am_learner_ops am_learner_ensemble;
 extern const struct am_learner_ops am_learner_decision_tree, am_learner_random_forest,
-    am_learner_extra_trees, am_learner_isolation_forest;
+    am_learner_extra_trees, am_learner_isolation_forest, am_learner_ada_boost, am_learner_bagging;
 extern const struct am_learner_ops am_learner_kmeans, am_learner_gaussian_mixture,
     am_learner_dbscan, am_learner_pca, am_learner_svd;
 extern const struct am_learner_ops am_learner_baseline, am_learner_linear, am_learner_logistic,
