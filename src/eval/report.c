@@ -11,6 +11,7 @@
 
 #define CLASSES_SHOWN 30
 #define COLUMNS_SHOWN 200
+#define SELECTION_SHOWN 100
 #define IMPORTANCE_SHOWN 30
 #define MISTAKES_SHOWN 48
 #define FILES_SHOWN 100
@@ -361,6 +362,21 @@ static void history(struct am_buf *o, const struct am_node *r)
                               .y_label = am_tr("loss")});
 }
 
+/* Where training diverged and was set back. */
+static void recoveries(struct am_buf *o, const struct am_node *r)
+{
+    const struct am_node *list = am_html_items(am_node_get(r, "history"), "recoveries");
+    for (size_t i = 0; list && i < list->list.n; i++) {
+        const struct am_node *m = list->list.items[i];
+        am_buf_printf(o, "<p class='advice'>%s %lld: ", am_tr("Training diverged in epoch"),
+                      (long long)am_node_i64(m, "epoch", 0));
+        am_html_field(o, m, "why");
+        am_buf_printf(o, ". %s ", am_tr("It went on from the best weights with learning rate"));
+        am_html_number(o, am_node_get(m, "learning_rate"));
+        am_buf_cstr(o, ".</p>\n");
+    }
+}
+
 static void residuals(struct am_buf *o, const struct am_node *r)
 {
     const struct am_node *m = am_node_get(r, "residuals"), *bins = am_node_get(m, "bins");
@@ -528,6 +544,35 @@ static void importance(struct am_buf *o, const struct am_node *r)
                       list->list.n - IMPORTANCE_SHOWN);
 }
 
+/* selection: {by, n_kept, columns: [{column, score, kept}]}, best first */
+static void selection(struct am_buf *o, const struct am_node *r)
+{
+    const struct am_node *m = am_node_get(r, "selection"), *list = am_html_items(m, "columns");
+    double top = 0;
+    if (!list)
+        return;
+    am_html_heading(o, "Which columns were selected?");
+    am_buf_printf(o, "<p class='mute'>%s ", am_tr("Scored on the training rows by"));
+    am_html_field(o, m, "by");
+    am_buf_printf(o, ": %lld / %zu.</p><table>\n", (long long)am_node_i64(m, "n_kept", 0),
+                  list->list.n);
+    for (size_t i = 0; i < list->list.n; i++)
+        top = fmax(top, am_node_f64(list->list.items[i], "score", 0));
+    for (size_t i = 0; i < list->list.n && i < SELECTION_SHOWN; i++) {
+        const struct am_node *c = list->list.items[i];
+        const double v = am_node_f64(c, "score", 0);
+        am_buf_cstr(o, "<tr><td>");
+        am_html_field(o, c, "column");
+        am_buf_printf(o,
+                      "</td><td>%.4g</td><td style='text-align:left'><span class='bar' "
+                      "style='width:%.0fpx%s'></span></td><td>%s</td></tr>\n",
+                      v, isfinite(top) && v > 0 && top > 0 ? 200 * v / top : 0,
+                      am_node_bool(c, "kept", false) ? "" : ";opacity:.3",
+                      am_node_bool(c, "kept", false) ? am_tr("kept") : am_tr("left out"));
+    }
+    am_buf_cstr(o, "</table>\n");
+}
+
 static void columns(struct am_buf *o, const struct am_node *r)
 {
     const struct am_node *list = am_html_items(r, "columns");
@@ -536,7 +581,7 @@ static void columns(struct am_buf *o, const struct am_node *r)
     am_html_heading(o, "Columns as they were understood");
     am_buf_printf(o, "<table class='texts'><tr><th>%s</th><th>%s</th><th>%s</th></tr>\n",
                   am_tr("column"), am_tr("type"), am_tr("why"));
-    for (size_t i = 0; i < list->list.n && i < COLUMNS_SHOWN; i++) {
+    for (size_t i = 0; i < list->list.n && i < SELECTION_SHOWN; i++) {
         am_buf_cstr(o, "<tr><td>");
         am_html_field(o, list->list.items[i], "name");
         am_buf_cstr(o, "</td><td>");
@@ -567,6 +612,7 @@ void am_report_html(const struct am_node *report, struct am_buf *out)
     metrics(out, report);
     folds(out, report);
     am_html_study(out, report);
+    recoveries(out, report);
     summary(out, report);
     advice(out, report);
     plots(out, report);
@@ -577,6 +623,7 @@ void am_report_html(const struct am_node *report, struct am_buf *out)
     saliency(out, report);
     am_html_layers(out, report, "filters", AM_N("Filters of the first layer"));
     am_html_layers(out, report, "activations", AM_N("What the layers answer to that picture"));
+    selection(out, report);
     importance(out, report);
     columns(out, report);
     bad_files(out, report);

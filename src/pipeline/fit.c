@@ -28,12 +28,14 @@ void am_rows_clear(struct am_rows *r)
 /* The features of this many bytes are made at once: a batch of small picture files may hold
  * gigabytes of pixels. */
 #define FEATURE_BYTES ((size_t)16 << 20)
+#define SPARSE_FLOATS 1024 /* a sparse row counts as so many */
 
 struct block { /* scratch of some rows of a batch, grown as needed */
     float *x, *y, *w;
     double *t;
     size_t cap;
     struct am_column *columns; /* owned [n_columns] of the batches */
+    struct am_csr_buf sparse;  /* owned */
 };
 
 static enum am_rc block_grow(struct block *b, size_t n, size_t width, struct am_err *err)
@@ -136,12 +138,21 @@ static enum am_rc append_rows(const struct am_prepared *p, const struct am_batch
                               struct am_matrix *m, struct am_err *err)
 {
     struct am_batch in = {b->n_rows, f->n_columns, b->columns, b->first_row};
-    AM_TRY(block_grow(s, b->n_rows, am_features_width(f->features), err));
+    const bool sparse = am_features_sparse(f->features);
+    AM_TRY(block_grow(s, b->n_rows, sparse ? 1 : am_features_width(f->features), err));
     AM_TRY(am_prepared_targets(p, b, s->t, err));
     for (size_t i = 0; i < b->n_rows; i++)
         s->y[i] = (float)s->t[i];
-    AM_TRY(apply_batch(p, &in, f, training, s->x, err));
     am_fitted_weights(p, f, b, s->w);
+    if (sparse) {
+        am_csr_reset(&s->sparse, am_features_width(f->features));
+        AM_TRY(training
+                   ? am_features_apply_train_sparse(f->fit, f->features, &in, NULL, &s->sparse, err)
+                   : am_features_apply_sparse(f->features, &in, &s->sparse, err));
+        const struct am_csr x = am_csr_of(&s->sparse);
+        return am_matrix_append_sparse(m, &x, s->y, s->w, err);
+    }
+    AM_TRY(apply_batch(p, &in, f, training, s->x, err));
     return am_matrix_append(m, b->n_rows, s->x, s->y, s->w, err);
 }
 
@@ -149,7 +160,8 @@ static enum am_rc append_batch(const struct am_prepared *p, const struct am_batc
                                const struct am_fitted *f, bool training, struct block *s,
                                struct am_matrix *m, struct am_err *err)
 {
-    size_t width = am_features_width(f->features), most = FEATURE_BYTES / sizeof(float);
+    size_t width = am_features_sparse(f->features) ? SPARSE_FLOATS : am_features_width(f->features);
+    size_t most = FEATURE_BYTES / sizeof(float);
     most = width > 1 ? most / width : most;
     most = most ? most : 1;
     if (b->n_rows <= most)
@@ -190,7 +202,9 @@ enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view
     struct am_matrix_options o = {.memory_bytes = memory_bytes,
                                   .temp_dir = am_pipeline_scratch(p->pl),
                                   .weights = p->weight_column == SIZE_MAX ? AM_MATRIX_NO_WEIGHTS
-                                                                          : AM_MATRIX_WEIGHTS};
+                                                                          : AM_MATRIX_WEIGHTS,
+                                  .form = am_features_sparse(f->features) ? AM_MATRIX_SPARSE
+                                                                          : AM_MATRIX_DENSE};
     size_t *columns = am_arena_array(p->arena, f->n_columns + 2, sizeof *columns);
     struct am_table_iter *it = NULL;
     struct block s = {0};
@@ -219,6 +233,7 @@ out:
     am_free(s.x);
     am_free(s.y);
     am_free(s.w);
+    am_csr_clear(&s.sparse);
     am_free(s.t);
     am_free(s.columns);
     if (rc != AM_OK)

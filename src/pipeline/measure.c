@@ -265,6 +265,8 @@ static enum am_rc build_report(struct am_training *t, const struct am_scored *he
     else if (am_task_is_own(held->in.task))
         AM_TRY(am_training_anomaly_report(t, held, rows, r, err));
     am_node_set(a, r, "intervals", t->intervals);
+    if (t->fitted.selection.by)
+        am_node_set(a, r, "selection", am_selection_to_node(&t->p, &t->fitted.selection, a));
     if (t->folds)
         am_node_set(a, r, "folds", t->folds);
     if (t->study)

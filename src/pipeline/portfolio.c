@@ -248,13 +248,13 @@ static enum am_rc count_zeros(const struct am_prepared *p, const struct am_table
                               const struct am_fitted *fitted, double *out, struct am_err *err)
 {
     const size_t width = am_features_width(fitted->features);
-    size_t *columns = am_arena_array(p->arena, p->n_columns + 1, sizeof *columns);
+    size_t *columns = am_arena_array(p->arena, fitted->n_columns + 1, sizeof *columns);
     struct am_table_iter *it = NULL;
     const struct am_batch *b;
     float *x = NULL;
     enum am_rc rc;
     AM_TRY(am_arena_check(p->arena, err));
-    AM_GO(rc, view->ops->open(view->impl, columns, am_prepared_columns(p, columns), &it, err));
+    AM_GO(rc, view->ops->open(view->impl, columns, am_fitted_columns(p, fitted, columns), &it, err));
     AM_GO(rc, view->ops->next(it, &b, err));
     const size_t n = b ? (b->n_rows < LOOKED_AT ? b->n_rows : LOOKED_AT) : 0;
     size_t zeros = 0;
@@ -264,7 +264,7 @@ static enum am_rc count_zeros(const struct am_prepared *p, const struct am_table
     x = am_alloc_array(n, width * sizeof *x);
     if (!x)
         AM_GO(rc, am_fail_nomem(err, n * width * sizeof *x));
-    const struct am_batch in = {n, p->n_columns, b->columns, b->first_row};
+    const struct am_batch in = {n, fitted->n_columns, b->columns, b->first_row};
     AM_GO(rc, am_features_apply(fitted->features, &in, x, err));
     for (size_t i = 0; i < n * width; i++)
         zeros += x[i] == 0;
@@ -278,7 +278,7 @@ out:
 enum am_rc am_facts_of(const struct am_prepared *p, struct am_facts *out, struct am_err *err)
 {
     struct am_table view = {NULL, NULL};
-    struct am_fitted fitted = {NULL, NULL};
+    struct am_fitted fitted = {0};
     const size_t c = am_target_n_classes(p->target);
     enum am_rc rc;
     *out = (struct am_facts){.task = am_target_task(p->target),

@@ -393,6 +393,8 @@ enum am_rc am_prepare_data(struct am_prepared *p, struct am_pipeline *pl, struct
                      "which need none.");
         return AM_EUSAGE;
     }
+    p->foreign = src->foreign;
+    p->base_dir = src->base_dir ? am_arena_str(a, am_str(src->base_dir)).ptr : NULL;
     AM_TRY(am_prepare_dataset(p, data, target, src->base_dir, dataset_hash, err));
     if (!am_node_as_str(source, &spec) && source && source->kind == AM_NODE_LIST)
         (void)am_node_as_str(source->list.items[0], &spec);
@@ -770,6 +772,35 @@ void am_fitted_weights(const struct am_prepared *p, const struct am_fitted *f,
         w[i] = p->weight_column == SIZE_MAX ? 1.0f : (float)b->columns[f->n_columns].number[i];
 }
 
+/* A file that features name: word vectors, a tagger. A relative path starts at the recipe's folder.
+ */
+static enum am_rc read_beside(void *ctx, struct am_str path, struct am_buf *out, struct am_err *err)
+{
+    const struct am_prepared *p = ctx;
+    const bool whole = !p->base_dir || (path.len > 0 && path.ptr[0] == '/');
+    char name[4096];
+    const int n = snprintf(name, sizeof name, "%s%s%.*s", whole ? "" : p->base_dir,
+                           whole ? "" : "/", AM_FMT(path));
+    if (n < 0 || (size_t)n >= sizeof name || path.len == 0 || memchr(path.ptr, 0, path.len))
+        return am_fail(err, AM_EUSAGE, "\"%.*s\" is no path", AM_FMT(path));
+    if (!am_fs_exists(name)) {
+        am_fail(err, AM_ENOTFOUND, "there is no file \"%s\"", name);
+        am_hint(err, "A relative path starts at the recipe's folder.");
+        return AM_ENOTFOUND;
+    }
+    return am_fs_read_file(name, out, err);
+}
+
+/* The features take a context that may change; this one does not. */
+static void *prepared_ctx(const struct am_prepared *p)
+{
+    union {
+        const struct am_prepared *in;
+        void *out;
+    } u = {.in = p};
+    return u.out;
+}
+
 enum am_rc am_fit_columns(const struct am_prepared *p, const struct am_table *t,
                           const size_t *which, size_t n, struct am_fitted *out, struct am_err *err)
 {
@@ -782,7 +813,9 @@ enum am_rc am_fit_columns(const struct am_prepared *p, const struct am_table *t,
         .task = am_target_task(p->target),
         .n_classes = am_target_n_classes(p->target),
         .seed = (uint64_t)am_node_i64(am_node_get(p->recipe.resolved, "train"), "seed", 42),
-        .pool = p->pl->pool};
+        .pool = p->pl->pool,
+        .read_file = p->foreign ? NULL : read_beside,
+        .read_ctx = prepared_ctx(p)};
     struct am_table_iter *it = NULL;
     const struct am_batch *b;
     size_t *columns = am_arena_array(p->arena, n + 2, sizeof *columns), cap = 0;
