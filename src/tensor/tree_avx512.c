@@ -143,41 +143,44 @@ INLINE int row_groups(const struct am_tree_set *s, size_t g, size_t g1, const fl
     }
 }
 
-INLINE void row_sum(const struct am_tree_set *s, size_t g0, size_t g1, const float *x,
-                    enum reading reading, float *acc)
+INLINE void add(float *acc, __m512 v)
 {
-    __m512 a = _mm512_loadu_ps(acc), v[SIDE];
+    _mm512_storeu_ps(acc, _mm512_add_ps(_mm512_loadu_ps(acc), v));
+}
+
+INLINE void row_sum(const struct am_tree_set *s, size_t g0, size_t g1, const float *x,
+                    enum reading reading, size_t period, float *acc)
+{
+    __m512 v[SIDE];
+    size_t at = g0 % period;
     for (size_t g = g0; g < g1;) {
         const int n = row_groups(s, g, g1, x, reading, v);
-        for (int i = 0; i < n; i++)
-            a = _mm512_add_ps(a, v[i]);
+        for (int i = 0; i < n; i++) {
+            add(acc + at * AM_TREE_LANES, v[i]);
+            at = at + 1 == period ? 0 : at + 1;
+        }
         g += (size_t)n;
     }
-    _mm512_storeu_ps(acc, a);
 }
 
 INLINE void sum_as(const struct am_tree_set *s, size_t g0, size_t g1, const float *x, size_t x_row,
-                   size_t n_rows, enum reading reading, float *acc)
+                   size_t n_rows, enum reading reading, size_t period, float *acc)
 {
     const struct how h = how_of(s, reading);
+    const size_t row = period * AM_TREE_LANES;
     size_t r = 0;
-    for (; r + SIDE <= n_rows; r += SIDE) {
-        __m512 a[SIDE], v[SIDE];
-        struct lane l[SIDE];
-        for (size_t i = 0; i < SIDE; i++)
-            a[i] = _mm512_loadu_ps(acc + (r + i) * AM_TREE_LANES);
-        for (size_t g = g0; g < g1; g++) {
+    for (; r + SIDE <= n_rows; r += SIDE)
+        for (size_t g = g0, at = g0 % period; g < g1; g++, at = at + 1 == period ? 0 : at + 1) {
+            __m512 v[SIDE];
+            struct lane l[SIDE];
             for (size_t i = 0; i < SIDE; i++)
                 l[i] = lane_of(s, g, x + (r + i) * x_row, reading);
             walk(l, SIDE, s->groups[g].n_levels, &h, v);
             for (size_t i = 0; i < SIDE; i++)
-                a[i] = _mm512_add_ps(a[i], v[i]);
+                add(acc + (r + i) * row + at * AM_TREE_LANES, v[i]);
         }
-        for (size_t i = 0; i < SIDE; i++)
-            _mm512_storeu_ps(acc + (r + i) * AM_TREE_LANES, a[i]);
-    }
     for (; r < n_rows; r++)
-        row_sum(s, g0, g1, x + r * x_row, reading, acc + r * AM_TREE_LANES);
+        row_sum(s, g0, g1, x + r * x_row, reading, period, acc + r * row);
 }
 
 INLINE void leaves_as(const struct am_tree_set *s, size_t g0, size_t g1, const float *x,
@@ -199,17 +202,17 @@ static enum reading reading_of(const struct am_tree_set *s)
 }
 
 static void sum(const struct am_tree_set *s, size_t g0, size_t g1, const float *x, size_t x_row,
-                size_t n_rows, float *acc)
+                size_t n_rows, size_t period, float *acc)
 {
     switch (reading_of(s)) {
     case PLACES:
-        sum_as(s, g0, g1, x, x_row, n_rows, PLACES, acc);
+        sum_as(s, g0, g1, x, x_row, n_rows, PLACES, period, acc);
         break;
     case WHOLE:
-        sum_as(s, g0, g1, x, x_row, n_rows, WHOLE, acc);
+        sum_as(s, g0, g1, x, x_row, n_rows, WHOLE, period, acc);
         break;
     default:
-        sum_as(s, g0, g1, x, x_row, n_rows, IN_REGISTERS, acc);
+        sum_as(s, g0, g1, x, x_row, n_rows, IN_REGISTERS, period, acc);
     }
 }
 

@@ -43,14 +43,15 @@ static void walk(const struct am_tree_set *s, const struct am_tree_group *g, con
 }
 
 static void sum(const struct am_tree_set *s, size_t g0, size_t g1, const float *x, size_t x_row,
-                size_t n_rows, float *acc)
+                size_t n_rows, size_t period, float *acc)
 {
     float v[AM_TREE_LANES];
     for (size_t r = 0; r < n_rows; r++)
         for (size_t g = g0; g < g1; g++) {
+            float *to = acc + (r * period + g % period) * AM_TREE_LANES;
             walk(s, &s->groups[g], x + r * x_row, v);
             for (size_t i = 0; i < AM_TREE_LANES; i++)
-                acc[r * AM_TREE_LANES + i] += v[i];
+                to[i] += v[i];
         }
 }
 

@@ -44,10 +44,10 @@ struct am_tree_set {
 
 struct am_tree_kernels {
     const char *name;
-    /* acc[r, lane] += the leaf of the row's lane-th tree, group by group from g0 to g1.
-     * x [n_rows, x_row], acc [n_rows, AM_TREE_LANES] */
+    /* acc[r, g % period, lane] += the leaf of the row's lane-th tree, group by group from g0 to g1.
+     * x [n_rows, x_row], acc [n_rows, period, AM_TREE_LANES] */
     void (*sum)(const struct am_tree_set *s, size_t g0, size_t g1, const float *x, size_t x_row,
-                size_t n_rows, float *acc);
+                size_t n_rows, size_t period, float *acc);
     /* out[r, g - g0, lane] = the leaf's value. out [n_rows, g1 - g0, AM_TREE_LANES] */
     void (*leaves)(const struct am_tree_set *s, size_t g0, size_t g1, const float *x, size_t x_row,
                    size_t n_rows, float *out);

@@ -21,6 +21,8 @@ enum { IN_X, IN_FEATURE, IN_VALUE, IN_CHILD, IN_SIZE, IN_BASE, IN_LEAF };
 #define TREE_NODES_MAX ((int64_t)1 << 24) /* indices are exact floats */
 #define SPREAD_FLOATS 16384               /* of spread rows, on the stack */
 #define BLOCK_ROWS 64
+#define COLUMNS_MAX 64
+#define SUMS_FLOATS 16384 /* partial sums of a block's rows, on the stack */
 #define BLOCK_NODES 32768 /* of packed trees that rows visit before the next block: 256 KB */
 
 static enum am_rc trees_infer(const struct am_graph *g, struct am_gnode *n, struct am_err *err)
@@ -120,14 +122,29 @@ static float walk_plain(const struct params *p, size_t first, size_t n, const fl
 
 /* ---- sums ---- */
 
-static float sum_lanes(const float *acc)
+/* Groups after which lanes meet the same columns again; 0: columns add their trees in order. */
+static size_t period_of(size_t n_out, bool columns)
+{
+    size_t gcd = 1;
+    while (gcd < LANES && n_out % (2 * gcd) == 0)
+        gcd *= 2;
+    return columns || n_out > COLUMNS_MAX ? 0 : n_out / gcd;
+}
+
+/* Partial sums into y [n_out]. */
+static void sum_lanes(const float *acc, size_t n_out, size_t period, float *y)
 {
     float a[LANES];
+    if (n_out > 1) {
+        for (size_t i = 0, j = 0; i < period * LANES; i++, j = j + 1 == n_out ? 0 : j + 1)
+            y[j] = i < n_out ? acc[i] : y[j] + acc[i];
+        return;
+    }
     memcpy(a, acc, sizeof a);
     for (size_t n = LANES / 2; n > 0; n /= 2)
         for (size_t i = 0; i < n; i++)
             a[i] += a[i + n];
-    return a[0];
+    y[0] = a[0];
 }
 
 /* y begins as 0 and ends as base + y / count. */
@@ -171,19 +188,20 @@ static void plain_rows(const struct am_run *r, const struct am_step *s, size_t b
                              .largest = (size_t)s->attr.i[1],
                              .zero_missing = s->attr.i[2] != 0};
     const float *x = am_arg_ptr(r, &s->in[IN_X]), *base = am_arg_ptr(r, &s->in[IN_BASE]);
+    const size_t period = period_of(p.n_out, p.leaf != NULL);
     for (size_t row = begin; row < end; row++) {
-        float acc[LANES] = {0}, *y = am_arg_ptr(r, &s->out) + row * p.n_out;
+        float acc[COLUMNS_MAX * LANES] = {0}, *y = am_arg_ptr(r, &s->out) + row * p.n_out;
         memset(y, 0, p.n_out * sizeof *y);
         for (size_t t = 0, first = 0, n; t < p.n_trees; t++, first += n) {
             n = nodes_of(&p, t, p.n_nodes - first);
             const float v = walk_plain(&p, first, n, x + row * p.n_features);
-            if (p.n_out == 1 && !p.leaf)
-                acc[t % LANES] += v;
+            if (period > 0)
+                acc[t % (period * LANES)] += v;
             else
                 add_leaves(&p, t, 1, &v, y);
         }
-        if (p.n_out == 1 && !p.leaf)
-            y[0] = sum_lanes(acc);
+        if (period > 0)
+            sum_lanes(acc, p.n_out, period, y);
         finish(s, p.n_trees, base, p.leaf != NULL, y);
     }
 }
@@ -379,16 +397,17 @@ static size_t block_end(const struct packed *k, size_t g0)
     return g;
 }
 
-static void sum_block(const struct packed *k, const float *x, size_t x_row, size_t n, float *y)
+static void sum_block(const struct packed *k, const float *x, size_t x_row, size_t n, size_t period,
+                      float *y)
 {
-    float acc[BLOCK_ROWS * LANES];
-    memset(acc, 0, n * LANES * sizeof *acc);
+    float acc[SUMS_FLOATS];
+    memset(acc, 0, n * period * LANES * sizeof *acc);
     for (size_t g = 0, end; g < k->n_groups; g = end) {
         end = n > 1 ? block_end(k, g) : k->n_groups;
-        k->kern->sum(&k->set, g, end, x, x_row, n, acc);
+        k->kern->sum(&k->set, g, end, x, x_row, n, period, acc);
     }
     for (size_t r = 0; r < n; r++)
-        y[r] = sum_lanes(acc + r * LANES);
+        sum_lanes(acc + r * period * LANES, k->p.n_out, period, y + r * k->p.n_out);
 }
 
 #define LEAF_GROUPS 16 /* walked before their leaves are added */
@@ -427,17 +446,18 @@ static size_t spread(struct packed *k, const float *from, size_t n, bool zero_mi
 static void packed_rows(const struct am_run *r, const struct am_step *s, size_t begin, size_t end)
 {
     struct packed k = packed_of(r, s);
-    const size_t fit = SPREAD_FLOATS / (2 * k.p.n_features + 1),
-                 block = fit < BLOCK_ROWS ? fit : BLOCK_ROWS;
-    const bool one = k.p.n_out == 1 && !k.p.leaf;
+    const size_t period = period_of(k.p.n_out, k.p.leaf != NULL),
+                 fit = SPREAD_FLOATS / (2 * k.p.n_features + 1),
+                 sums = period > 0 ? SUMS_FLOATS / (period * LANES) : BLOCK_ROWS,
+                 least = fit < sums ? fit : sums, block = least < BLOCK_ROWS ? least : BLOCK_ROWS;
     float x[SPREAD_FLOATS];
     for (size_t row = begin; row < end; row += block) {
         const size_t n = end - row < block ? end - row : block;
         float *y = am_arg_ptr(r, &s->out) + row * k.p.n_out;
         const size_t x_row =
             spread(&k, am_arg_ptr(r, &s->in[IN_X]) + row * k.p.n_features, n, s->attr.i[2] != 0, x);
-        if (one)
-            sum_block(&k, x, x_row, n, y);
+        if (period > 0)
+            sum_block(&k, x, x_row, n, period, y);
         else
             columns_block(&k, x, x_row, n, y);
         for (size_t i = 0; i < n; i++)
