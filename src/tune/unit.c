@@ -3,7 +3,9 @@
  * Ranges of whole numbers and choices are cut into equal bins, a value is the middle of its bin;
  * logarithmic ones are equal in the logarithm. Pure functions of the space; any thread. */
 #include <math.h>
+#include <stdio.h>
 
+#include "base/num.h"
 #include "tune/tune_int.h"
 
 bool am_tune_is_hamming(const struct tune_dim *d)
@@ -47,19 +49,32 @@ double am_tune_level_unit(const struct tune_dim *d, uint32_t level)
     return (level + 0.5) / d->n_levels;
 }
 
+/* To 12 digits: 0.001 stays 0.001 on its way through the logarithm, and values read well. */
+static double tidy(double v)
+{
+    char text[32];
+    double out = v;
+    int n = snprintf(text, sizeof text, "%.12g", v);
+    if (n > 0 && (size_t)n < sizeof text)
+        (void)am_parse_double((struct am_str){text, (size_t)n}, AM_NUM_FINITE, &out);
+    return out;
+}
+
 double am_tune_value(const struct tune_dim *d, double unit)
 {
     double v;
-    if (d->n_levels)
+    if (d->p.kind == AM_TUNE_INT)
         return d->p.low + d->p.step * am_tune_level(d, unit);
-    if (d->p.log) {
+    if (d->n_levels) {
+        v = d->p.low + d->p.step * am_tune_level(d, unit);
+    } else if (d->p.log) {
         double end[2];
         log_ends(d, end);
         v = exp(end[0] + unit * (end[1] - end[0]));
     } else {
         v = d->p.low + unit * (d->p.high - d->p.low);
     }
-    return clip(v, d->p.low, d->p.high);
+    return clip(tidy(v), d->p.low, d->p.high);
 }
 
 double am_tune_unit(const struct tune_dim *d, double value)
