@@ -42,6 +42,7 @@
 #define AM_LIMIT_CSV_COLUMNS 65536
 #define AM_LIMIT_CSV_CELL_BYTES ((size_t)1 << 20)
 #define AM_LIMIT_CSV_LINE_BYTES ((size_t)16 << 20)
+#define AM_LIMIT_LABELS 24 /* that a row can have at once: bits of an exact float */
 #define AM_LIMIT_CLASSES 65536
 #define AM_LIMIT_CATEGORIES 1000000                /* distinct values kept for one column */
 #define AM_LIMIT_FEATURES 1048576                  /* floats a row that the transforms may give */

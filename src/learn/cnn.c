@@ -145,7 +145,7 @@ const struct am_learner_ops am_learner_cnn = {
     .doc =
         "Convolutions and pooling, then dense layers: for pictures, videos, sequences and tokens.",
     .flags = AM_LEARNER_STEPS,
-    .tasks = AM_ALL_TASKS,
+    .tasks = AM_NETWORK_TASKS,
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],
     .fit = fit_cnn,

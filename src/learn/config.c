@@ -79,6 +79,16 @@ static void read_early_stopping(const struct am_node *m, struct am_train_config 
     c->min_delta = number(n, "min_delta", 0);
 }
 
+/* `recover: false`, or `recover: {times: 3, factor: 0.1}`, which is what it is when not said */
+static void read_recover(const struct am_node *m, struct am_train_config *c)
+{
+    const struct am_node *n = am_node_get(m, "recover");
+    bool on = true;
+    (void)am_node_as_bool(n, &on);
+    c->recover = on ? count(n, "times", 3) : 0;
+    c->recover_factor = number(n, "factor", 0.1);
+}
+
 static enum am_rc read_loss(const struct am_learn_task *t, const struct am_node *m,
                             struct am_loss_spec *l, struct am_err *err)
 {
@@ -90,9 +100,9 @@ static enum am_rc read_loss(const struct am_learn_task *t, const struct am_node 
     l->label_smoothing = (float)number(m, "label_smoothing", 0);
     l->delta = (float)number(m, "huber_delta", 1);
     l->margin = 1;
-    l->kind = number_wanted               ? AM_LOSS_MSE
-              : t->task == AM_TASK_BINARY ? AM_LOSS_BINARY
-                                          : AM_LOSS_CATEGORICAL;
+    l->kind = number_wanted                   ? AM_LOSS_MSE
+              : t->task == AM_TASK_MULTICLASS ? AM_LOSS_CATEGORICAL
+                                              : AM_LOSS_BINARY;
     if (am_str_is(s, "auto"))
         return AM_OK;
     if (am_str_is(s, "cross_entropy")) {
@@ -156,6 +166,7 @@ enum am_rc am_learn_train_config(const struct am_learn_task *task, struct am_tra
     AM_TRY(read_schedule(m, &out->sched, err));
     AM_TRY(read_loss(task, m, &out->loss, err));
     read_early_stopping(m, out);
+    read_recover(m, out);
     out->learning_rate = number(m, "learning_rate", 0.001);
     out->epochs = count(m, "epochs", 50);
     out->batch_size = count(m, "batch_size", 32);

@@ -25,20 +25,26 @@ static const struct am_learner_ops *const learners[] = {
     &am_learner_mobilenet_v2,
     &am_learner_autoencoder,
     &am_learner_graph_of_layers,
-    &am_learner_linear_svm, &am_learner_svm, &am_learner_knn,
+    &am_learner_linear_svm,
+    &am_learner_svm,
+    &am_learner_knn,
     &am_learner_naive_bayes,
     &am_learner_lda,
     &am_learner_ensemble,
     &am_learner_decision_tree,
     &am_learner_gradient_boosting,
     &am_learner_random_forest,
-    &am_learner_extra_trees, &am_learner_isolation_forest, &am_learner_ada_boost, &am_learner_bagging,
+    &am_learner_extra_trees,
+    &am_learner_isolation_forest,
+    &am_learner_ada_boost,
+    &am_learner_bagging,
     &am_learner_perceptron,
     &am_learner_kmeans,
     &am_learner_gaussian_mixture,
     &am_learner_dbscan,
     &am_learner_pca,
     &am_learner_svd,
+    &am_learner_matrix_factorization,
     &am_learner_baseline,
 };
 #define N_LEARNERS (sizeof learners / sizeof learners[0])
@@ -195,14 +201,36 @@ enum am_rc am_spec_wrong(const struct am_learner_key *k, const struct am_node *v
     return AM_EUSAGE;
 }
 
+/* Class weights of several labels: each label's own model can balance, one for all cannot. */
+static enum am_rc check_labels(const struct am_learn_task *task, const struct am_learner_ops *ops,
+                               struct am_err *err)
+{
+    struct am_str s = AM_STR("");
+    (void)am_node_as_str(am_node_get(task->train_spec, "class_weights"), &s);
+    if (task->task != AM_TASK_MULTILABEL ||
+        (!task->class_weights &&
+         (!am_str_is(s, "balanced") || am_learn_label_by_label(ops, task->task))))
+        return AM_OK;
+    am_fail(err, AM_EUSAGE, "train.class_weights is given, but a row can have several labels");
+    am_hint(err,
+            "Leave it out; with model types that train a model for each label, balanced works.");
+    return AM_EUSAGE;
+}
+
 enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err)
 {
     static const char *const tasks[AM_N_TASKS] = {
         "regression", "classification", "classification", "anomaly",
         "embedding",  "clustering",     "recommendation", "several labels"};
     const struct am_learner_ops *ops;
+    struct am_learn_task one;
     char where[AM_WHERE_CHARS], what[64];
     AM_TRY(am_learner_of(task, &ops, err));
+    AM_TRY(check_labels(task, ops, err));
+    if (am_learn_label_by_label(ops, task->task)) {
+        one = am_learn_one_label(task);
+        task = &one;
+    }
     if (!(ops->tasks & 1u << task->task)) {
         am_fail(err, AM_EUSAGE, "%smodel type \"%s\" cannot do %s",
                 am_key_where(am_node_get(task->model, "type"), where), ops->name,
@@ -295,7 +323,8 @@ enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *o
     AM_TRY(densify(ops, task->train, &train, &dense.train, err));
     AM_TRY(densify(ops, task->validation, &validation, &dense.validation, err));
     out->info = am_new_map(a);
-    rc = ops->fit(&dense, out, a, err);
+    rc = am_learn_label_by_label(ops, task->task) ? am_learn_labels(&dense, ops, out, a, err)
+                                                  : ops->fit(&dense, out, a, err);
     if (rc == AM_OK)
         rc = am_arena_check(a, err);
     if (rc != AM_OK)
@@ -416,7 +445,7 @@ enum am_rc am_check_penalty(const struct am_learn_task *t, const char *strength,
 
 size_t am_learn_n_outputs(const struct am_learn_task *t)
 {
-    return t->task == AM_TASK_MULTICLASS ? t->n_classes : 1;
+    return t->task == AM_TASK_MULTICLASS || t->task == AM_TASK_MULTILABEL ? t->n_classes : 1;
 }
 
 struct counting {
@@ -485,9 +514,9 @@ enum am_rc am_learn_linear_model(const struct am_learn_task *t, const double *co
                                  struct am_learned *out, struct am_err *err)
 {
     size_t k = am_learn_n_outputs(t), f = t->n_features;
-    struct am_dense_options o = {.act = t->task == AM_TASK_REGRESSION ? AM_ACT_NONE
-                                        : t->task == AM_TASK_BINARY   ? AM_ACT_SIGMOID
-                                                                      : AM_ACT_SOFTMAX,
+    struct am_dense_options o = {.act = t->task == AM_TASK_REGRESSION   ? AM_ACT_NONE
+                                        : t->task == AM_TASK_MULTICLASS ? AM_ACT_SOFTMAX
+                                                                        : AM_ACT_SIGMOID,
                                  .init = AM_INIT_ZEROS};
     am_value x;
     float *w, *b;

@@ -40,8 +40,10 @@ struct am_learn_task {
      * product is n_features; rank 0 counts as [n_features]. */
     struct am_dims shape;
     size_t n_tokens; /* of a token sequence: ids are 0..n_tokens-1; else 0 */
-    /* Targets: one column; a value, or a class index 0..n_classes-1; not read for anomaly and
-     * embedding. */
+    size_t user_feature; /* recommendation: which of the two features is the user's number */
+    /* Targets: one column; a value, or a class index 0..n_classes-1, or for multilabel a whole
+     * number whose bit i says whether the row has label i of n_classes (AM_LIMIT_LABELS at most);
+     * not read for anomaly and embedding. */
     const struct am_train_data *train;
     const struct am_train_data *validation; /* NULL = none */
     const struct am_node *model;      /* the recipe's `model:`; keys left out get their defaults */
@@ -69,8 +71,8 @@ struct am_learn_task {
 
 enum am_learned_kind {
     AM_LEARNED_VALUE,       /* y [B,1]: the predicted number, or the anomaly score */
-    AM_LEARNED_PROBABILITY, /* y [B,1]: p of class 1; or [B,C]: p of each class; calibrated by a
-                               likelihood */
+    AM_LEARNED_PROBABILITY, /* y [B,1]: p of class 1; or [B,C]: p of each class (multilabel: of each
+                               label); calibrated by a likelihood */
     AM_LEARNED_SCORE, /* y [B,1] or [B,C] in [0,1], rows sum to 1: ranks, but is no probability */
 };
 

@@ -9,7 +9,7 @@ extern const struct am_learner_ops am_learner_ensemble;
 extern const struct am_learner_ops am_learner_decision_tree, am_learner_random_forest,
     am_learner_extra_trees, am_learner_isolation_forest, am_learner_ada_boost, am_learner_bagging;
 extern const struct am_learner_ops am_learner_kmeans, am_learner_gaussian_mixture,
-    am_learner_dbscan, am_learner_pca, am_learner_svd;
+    am_learner_dbscan, am_learner_pca, am_learner_svd, am_learner_matrix_factorization;
 extern const struct am_learner_ops am_learner_baseline, am_learner_linear, am_learner_logistic,
     am_learner_perceptron, am_learner_mlp, am_learner_cnn, am_learner_rnn, am_learner_lstm,
     am_learner_gru, am_learner_resnet18, am_learner_resnet50, am_learner_mobilenet_v2,
@@ -35,6 +35,15 @@ enum am_penalty am_key_penalty(const struct am_learn_task *t, const struct am_le
                                double *l1_ratio);
 enum am_rc am_check_penalty(const struct am_learn_task *t, const char *strength,
                             struct am_err *err) AM_MUST_CHECK;
+
+/* Several labels by learners that know two classes: one model a label, merged into one graph
+ * (labels.c). */
+bool am_learn_label_by_label(const struct am_learner_ops *ops, enum am_task task);
+/* The task of one of the labels, without its rows. */
+struct am_learn_task am_learn_one_label(const struct am_learn_task *t);
+enum am_rc am_learn_labels(const struct am_learn_task *t, const struct am_learner_ops *ops,
+                           struct am_learned *out, struct am_arena *a,
+                           struct am_err *err) AM_MUST_CHECK;
 
 /* Columns of y: 1 for numbers and two classes, else the number of classes. */
 size_t am_learn_n_outputs(const struct am_learn_task *t);

@@ -111,7 +111,8 @@ const struct am_learner_ops am_learner_mlp = {
     .name = "mlp",
     .doc = "Neural network of dense layers.",
     .flags = AM_LEARNER_STEPS,
-    .tasks = 1u << AM_TASK_REGRESSION | 1u << AM_TASK_BINARY | 1u << AM_TASK_MULTICLASS,
+    .tasks = 1u << AM_TASK_REGRESSION | 1u << AM_TASK_BINARY | 1u << AM_TASK_MULTICLASS |
+             1u << AM_TASK_MULTILABEL,
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],
     .check = check_mlp,

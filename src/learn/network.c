@@ -12,7 +12,6 @@
 #include "learn/layers.h"
 #include "learn/learn_int.h"
 #include "learn/stream.h"
-#include "nn/plan.h"
 #include "nn/layers_seq.h"
 #include "nn/layers_shape.h"
 #include "nn/plan.h"
@@ -25,6 +24,7 @@ struct prepared {
     size_t n_classes;
     bool one_hot;
     bool mixed;             /* targets as loss.h's mixed ones */
+    bool labels;            /* the target is a set of n_classes labels, bit by bit */
     bool reconstruct;       /* the target is the features */
     double mean, deviation; /* of a number to predict */
 };
@@ -51,6 +51,8 @@ struct shares {
 static struct shares shares_of(const struct prepared *p, const float *target, bool mixes, float w)
 {
     struct shares s = {.weight = (double)w};
+    if (p->labels)
+        return s;
     s.class = s.other = p->n_classes ? (size_t)target[0] : 0;
     if (mixes) {
         s.other = (size_t)target[1];
@@ -74,6 +76,9 @@ static void put_target(const struct prepared *p, const struct shares *s, float t
     } else if (p->one_hot) {
         for (size_t c = 0; c < p->n_classes; c++)
             y[c] = (float)((c == s->class ? 1 - s->share : 0) + (c == s->other ? s->share : 0));
+    } else if (p->labels) {
+        for (size_t c = 0; c < p->n_classes; c++)
+            y[c] = (float)((uint32_t)target >> c & 1);
     } else if (p->n_classes) { /* two of them */
         *y = (float)((1 - s->share) * (double)s->class + s->share * (double)s->other);
     } else {
@@ -162,22 +167,23 @@ static void prepare_rows(const struct network *n, const struct am_train_data *ba
 {
     bool one_hot = n->config.loss.kind == AM_LOSS_HINGE && n->task->task == AM_TASK_MULTICLASS;
     bool back = n->spec->goal == AM_GOAL_RECONSTRUCT;
-    bool mixed = n->config.loss.mixed;
+    bool mixed = n->config.loss.mixed, labels = n->task->task == AM_TASK_MULTILABEL;
     *out = (struct prepared){.base = base,
                              .mixed = mixed,
                              .class_weights = n->class_weights,
                              .n_classes = n->task->n_classes,
                              .one_hot = one_hot,
+                             .labels = labels,
                              .reconstruct = back,
                              .mean = n->mean,
                              .deviation = n->deviation};
     out->data = (struct am_train_data){
         .n_rows = base->n_rows,
         .n_features = base->n_features,
-        .n_targets = back      ? base->n_features
-                     : one_hot ? n->task->n_classes
-                     : mixed   ? 3
-                               : 1,
+        .n_targets = back                ? base->n_features
+                     : one_hot || labels ? n->task->n_classes
+                     : mixed             ? 3
+                                         : 1,
         .self = out,
         .gather = gather_prepared,
         .gather_at = base->gather_at ? gather_prepared_at : NULL,
@@ -269,7 +275,7 @@ static enum am_act output_activation(const struct network *n, enum graph_use use
         return AM_ACT_NONE;
     if (n->config.loss.kind == AM_LOSS_HINGE && use == FOR_TRAINING)
         return AM_ACT_NONE;
-    return n->task->task == AM_TASK_BINARY ? AM_ACT_SIGMOID : AM_ACT_SOFTMAX;
+    return n->task->task == AM_TASK_MULTICLASS ? AM_ACT_SOFTMAX : AM_ACT_SIGMOID;
 }
 
 static am_value hidden_layers(const struct network *n, struct am_graph *g, am_value x)
@@ -440,6 +446,12 @@ static enum am_rc on_epoch(void *ctx, const struct am_train_epoch *e, struct am_
                                    : AM_OK;
 }
 
+static enum am_rc on_recovery(void *ctx, const struct am_train_recovery *r, struct am_err *err)
+{
+    const struct am_train_hooks *h = &((const struct network *)ctx)->task->hooks;
+    return h->on_recovery ? h->on_recovery(h->ctx, r, err) : AM_OK;
+}
+
 static enum am_rc save(void *ctx, const void *bytes, size_t len, struct am_err *err)
 {
     const struct am_train_hooks *h = &((const struct network *)ctx)->task->hooks;
@@ -469,7 +481,7 @@ static enum am_rc set_up(struct network *n, struct am_err *err)
         am_hint(err, "Remove it, or set train.loss to cross_entropy for a classification.");
         return AM_EUSAGE;
     }
-    if (!back)
+    if (!back && t->task != AM_TASK_MULTILABEL)
         AM_TRY(t->task == AM_TASK_REGRESSION ? scale_target(n, err) : weigh_classes(n, err));
     n->config.optim.l1 += n->spec->l1 / n->deviation;
     n->config.optim.l2 += n->spec->l2;
@@ -480,6 +492,7 @@ static enum am_rc set_up(struct network *n, struct am_err *err)
     n->hooks = t->hooks;
     n->hooks.ctx = n;
     n->hooks.on_epoch = on_epoch;
+    n->hooks.on_recovery = on_recovery;
     n->hooks.checkpoint_save = t->hooks.checkpoint_save ? save : NULL;
     n->hooks.checkpoint_load = t->hooks.checkpoint_load ? load : NULL;
     return AM_OK;
@@ -497,6 +510,8 @@ static void describe(const struct network *n, struct am_learned *out, struct am_
     am_node_set(a, out->info, "best_epoch", am_new_i64(a, (int64_t)r->best_epoch));
     am_node_set(a, out->info, "stopped_early", am_new_bool(a, r->stopped_early));
     am_node_set(a, out->info, "restored_best", am_new_bool(a, r->restored_best));
+    if (r->n_recovered)
+        am_node_set(a, out->info, "recovered", am_new_i64(a, (int64_t)r->n_recovered));
     am_node_set(a, out->info, "train_loss", am_new_f64(a, r->train_loss));
     am_node_set(a, out->info, "validation_loss", am_new_f64(a, r->validation_loss));
 }

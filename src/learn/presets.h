@@ -59,6 +59,7 @@ const char *am_preset_join(struct am_layer_list *l, const struct am_learn_task *
 void am_preset_sides(const struct am_learn_task *t, int64_t out[2]);
 
 #define AM_ALL_TASKS (1u << AM_TASK_REGRESSION | 1u << AM_TASK_BINARY | 1u << AM_TASK_MULTICLASS)
+#define AM_NETWORK_TASKS (AM_ALL_TASKS | 1u << AM_TASK_MULTILABEL)
 #define AM_OWN_TASKS (1u << AM_TASK_ANOMALY | 1u << AM_TASK_EMBEDDING)
 #define AM_ACTIVATIONS "relu|leaky_relu|elu|gelu|gelu_tanh|silu|sigmoid|tanh|none"
 

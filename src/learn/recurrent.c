@@ -84,7 +84,7 @@ AM_PRESET(gru, write_recurrent)
         .name = #id,                                                                               \
         .doc = text,                                                                               \
         .flags = AM_LEARNER_STEPS,                                                                 \
-        .tasks = AM_ALL_TASKS,                                                                     \
+        .tasks = AM_NETWORK_TASKS,                                                                 \
         .keys = keys,                                                                              \
         .n_keys = sizeof keys / sizeof keys[0],                                                    \
         .fit = fit_##id,                                                                           \

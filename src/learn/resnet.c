@@ -251,7 +251,7 @@ AM_PRESET(mobilenet_v2, write_mobilenet)
         .name = #id,                                                                               \
         .doc = text,                                                                               \
         .flags = AM_LEARNER_STEPS,                                                                 \
-        .tasks = AM_ALL_TASKS,                                                                     \
+        .tasks = AM_NETWORK_TASKS,                                                                 \
         .keys = table,                                                                             \
         .n_keys = sizeof(table) / sizeof((table)[0]),                                              \
         .fit = fit_##id,                                                                           \
