@@ -16,13 +16,15 @@ struct am_eval_input {
     size_t n_rows;
     size_t n_classes;     /* 2 for BINARY, 0 without classes */
     const double *truth;  /* [n_rows] class index, or value; ANOMALY, EMBEDDING: 0 = normal, 1 =
-                             anomalous, NaN = not labelled; CLUSTERING: index of the label, NaN =
+                             anomalous, NaN = not labelled; MULTILABEL: bit i = has label i;
+                             CLUSTERING: index of the label, NaN =
                              not labelled; RECOMMENDATION: the rating, NaN = none */
-    const float *pred;    /* BINARY [n_rows] of the positive class; MULTICLASS [n_rows, n_classes];
+    const float *pred;    /* BINARY [n_rows] of the positive class; MULTICLASS, MULTILABEL [n_rows,
+                             n_classes];
                              REGRESSION [n_rows]; ANOMALY, EMBEDDING [n_rows] the anomaly score;
                              CLUSTERING [n_rows] the cluster, below 0 = noise */
     const double *weight; /* [n_rows] or NULL */
-    double threshold;     /* BINARY, ANOMALY: positive when pred >= threshold */
+    double threshold;     /* BINARY, MULTILABEL, ANOMALY: positive when pred >= threshold */
     bool scores;    /* pred are scores, not probabilities: log_loss, brier, ece are undefined */
     const float *x; /* CLUSTERING: [n_rows, width] the rows as the model sees them; NULL = no metric
                        of places */
@@ -132,6 +134,15 @@ struct am_node *am_residuals(const struct am_eval_input *in, size_t max_points, 
 /* {mean, median, mode, variance} of the predictions (classes: of the label; regression: of the
  * value) */
 struct am_node *am_prediction_summary(const struct am_eval_input *in, struct am_arena *a);
+
+/* MULTILABEL: label i as two classes; truth and pred (both [n_rows], the caller's) are filled. */
+struct am_eval_input am_eval_label_input(const struct am_eval_input *in, size_t label,
+                                         double *truth, float *pred);
+/* [{label, rows, precision, recall, f1, roc_auc, average_precision}] in the order of the labels;
+ * names [n_classes]. */
+enum am_rc am_labels_table(const struct am_eval_input *in, const struct am_str *names,
+                           struct am_arena *a, struct am_node **out,
+                           struct am_err *err) AM_MUST_CHECK;
 
 /* Permutation importance (Breiman 2001): the metric's loss when one group of columns is shuffled
  * between rows. score() measures with the rows of group g taken in the order perm ([n_rows], or

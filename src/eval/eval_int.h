@@ -35,6 +35,10 @@ static inline double am_sum_value(const struct am_sum *a)
  * meaning. */
 bool am_eval_finite(const struct am_eval_input *in);
 
+/* A metric of several labels; in is finite and has rows. */
+enum am_rc am_multilabel_metric(const struct am_eval_input *in, struct am_str name, double *out,
+                                struct am_err *err) AM_MUST_CHECK;
+
 /* One class against the rest, sorted by falling score. */
 struct am_ranked {
     float *score;   /* [n] */

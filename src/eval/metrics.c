@@ -565,6 +565,13 @@ RANKING(map_at_k)
 RANKING(mrr)
 RANKING(ranking_auc)
 
+/* Never called: am_metric asks multilabel.c. */
+static double m_labels(struct work *w)
+{
+    (void)w;
+    return NAN;
+}
+
 #define REG (1u << AM_TASK_REGRESSION)
 #define BIN (1u << AM_TASK_BINARY)
 #define CLS (BIN | 1u << AM_TASK_MULTICLASS)
@@ -572,6 +579,7 @@ RANKING(ranking_auc)
 #define OWN (ANO | 1u << AM_TASK_EMBEDDING)
 #define CLU (1u << AM_TASK_CLUSTERING)
 #define REC (1u << AM_TASK_RECOMMENDATION)
+#define LAB (1u << AM_TASK_MULTILABEL)
 #define UP AM_METRIC_HIGHER
 #define DOWN AM_METRIC_LOWER
 
@@ -584,21 +592,23 @@ static const struct am_metric_info infos[] = {
      "Share of the true positives that are found; macro mean for more classes."},
     {"f1", CLS | ANO, UP, false,
      "Harmonic mean of precision and recall; macro mean for more classes."},
-    {"precision_macro", CLS, UP, false, "Mean precision of the classes."},
-    {"recall_macro", CLS, UP, false, "Mean recall of the classes."},
-    {"f1_macro", CLS, UP, false, "Mean F1 of the classes."},
-    {"precision_micro", CLS, UP, false, "Precision over all decisions."},
-    {"recall_micro", CLS, UP, false, "Recall over all decisions."},
-    {"f1_micro", CLS, UP, false, "F1 over all decisions."},
+    {"precision_macro", CLS | LAB, UP, false, "Mean precision of the classes."},
+    {"recall_macro", CLS | LAB, UP, false, "Mean recall of the classes."},
+    {"f1_macro", CLS | LAB, UP, false, "Mean F1 of the classes."},
+    {"precision_micro", CLS | LAB, UP, false, "Precision over all decisions."},
+    {"recall_micro", CLS | LAB, UP, false, "Recall over all decisions."},
+    {"f1_micro", CLS | LAB, UP, false, "F1 over all decisions."},
     {"precision_weighted", CLS, UP, false, "Precision of the classes weighted by their rows."},
     {"recall_weighted", CLS, UP, false, "Recall of the classes weighted by their rows."},
     {"f1_weighted", CLS, UP, false, "F1 of the classes weighted by their rows."},
     {"mcc", CLS | ANO, UP, false, "Matthews correlation between truth and prediction."},
-    {"log_loss", CLS, DOWN, true, "Mean negative log of the true class's probability."},
+    {"log_loss", CLS | LAB, DOWN, true,
+     "Mean negative log of the true class's probability; of several labels the mean of each's."},
     {"brier", CLS, DOWN, true, "Mean squared distance of probability and truth."},
     {"ece", CLS, DOWN, true, "Expected calibration error over 15 bins of confidence."},
-    {"roc_auc", CLS | ANO, UP, false,
-     "Area under the ROC curve; macro mean of one against the rest for more classes."},
+    {"roc_auc", CLS | ANO | LAB, UP, false,
+     "Area under the ROC curve; macro mean of one against the rest for more classes, or of the "
+     "labels."},
     {"average_precision", CLS | ANO, UP, false,
      "Area under the precision-recall steps; macro mean for more classes."},
     {"mse", REG | REC, DOWN, false, "Mean squared error."},
@@ -639,6 +649,10 @@ static const struct am_metric_info infos[] = {
     {"mrr", REC, UP, false, "Mean over users of 1 / place of the first held-out item."},
     {"ranking_auc", REC, UP, false,
      "Share of pairs of a held-out and an unseen item that are in order, by user."},
+    {"subset_accuracy", LAB, UP, false, "Share of rows whose labels are all right."},
+    {"hamming_loss", LAB, DOWN, false, "Share of labels of rows that are wrong."},
+    {"label_ranking_ap", LAB, UP, false,
+     "Mean over a row's labels of the share of its labels among those ranked as high."},
 };
 static metric_fn *const functions[] = {m_accuracy,
                                        m_balanced_accuracy,
@@ -685,7 +699,10 @@ static metric_fn *const functions[] = {m_accuracy,
                                        m_ndcg_at_k,
                                        m_map_at_k,
                                        m_mrr,
-                                       m_ranking_auc};
+                                       m_ranking_auc,
+                                       m_labels, /* multilabel.c */
+                                       m_labels,
+                                       m_labels};
 #define N_METRICS (sizeof infos / sizeof infos[0])
 _Static_assert(sizeof functions / sizeof functions[0] == N_METRICS, "one function a metric");
 
@@ -713,9 +730,11 @@ const char *const *am_metrics_default(enum am_task task)
     static const char *const embedding[] = {"reconstruction_error", NULL};
     static const char *const clusters[] = {"silhouette", "davies_bouldin", "calinski_harabasz",
                                            "clusters", NULL};
+    static const char *const labels[] = {"subset_accuracy",  "hamming_loss", "f1_micro", "f1_macro",
+                                         "label_ranking_ap", "roc_auc",      NULL};
     static const char *const choices[] = {"hit_rate", "recall_at_k", "ndcg_at_k", "map_at_k", NULL};
-    static const char *const *const all[AM_N_TASKS] = {regression, binary,   multi,  anomaly,
-                                                       embedding,  clusters, choices};
+    static const char *const *const all[AM_N_TASKS] = {regression, binary,   multi,   anomaly,
+                                                       embedding,  clusters, choices, labels};
     return all[task];
 }
 
@@ -745,13 +764,14 @@ bool am_metric_needs_labels(struct am_str name)
 
 bool am_eval_finite(const struct am_eval_input *in)
 {
-    size_t n = in->n_rows * (in->task == AM_TASK_MULTICLASS ? in->n_classes : 1);
+    size_t n = in->n_rows * am_task_columns(in->task, in->n_classes);
     bool ok = true;
     for (size_t i = 0; i < n; i++)
         ok = ok && isfinite(in->pred[i]);
     for (size_t i = 0; !am_task_target_optional(in->task) && i < in->n_rows; i++)
-        ok = ok && (in->task == AM_TASK_REGRESSION
-                        ? isfinite(in->truth[i])
+        ok = ok && (in->task == AM_TASK_REGRESSION ? isfinite(in->truth[i])
+                    : in->task == AM_TASK_MULTILABEL
+                        ? in->truth[i] >= 0 && in->truth[i] < (double)(1u << in->n_classes)
                         : in->truth[i] >= 0 && in->truth[i] < (double)in->n_classes);
     return ok;
 }
@@ -800,6 +820,9 @@ enum am_rc am_metric(const struct am_eval_input *in, struct am_str name, double 
         else if (in->task == AM_TASK_RECOMMENDATION)
             am_hint(err, "A recommender has hit_rate, precision_at_k, recall_at_k, ndcg_at_k, "
                          "map_at_k, mrr and ranking_auc; with ratings also rmse and mae.");
+        else if (in->task == AM_TASK_MULTILABEL)
+            am_hint(err, "Several labels have subset_accuracy, hamming_loss, f1_micro, f1_macro, "
+                         "label_ranking_ap, roc_auc and others.");
         else if (am_task_is_own(in->task))
             am_hint(err,
                     "Such a model has reconstruction_error and flagged_share; with labels also "
@@ -820,6 +843,8 @@ enum am_rc am_metric(const struct am_eval_input *in, struct am_str name, double 
         return labelled_metric(in, name, out, err);
     if (in->n_rows == 0 || (m->needs_probabilities && in->scores) || !am_eval_finite(in))
         return AM_OK;
+    if (in->task == AM_TASK_MULTILABEL)
+        return am_multilabel_metric(in, name, out, err);
     *out = functions[m - infos](&w);
     am_free(w.confusion);
     return w.rc;

@@ -24,7 +24,7 @@ static void resample_chunk(void *ctx, size_t begin, size_t end)
 {
     struct resample *r = ctx;
     const struct am_eval_input *in = r->in;
-    size_t n = in->n_rows, c = in->task == AM_TASK_MULTICLASS ? in->n_classes : 1;
+    size_t n = in->n_rows, c = am_task_columns(in->task, in->n_classes);
     double *truth = am_alloc_array(n, sizeof *truth), *weight = am_alloc_array(n, sizeof *weight);
     float *pred = am_alloc_array(n * c, sizeof *pred);
     for (size_t b = begin; b < end; b++) {

@@ -28,7 +28,7 @@ static enum am_rc add_batch(struct am_packaged_scores *s, const struct am_model 
 {
     const struct am_model_info *info = am_model_info(m);
     size_t n_in = info->inputs->n, c = info->n_classes,
-           per = info->task == AM_TASK_MULTICLASS ? c : 1;
+           per = am_task_columns(info->task, c);
     struct am_batch in = {b->n_rows, n_in, b->columns, b->first_row};
     AM_TRY(am_model_predict(p, &in, answer, err));
     if (b->n_columns > n_in)

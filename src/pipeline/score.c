@@ -16,6 +16,7 @@ struct runner {
     struct am_plan *plan;
     struct am_session *session;
     size_t block;
+    bool sparse; /* rows are read sparse */
 };
 
 static void runner_clear(struct runner *r)
@@ -25,15 +26,20 @@ static void runner_clear(struct runner *r)
     *r = (struct runner){0};
 }
 
-static enum am_rc runner_new(struct runner *r, const struct am_learned *l, struct am_pool *pool,
+/* data NULL: dense rows of the caller's */
+static enum am_rc runner_new(struct runner *r, const struct am_learned *l,
+                             const struct am_train_data *data, struct am_pool *pool,
                              struct am_err *err)
 {
-    struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = 1};
+    const bool sparse = data && data->gather_sparse && am_plan_takes_sparse(l->graph);
+    struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = 1, .sparse_x = sparse};
     struct am_plan *one = NULL;
     enum am_rc rc;
-    *r = (struct runner){.block = BLOCK};
+    *r = (struct runner){.block = BLOCK, .sparse = sparse};
     AM_GO(rc, am_plan_build(l->graph, l->params, &o, &one, err));
-    while (r->block > 1 && am_plan_session_bytes(one) > BLOCK_BYTES / r->block)
+    const size_t row =
+        data && data->gather_sparse && !sparse ? data->n_features * sizeof(float) : 0;
+    while (r->block > 1 && am_plan_session_bytes(one) + row > BLOCK_BYTES / r->block)
         r->block /= 2;
     o.bucket_rows = r->block;
     o.share = one;
@@ -60,7 +66,7 @@ enum am_rc am_score_rows(const struct am_learned *l, size_t n, size_t width, con
                          float *y, size_t n_out, struct am_pool *pool, struct am_err *err)
 {
     struct runner r;
-    AM_TRY(runner_new(&r, l, pool, err));
+    AM_TRY(runner_new(&r, l, NULL, pool, err));
     enum am_rc rc = runner_run(&r, n, width, x, y, n_out, err);
     runner_clear(&r);
     return rc;
@@ -88,23 +94,40 @@ struct span {
     struct am_err err;
 };
 
-static enum am_rc score_blocks(struct span *s, struct am_err *err)
+/* n rows: y of the model to pred, y and w of the data. x is room for them, or NULL: sparse. */
+static enum am_rc score_some(const struct span *s, const uint64_t *rows, size_t n, float *x,
+                             struct am_csr_buf *sparse, float *y, float *w, float *pred,
+                             struct am_err *err)
 {
     const struct am_train_data *d = s->data;
-    const size_t width = d->n_features, block = s->run.block;
+    if (x) {
+        AM_TRY(d->gather(d->self, rows, n, x, y, w, err));
+        return runner_run(&s->run, n, d->n_features, x, pred, s->n_out, err);
+    }
+    am_csr_reset(sparse, d->n_features);
+    AM_TRY(d->gather_sparse(d->self, rows, n, sparse, y, w, err));
+    const struct am_csr part = am_csr_of(sparse);
+    return am_session_run_sparse(s->run.session, &part, pred, err);
+}
+
+static enum am_rc score_blocks(struct span *s, struct am_err *err)
+{
+    const size_t width = s->data->n_features, block = s->run.block;
+    struct am_csr_buf sparse = {0};
     uint64_t rows[BLOCK];
-    float y[BLOCK], w[BLOCK], *x = am_alloc_array(block, width * sizeof *x);
-    enum am_rc rc = x ? AM_OK : am_fail_nomem(err, block * width * sizeof *x);
+    float y[BLOCK], w[BLOCK], *x = NULL;
+    enum am_rc rc = AM_OK;
+    if (!s->run.sparse && !(x = am_alloc_array(block, width * sizeof *x)))
+        return am_fail_nomem(err, block * width * sizeof *x);
     for (size_t at = s->begin, k; at < s->end && rc == AM_OK; at += k) {
         k = s->end - at < block ? s->end - at : block;
         for (size_t i = 0; i < k; i++)
             rows[i] = at + i;
-        rc = d->gather(d->self, rows, k, x, y, w, err);
-        if (rc == AM_OK)
-            rc = runner_run(&s->run, k, width, x, s->pred + at * s->n_out, s->n_out, err);
+        rc = score_some(s, rows, k, x, &sparse, y, w, s->pred + at * s->n_out, err);
         for (size_t i = 0; i < k && rc == AM_OK; i++)
             s->truth[at + i] = (double)y[i], s->weight[at + i] = (double)w[i];
     }
+    am_csr_clear(&sparse);
     am_free(x);
     return rc;
 }
@@ -216,7 +239,7 @@ enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_clas
     if (task == AM_TASK_CLUSTERING)
         return score_clusters(l, data, pool, out, err);
     size_t n = data ? (size_t)data->n_rows : 0;
-    size_t n_out = task == AM_TASK_MULTICLASS ? n_classes : 1;
+    size_t n_out = am_task_columns(task, n_classes);
     struct runner r = {0};
     enum am_rc rc;
     memset(out, 0, sizeof *out);
@@ -229,7 +252,7 @@ enum am_rc am_score(const struct am_learned *l, enum am_task task, size_t n_clas
     out->truth = am_alloc_array(n, sizeof *out->truth);
     out->weight = am_alloc_array(n, sizeof *out->weight);
     out->pred = am_alloc_array(n, n_out * sizeof *out->pred);
-    AM_GO(rc, runner_new(&r, l, pool, err));
+    AM_GO(rc, runner_new(&r, l, data, pool, err));
     if (!out->truth || !out->weight || !out->pred)
         AM_GO(rc, am_fail_nomem(err, n * n_out * sizeof *out->pred));
     AM_GO(rc, score_all(&r, data, n_out, pool, out, err));
@@ -254,15 +277,66 @@ struct importance {
     struct am_eval_input in;
     struct am_str metric;
     size_t n, width, n_out;
-    float *x, *shuffled; /* [n, width] */
-    float *pred;         /* [n, n_out] */
+    float *x, *shuffled; /* [n, width]; NULL: sparse rows in their place */
+    struct am_csr_buf rows, mixed;
+    float *pred; /* [n, n_out] */
 };
+
+/* The rows with the columns [from, to) of others, whose numbers perm gives. */
+static enum am_rc mix_rows(struct importance *j, const uint32_t *perm, size_t from, size_t to,
+                           struct am_err *err)
+{
+    const struct am_csr x = am_csr_of(&j->rows);
+    struct am_csr_buf *out = &j->mixed;
+    am_csr_reset(out, j->width);
+    for (size_t i = 0; i < j->n; i++) {
+        const uint64_t own = x.start[i + 1] - x.start[i],
+                       other = x.start[perm[i] + 1] - x.start[perm[i]];
+        AM_TRY(am_csr_reserve(out, 1, (size_t)(own + other), err));
+        for (unsigned part = 0; part < 3; part++) { /* before, the other's, behind */
+            const size_t row = part == 1 ? perm[i] : i;
+            const size_t begin = part == 0   ? 0
+                                 : part == 1 ? from
+                                             : to,
+                         end = part == 0   ? from
+                               : part == 1 ? to
+                                           : j->width;
+            for (uint64_t e = x.start[row]; e < x.start[row + 1]; e++)
+                if (x.cols[e] >= begin && x.cols[e] < end) {
+                    out->cols[out->n] = x.cols[e];
+                    out->vals[out->n++] = x.vals[e];
+                }
+        }
+        out->start[++out->n_rows] = out->n;
+    }
+    return AM_OK;
+}
+
+static enum am_rc run_sparse(struct importance *j, const struct am_csr_buf *rows,
+                             struct am_err *err)
+{
+    const struct am_csr x = am_csr_of(rows);
+    for (size_t at = 0, k; at < j->n; at += k) {
+        k = j->n - at < j->run.block ? j->n - at : j->run.block;
+        const struct am_csr part = am_csr_rows(&x, at, k);
+        AM_TRY(am_session_run_sparse(j->run.session, &part, j->pred + at * j->n_out, err));
+    }
+    return AM_OK;
+}
 
 static enum am_rc score_group(void *ctx, size_t group, const uint32_t *perm, double *out,
                               struct am_err *err)
 {
     struct importance *j = ctx;
     const float *x = j->x;
+    if (j->run.sparse) {
+        const struct am_feature_input *in = am_features_input(j->f, group);
+        if (perm)
+            AM_TRY(mix_rows(j, perm, in->first_output, in->first_output + in->n_outputs, err));
+        AM_TRY(run_sparse(j, perm ? &j->mixed : &j->rows, err));
+        j->in.pred = j->pred;
+        return am_metric(&j->in, j->metric, out, err);
+    }
     if (perm) {
         const struct am_feature_input *in = am_features_input(j->f, group);
         memcpy(j->shuffled, j->x, j->n * j->width * sizeof *j->x);
@@ -315,10 +389,11 @@ enum am_rc am_score_importance(const struct am_learned *l, const struct am_featu
                            .metric = metric,
                            .width = data->n_features,
                            .n = all < max_rows ? all : max_rows,
-                           .n_out = task == AM_TASK_MULTICLASS ? n_classes : 1};
+                           .n_out = am_task_columns(task, n_classes)};
     const struct am_metric_info *info = am_metric_find(metric);
     size_t fit = IMPORTANCE_BYTES / sizeof(float) / (j.width ? j.width : 1);
-    if (j.n > fit)
+    const bool sparse = data->gather_sparse && am_plan_takes_sparse(l->graph);
+    if (j.n > fit && !sparse)
         j.n = fit < 32 ? (all < 32 ? all : 32) : fit;
     double *truth = am_alloc_array(j.n + 1, sizeof *truth),
            *mean = am_calloc(n_groups + 1, sizeof *mean),
@@ -327,14 +402,17 @@ enum am_rc am_score_importance(const struct am_learned *l, const struct am_featu
     float *y = am_alloc_array(j.n + 1, sizeof *y);
     struct ranked *r = am_calloc(n_groups + 1, sizeof *r);
     enum am_rc rc;
-    j.x = am_alloc_array(j.n + 1, j.width * sizeof *j.x);
-    j.shuffled = am_alloc_array(j.n + 1, j.width * sizeof *j.x);
+    j.x = sparse ? NULL : am_alloc_array(j.n + 1, j.width * sizeof *j.x);
+    j.shuffled = sparse ? NULL : am_alloc_array(j.n + 1, j.width * sizeof *j.x);
     j.pred = am_alloc_array(j.n + 1, j.n_out * sizeof *j.pred);
-    if (!truth || !mean || !dev || !rows || !y || !r || !j.x || !j.shuffled || !j.pred)
+    if (!truth || !mean || !dev || !rows || !y || !r || !j.pred ||
+        (!sparse && (!j.x || !j.shuffled)))
         AM_GO(rc, am_fail_nomem(err, j.n * j.width * sizeof *j.x));
     for (size_t i = 0; i < j.n; i++)
         rows[i] = i * all / (j.n ? j.n : 1); /* evenly over all rows */
-    AM_GO(rc, data->gather(data->self, rows, j.n, j.x, y, NULL, err));
+    am_csr_reset(&j.rows, j.width);
+    AM_GO(rc, sparse ? data->gather_sparse(data->self, rows, j.n, &j.rows, y, NULL, err)
+                     : data->gather(data->self, rows, j.n, j.x, y, NULL, err));
     for (size_t i = 0; i < j.n; i++)
         truth[i] = (double)y[i];
     j.in = (struct am_eval_input){.task = task,
@@ -343,7 +421,7 @@ enum am_rc am_score_importance(const struct am_learned *l, const struct am_featu
                                   .truth = truth,
                                   .threshold = threshold,
                                   .scores = l->kind == AM_LEARNED_SCORE};
-    AM_GO(rc, runner_new(&j.run, l, pool, err));
+    AM_GO(rc, runner_new(&j.run, l, data, pool, err));
     struct am_importance_job job = {.n_groups = n_groups,
                                     .n_rows = j.n,
                                     .n_repeats = 5,
@@ -366,6 +444,8 @@ out:
     am_free(r);
     am_free(j.x);
     am_free(j.shuffled);
+    am_csr_clear(&j.rows);
+    am_csr_clear(&j.mixed);
     am_free(j.pred);
     return rc;
 }

@@ -505,7 +505,7 @@ static enum am_rc keep_predictions(struct trial *r, size_t fold, const struct am
                                    struct am_err *err)
 {
     struct am_trial_rows *rows = &r->out->rows;
-    size_t n_out = s->in.task == AM_TASK_MULTICLASS ? s->in.n_classes : 1, at = 0;
+    size_t n_out = am_task_columns(s->in.task, s->in.n_classes), at = 0;
     if (!r->spec->predictions)
         return AM_OK;
     if (!rows->pred) {

@@ -43,6 +43,11 @@ static inline bool am_task_has_classes(enum am_task t)
 {
     return t == AM_TASK_BINARY || t == AM_TASK_MULTICLASS;
 }
+/* Numbers a row that a model answers with: one a class or label, else one. */
+static inline size_t am_task_columns(enum am_task t, size_t n_classes)
+{
+    return t == AM_TASK_MULTICLASS || t == AM_TASK_MULTILABEL ? n_classes : 1;
+}
 /* Does the model learn rows instead of a target? */
 static inline bool am_task_is_own(enum am_task t)
 {
