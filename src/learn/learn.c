@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "base/num.h"
+#include "learn/balanced.h"
 #include "learn/stream.h"
 
 static const struct am_learner_ops *const learners[] = {
@@ -322,9 +323,15 @@ enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *o
     struct am_train_data train, validation;
     AM_TRY(densify(ops, task->train, &train, &dense.train, err));
     AM_TRY(densify(ops, task->validation, &validation, &dense.validation, err));
+    struct am_balanced *even = NULL;
+    if (!(ops->flags & AM_LEARNER_AS_IS))
+        AM_TRY(am_balanced_new(&dense, &even, err));
+    if (even)
+        dense.train = am_balanced_data(even);
     out->info = am_new_map(a);
     rc = am_learn_label_by_label(ops, task->task) ? am_learn_labels(&dense, ops, out, a, err)
                                                   : ops->fit(&dense, out, a, err);
+    am_balanced_free(even);
     if (rc == AM_OK)
         rc = am_arena_check(a, err);
     if (rc != AM_OK)

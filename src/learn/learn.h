@@ -31,6 +31,8 @@ struct am_learner_key {    /* a key under `model:` */
     const char *doc;       /* one sentence */
 };
 
+struct am_features;
+
 struct am_learn_task {
     enum am_task task;
     size_t n_classes; /* 0 without classes, 2 for binary, >= 3 else */
@@ -40,6 +42,9 @@ struct am_learn_task {
      * product is n_features; rank 0 counts as [n_features]. */
     struct am_dims shape;
     size_t n_tokens; /* of a token sequence: ids are 0..n_tokens-1; else 0 */
+    /* What the features are made of: SMOTE (train.balance) interpolates numbers and lets neighbours
+     * vote on categories. NULL = all numbers. Borrowed. */
+    const struct am_features *features;
     size_t user_feature; /* recommendation: which of the two features is the user's number */
     /* Targets: one column; a value, or a class index 0..n_classes-1, or for multilabel a whole
      * number whose bit i says whether the row has label i of n_classes (AM_LIMIT_LABELS at most);
@@ -94,6 +99,8 @@ enum am_learner_flag {
                                   (trees,  neighbours): `plan` shows no layers */
     AM_LEARNER_MISSING = 4,    /* takes NaN among the features as "missing" */
     AM_LEARNER_NO_WEIGHTS = 8, /* row weights other than 1 are refused by am_learner_fit */
+    AM_LEARNER_AS_IS = 16,     /* train.balance leaves its rows alone: it fits other learners on
+                                  them, or says what they are like */
 };
 
 struct am_learner_ops {
