@@ -23,6 +23,9 @@ void am_html_anomaly(struct am_buf *o, const struct am_node *r);
 void am_html_clusters(struct am_buf *o, const struct am_node *r);
 /* report_study.c: "study" of a report. */
 void am_html_study(struct am_buf *o, const struct am_node *r);
+/* report_auto.c: "leaderboard" and "search" of a report; "parent", the model it replaces. */
+void am_html_leaderboard(struct am_buf *o, const struct am_node *r);
+void am_html_parent(struct am_buf *o, const struct am_node *r);
 /* What occlusion and gradient mean; the method of an entry of "saliency". */
 void am_html_saliency_words(struct am_buf *o);
 void am_html_method(struct am_buf *o, const struct am_node *m);

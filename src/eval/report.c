@@ -616,6 +616,8 @@ void am_report_html(const struct am_node *report, struct am_buf *out)
     summary(out, report);
     advice(out, report);
     plots(out, report);
+    am_html_leaderboard(out, report);
+    am_html_parent(out, report);
     am_html_anomaly(out, report);
     am_html_clusters(out, report);
     confusion(out, report);

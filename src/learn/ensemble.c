@@ -20,18 +20,24 @@
 #define LEAK_CHECK_ROWS 20000 /* leak_check: auto looks up to here; beyond, folds leak little */
 #define LEAK_CHECK_SHARE 9    /* one row of so many is held out */
 
-enum combine { BY_MEAN, BY_WEIGHTS, BY_HARD_VOTE, BY_SOFT_VOTE, BY_STACK, BY_GREEDY };
-static const char *const combine_names[] = {"mean",      "weighted", "hard_vote",
-                                            "soft_vote", "stack",    "greedy"};
+/* combine: auto. One level (a weighted mean) has little to learn, a second one (a model over
+ * predictions) needs rows enough for its own errors to be small. */
+#define GREEDY_ROWS 200
+#define STACK_ROWS 2000
+
+enum combine { BY_MEAN, BY_WEIGHTS, BY_HARD_VOTE, BY_SOFT_VOTE, BY_STACK, BY_GREEDY, BY_AUTO };
+static const char *const combine_names[] = {"mean",  "weighted", "hard_vote", "soft_vote",
+                                            "stack", "greedy",   "auto"};
 
 static const struct am_learner_key keys[] = {
     AM_KEY("members", AM_LEARNER_KEY_MAPS, NULL, 0, 0, NULL,
            "The models: a list of maps as `model:` itself takes them, such as {type: logistic}; "
            "`weight` fixes a member's share (weighted and votes)."),
-    AM_KEY("combine", AM_LEARNER_KEY_ENUM, "mean|weighted|hard_vote|soft_vote|stack|greedy", 0, 0,
-           "greedy",
+    AM_KEY("combine", AM_LEARNER_KEY_ENUM, "auto|mean|weighted|hard_vote|soft_vote|stack|greedy", 0,
+           0, "auto",
            "How they become one; weighted, stack and greedy learn it from out-of-fold "
-           "predictions."),
+           "predictions. auto: by the training rows, mean below 200, greedy below 2,000, else "
+           "stack."),
     AM_KEY("folds", AM_LEARNER_KEY_INT, NULL, 2, 50, "5", "Folds of the out-of-fold predictions."),
     AM_KEY("rounds", AM_LEARNER_KEY_INT, NULL, 1, 1000, "50",
            "Rounds of the greedy selection, with replacement."),
@@ -109,7 +115,15 @@ static enum combine combine_of(const struct am_learn_task *t)
     for (unsigned i = 0; i < sizeof combine_names / sizeof combine_names[0]; i++)
         if (am_str_is(s, combine_names[i]))
             return (enum combine)i;
-    return BY_GREEDY;
+    return BY_AUTO;
+}
+
+static enum combine by_rows(const struct am_learn_task *t, enum combine c)
+{
+    const uint64_t n = t->train ? t->train->n_rows : 0;
+    if (c != BY_AUTO)
+        return c;
+    return n < GREEDY_ROWS ? BY_MEAN : n < STACK_ROWS ? BY_GREEDY : BY_STACK;
 }
 
 static enum am_rc read_job(const struct am_learn_task *t, struct am_arena *a, struct job *j,
@@ -117,7 +131,7 @@ static enum am_rc read_job(const struct am_learn_task *t, struct am_arena *a, st
 {
     const struct am_node *list = am_node_get(t->model, "members");
     const struct am_str meta = am_key_text(t, &am_learner_ensemble, "meta");
-    *j = (struct job){.task = t, .arena = a, .combine = combine_of(t)};
+    *j = (struct job){.task = t, .arena = a, .combine = by_rows(t, combine_of(t))};
     j->meta = t->task == AM_TASK_REGRESSION ? AM_META_RIDGE : AM_META_LOGISTIC;
     j->meta = am_str_is(meta, "nnls") ? AM_META_NNLS : j->meta;
     j->strength =
@@ -786,7 +800,7 @@ const struct am_learner_ops am_learner_ensemble = {
     .tasks = 1u << AM_TASK_REGRESSION | 1u << AM_TASK_BINARY | 1u << AM_TASK_MULTICLASS,
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],
-    .flags = AM_LEARNER_FROM_ROWS | AM_LEARNER_MISSING,
+    .flags = AM_LEARNER_FROM_ROWS | AM_LEARNER_MISSING | AM_LEARNER_AS_IS,
     .check = check,
     .fit = fit,
 };

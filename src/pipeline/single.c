@@ -13,9 +13,9 @@
 struct parent {
     struct am_str name;
     int64_t version;
-    struct am_str dataset;   /* hash */
-    struct am_node *recipe;  /* resolved; arena */
-    struct am_node *metrics; /* of its deciding part; arena; NULL = none */
+    struct am_str dataset;         /* hash */
+    struct am_node *recipe;        /* resolved; arena */
+    const struct am_node *metrics; /* of its deciding part; arena; NULL = none */
     struct am_str run;
     struct am_str ref; /* NAME@VERSION */
 };
@@ -24,7 +24,7 @@ static enum am_rc find_parent(struct am_pipeline *pl, struct am_arena *a, const 
                               struct parent *out, struct am_err *err)
 {
     struct am_opened m = {0};
-    struct am_node *run, *version;
+    struct am_node *run;
     enum am_rc rc;
     AM_TRY(am_open_model(pl, a, model, 0, &m, err));
     const struct am_node *lineage = am_node_get(am_model_manifest(m.model), "lineage");
@@ -42,12 +42,13 @@ static enum am_rc find_parent(struct am_pipeline *pl, struct am_arena *a, const 
         goto out;
     }
     AM_GO(rc, am_registry_run_get(pl->registry, a, out->run.ptr, &run, err));
-    AM_GO(rc, am_registry_version_get(pl->registry, a, out->ref.ptr, &version, err));
     out->dataset = am_node_str(run, "dataset", "");
     AM_GO(rc, am_yaml_parse(a, am_node_str(run, "recipe", ""), "recipe", &out->recipe, err));
     static const char *const parts[] = {"test", "validation", "train"};
     for (size_t i = 0; i < 3 && !out->metrics; i++)
-        out->metrics = am_node_get(am_node_get(version, "metrics"), parts[i]);
+        out->metrics = am_node_get(am_model_metrics(m.model), parts[i]);
+    if (out->metrics)
+        out->metrics = am_node_copy(a, out->metrics);
 out:
     am_model_put(m.model);
     return rc;
