@@ -27,6 +27,7 @@ enum am_rng_stream { /* stable numbers: they are part of the bits promise */
                      AM_RNG_FACTORS = 42, /* to 44 */
                      AM_RNG_TUNE = 30,
                      AM_RNG_BOOST = 50,
+                     AM_RNG_BALANCE = 60, /* with the class above the 16th bit */
                      AM_RNG_USER = 1000 /* + n for tests */
 };
 

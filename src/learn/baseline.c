@@ -125,6 +125,7 @@ const struct am_learner_ops am_learner_baseline = {
     .name = "baseline",
     .doc = "The mean of the target, or the shares of its classes; looks at no feature.",
     .tasks = AM_ALL_TASKS | AM_OWN_TASKS,
+    .flags = AM_LEARNER_AS_IS,
     .fit = fit,
     .sparse = true,
 };

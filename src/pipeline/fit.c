@@ -315,6 +315,7 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
         .n_features = t->fitted.features ? am_features_width(t->fitted.features) : 1,
         .shape = shape,
         .n_tokens = n_tokens,
+        .features = t->fitted.features,
         .train = t->rows[AM_ROW_TRAIN].data,
         .validation = t->rows[AM_ROW_VALIDATION].data,
         .model = am_node_get(t->p.recipe.resolved, "model"),

@@ -62,9 +62,16 @@ static const struct am_recipe_key general[] = {
      "with, "
      "never learned; with task recommendation the rating, if there is one."},
     {"data.task", ENUM,
-     "auto|classification|regression|anomaly|embedding|clustering|recommendation", 0, 0, "auto",
+     "auto|classification|regression|multilabel|anomaly|embedding|clustering|recommendation", 0, 0,
+     "auto",
      "What is predicted; anomaly, embedding and clustering learn the rows themselves and need no "
      "target, recommendation learns which user chose which item."},
+    {"data.labels", MAP, NULL, 0, 0, NULL,
+     "The target's cells hold any number of labels (task multilabel): an empty one none, at most "
+     "24 "
+     "different ones in all."},
+    {"data.labels.separator", TEXT, NULL, 0, 0, "\";\"",
+     "What stands between the labels of a cell."},
     {"data.weight", TEXT, NULL, 0, 0, NULL,
      "Column with a weight for each row, 0 or more: 2 counts like the row twice, in training and "
      "in "
@@ -258,6 +265,14 @@ static const struct am_recipe_key general[] = {
     {"train.recover.factor", NUM, NULL, 1e-6, 0.999, "0.1", "Of the learning rate, each time."},
     {"train.class_weights", ENUM | MAP, "none|balanced", 0, 0, "none", "Weights of the classes."},
     {"train.class_weights.*", NUM, NULL, 1e-9, 1e9, NULL, "Weight of this class."},
+    {"train.balance", ENUM | MAP, "none|over|under|smote", 0, 0, "none",
+     "Classes of equal size for training: rows of the smaller ones drawn again, rows of the larger "
+     "ones left out, or rows made between neighbours of a class (categories by their majority). "
+     "Validation, test and the other folds stay as they are."},
+    {"train.balance.type", ENUM, "none|over|under|smote", 0, 0, "over", "Its kind."},
+    {"train.balance.ratio", NUM, NULL, 0.001, 1, "1",
+     "Rows of the smaller class over those of the larger one, afterwards."},
+    {"train.balance.neighbors", INT, NULL, 1, 100, "5", "Neighbours of smote."},
     {"train.label_smoothing", NUM, NULL, 0, 0.5, "0", "Of the cross-entropy."},
     {"train.loss", ENUM, "auto|cross_entropy|mse|mae|huber|hinge", 0, 0, "auto",
      "What is minimised."},

@@ -78,6 +78,7 @@ static struct am_learn_task task_of(const struct work *w, const struct am_node *
                                   .n_classes = am_target_n_classes(p->target),
                                   .n_features = rows->n_features,
                                   .shape = am_dims1((int64_t)rows->n_features),
+                                  .features = w->fitted.features,
                                   .train = rows,
                                   .model = model,
                                   .train_spec = train,
