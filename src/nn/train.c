@@ -20,6 +20,8 @@
 
 #define CHECKPOINT_MAX_BYTES ((size_t)1 << 40)
 
+#define EXPLODED 10 /* times the loss of the first epoch */
+
 struct loop {
     const struct am_graph *graph;
     struct am_params *params;
@@ -41,6 +43,7 @@ struct loop {
     uint64_t n_batches;
     uint64_t epoch_began_ns;
     double rate; /* of the last batch */
+    bool lost;   /* what failed was divergence, which can be recovered from */
 };
 
 void am_train_config_init(struct am_train_config *c)
@@ -54,6 +57,7 @@ void am_train_config_init(struct am_train_config *c)
     c->batch_size = 32;
     c->accumulate = 1;
     c->average_decay = 0.999;
+    c->recover_factor = 0.1;
     c->checkpoint_every = 1;
 }
 
@@ -73,6 +77,10 @@ enum am_rc am_train_config_check(const struct am_train_config *c, struct am_err 
     if (c->average == AM_TRAIN_AVERAGE_EMA && !(c->average_decay > 0 && c->average_decay < 1))
         return am_fail(err, AM_EUSAGE, "the average's decay is %g, but must be above 0 and below 1",
                        c->average_decay);
+    if (c->recover && !(c->recover_factor > 0 && c->recover_factor < 1))
+        return am_fail(err, AM_EUSAGE,
+                       "the factor of recovery is %g, but must be above 0 and below 1",
+                       c->recover_factor);
     if (!(c->min_delta >= 0 && isfinite(c->min_delta)))
         return am_fail(err, AM_EUSAGE, "early stopping's min_delta is %g, but must not be negative",
                        c->min_delta);
@@ -135,8 +143,12 @@ static enum am_rc set_up(struct loop *l, struct am_err *err)
                                   &l->eval_plan, err));
         AM_TRY(am_session_new(l->eval_plan, l->pool, &l->eval_session, err));
     }
-    if (c->patience > 0)
+    if (c->patience > 0 || c->recover > 0)
         AM_TRY(am_params_twin(l->params, &l->state.best, err));
+    if (c->recover > 0) { /* before the first epoch: back to the start */
+        memcpy(l->state.best, l->params->data, am_params_bytes(l->params));
+        l->state.safe = true;
+    }
     return am_checkpoint_fingerprint(l->graph, l->params, c, l->data, l->validation,
                                      l->state.fingerprint, err);
 }
@@ -198,7 +210,7 @@ static enum am_rc load(struct loop *l, struct am_err *err)
     return AM_OK;
 }
 
-static enum am_rc diverged(const struct loop *l, const char *what, double v, struct am_err *err)
+static enum am_rc diverged(struct loop *l, const char *what, double v, struct am_err *err)
 {
     am_fail(err, AM_EINVAL, "training diverged: the %s became %g in epoch %llu, batch %llu of %llu",
             am_tr(what), v, (unsigned long long)l->state.epoch + 1,
@@ -207,7 +219,14 @@ static enum am_rc diverged(const struct loop *l, const char *what, double v, str
             "Lower train.learning_rate (it was %g), set train.clip_norm, or scale the "
             "features and the target.",
             l->rate);
+    l->lost = true;
     return AM_EINVAL;
+}
+
+/* All steps, those before training was set back, too. */
+static uint64_t steps_done(const struct loop *l)
+{
+    return l->state.steps_before + am_optim_steps(l->optim);
 }
 
 /* The weight sum of the rows of a step, as the loss of one run over all of them adds it. */
@@ -262,7 +281,7 @@ static enum am_rc gradients(struct loop *l, const struct am_batch_view *b, doubl
 {
     const struct am_train_config *c = l->config;
     const double mass = b->n > l->part_rows ? mass_of(l, b) : 0;
-    uint64_t step = am_optim_steps(l->optim) * c->accumulate;
+    uint64_t step = steps_done(l) * c->accumulate;
     *loss = *weight = 0;
     for (size_t at = 0; at < b->n; at += l->part_rows, step++) {
         struct am_csr rows;
@@ -316,13 +335,14 @@ static enum am_rc one_batch(struct loop *l, struct am_err *err)
     double norm, loss, weight;
     AM_TRY(am_feed_batch(&l->feed, s->epoch, s->batch, &b, err));
     l->rate = am_sched_rate(&c->sched, &s->sched, c->learning_rate, s->epoch, c->epochs, s->batch,
-                            l->n_batches);
+                            l->n_batches) *
+              s->rate_scale;
     AM_TRY(gradients(l, &b, &loss, &weight, err));
     norm = am_optim_step(l->optim, l->params->data, l->grads, l->rate, l->pool);
     if (!isfinite(norm))
         return diverged(l, "gradient", norm, err);
     if (l->hooks->after_step)
-        AM_TRY(l->hooks->after_step(l->hooks->ctx, am_optim_steps(l->optim), l->params, err));
+        AM_TRY(l->hooks->after_step(l->hooks->ctx, steps_done(l), l->params, err));
     if (c->average == AM_TRAIN_AVERAGE_EMA)
         average(l);
     s->loss_sum += loss;
@@ -356,7 +376,7 @@ static enum am_rc interrupted(struct loop *l, struct am_err *err)
     return AM_ECANCELED;
 }
 
-static enum am_rc check_weights(const struct loop *l, struct am_err *err)
+static enum am_rc check_weights(struct loop *l, struct am_err *err)
 {
     const float *w = l->params->data;
     for (size_t i = 0; i < l->params->n_floats; i++)
@@ -383,6 +403,12 @@ static enum am_rc end_epoch(struct loop *l, struct am_train_epoch *e, struct am_
             am_feed_loss(&l->eval_feed, l->eval_session, best_known(l), &s->validation_loss, err));
         if (!isfinite(s->validation_loss))
             return diverged(l, "validation loss", s->validation_loss, err);
+    }
+    if (isnan(s->first_loss))
+        s->first_loss = s->train_loss;
+    if (c->recover && s->train_loss > EXPLODED * fabs(s->first_loss)) {
+        (void)diverged(l, "loss of an epoch", s->train_loss, err);
+        return AM_EINVAL;
     }
     monitored = l->validation ? s->validation_loss : s->train_loss;
     e->improved = s->best_epoch == 0 || monitored < s->best_loss - c->min_delta;
@@ -434,12 +460,42 @@ static enum am_rc one_epoch(struct loop *l, struct am_err *err)
     return AM_OK;
 }
 
+/* Back to weights that were good, slower, or the error as it is. */
+static enum am_rc recover(struct loop *l, enum am_rc rc, struct am_err *err)
+{
+    struct am_train_state *s = &l->state;
+    const size_t bytes = am_params_bytes(l->params);
+    if (!l->lost || s->n_recovered >= l->config->recover || !s->safe)
+        return rc;
+    l->lost = false;
+    memcpy(l->params->data, s->best, bytes);
+    s->steps_before += am_optim_steps(l->optim);
+    am_optim_set_steps(l->optim, 0);
+    for (unsigned i = 0; i < am_optim_n_moments(l->optim); i++)
+        memset(am_optim_moment(l->optim, i), 0, bytes);
+    s->n_averaged = 0;
+    s->batch = 0;
+    s->loss_sum = s->weight_sum = 0;
+    s->n_recovered++;
+    s->rate_scale *= l->config->recover_factor;
+    const struct am_train_recovery r = {.epoch = s->epoch + 1,
+                                        .from_epoch = s->best_epoch,
+                                        .times = s->n_recovered,
+                                        .learning_rate = l->config->learning_rate * s->rate_scale,
+                                        .why = err->message};
+    if (l->hooks->on_recovery)
+        AM_TRY(l->hooks->on_recovery(l->hooks->ctx, &r, err));
+    am_err_clear(err);
+    return AM_OK;
+}
+
 static void fill_result(struct loop *l)
 {
     struct am_train_result *r = l->result;
     const struct am_train_state *s = &l->state;
     r->epochs = s->epoch;
-    r->steps = l->optim ? am_optim_steps(l->optim) : 0;
+    r->steps = l->optim ? steps_done(l) : 0;
+    r->n_recovered = s->n_recovered;
     r->best_epoch = s->best_epoch;
     r->best_loss = s->best_loss;
     r->train_loss = s->train_loss;
@@ -460,8 +516,14 @@ enum am_rc am_train_run(const struct am_graph *graph, struct am_params *params,
                      .hooks = hooks ? hooks : &no_hooks,
                      .pool = pool,
                      .result = result,
-                     .state = {.train_loss = NAN, .validation_loss = NAN, .best_loss = NAN}};
+                     .state = {.train_loss = NAN,
+                               .validation_loss = NAN,
+                               .best_loss = NAN,
+                               .first_loss = NAN,
+                               .rate_scale = 1}};
+    struct am_err own = {0};
     enum am_rc rc;
+    err = err ? err : &own;
     memset(result, 0, sizeof *result);
     am_buf_init(&l.bytes, CHECKPOINT_MAX_BYTES);
     AM_GO(rc, am_train_config_check(config, err));
@@ -469,11 +531,14 @@ enum am_rc am_train_run(const struct am_graph *graph, struct am_params *params,
     AM_GO(rc, set_up(&l, err));
     AM_GO(rc, load(&l, err));
     am_progress_begin(l.hooks->progress, "train", config->epochs * data->n_rows);
-    while (l.state.epoch < config->epochs && !stopped(&l))
-        AM_GO(rc, one_epoch(&l, err));
+    while (l.state.epoch < config->epochs && !stopped(&l)) {
+        rc = one_epoch(&l, err);
+        if (rc != AM_OK)
+            AM_GO(rc, recover(&l, rc, err));
+    }
     am_progress_end(l.hooks->progress);
     result->stopped_early = l.state.epoch < config->epochs;
-    if (l.state.has_best && l.state.best_epoch != l.state.epoch) {
+    if (config->patience > 0 && l.state.has_best && l.state.best_epoch != l.state.epoch) {
         memcpy(params->data, l.state.best, am_params_bytes(params));
         result->restored_best = true;
     } else if (l.state.n_averaged) {

@@ -51,6 +51,12 @@ struct am_train_config {
      * when the last epoch is reached first). */
     uint64_t patience;
     double min_delta;
+    /* When training diverges (a loss, gradient or weight that is not finite, or an epoch whose loss
+     * is more than ten times that of the first one), go back to the best epoch's weights (the first
+     * ones before any) and do the epoch again with the learning rate times `recover_factor` (0, 1)
+     * and a fresh optimiser, at most so many times; 0 = divergence is an error at once. */
+    uint64_t recover;
+    double recover_factor;
     /* Convolutions and pools by the table of plan_port.c: AM_EMISSING without a library, other bits
      * with it (am_kernel_port_profile). */
     bool library_kernels;
@@ -69,11 +75,22 @@ struct am_train_epoch {
     bool improved;          /* the lowest monitored loss so far */
 };
 
+/* Training diverged and was set back. */
+struct am_train_recovery {
+    uint64_t epoch;       /* that is done again, from 1 */
+    uint64_t from_epoch;  /* whose weights it goes on with; 0 = the first ones */
+    uint64_t times;       /* so far, from 1 */
+    double learning_rate; /* from now on, before the schedule */
+    const char *why;      /* the error's message; for the call */
+};
+
 struct am_train_hooks { /* every member may be NULL */
     void *ctx;
     /* After each epoch, on the calling thread. An error ends training with it. AM_ECANCELED from
      * here ends it as a cancel does, without another checkpoint. */
     enum am_rc (*on_epoch)(void *ctx, const struct am_train_epoch *e, struct am_err *err);
+    /* After each recovery, on the calling thread. */
+    enum am_rc (*on_recovery)(void *ctx, const struct am_train_recovery *r, struct am_err *err);
     struct am_progress *progress; /* phase "train"; its cancel flag is obeyed between batches */
     /* The place of the checkpoint: a file written atomically (checkpoint_path), or bytes through
      * the callbacks. load leaves *out empty when there is none. A checkpoint that does not belong
@@ -94,6 +111,7 @@ struct am_train_result {
     uint64_t best_epoch; /* from 1: the lowest monitored loss; 0 = none */
     double best_loss;    /* of that epoch: validation, or training without validation rows */
     double train_loss, validation_loss; /* of the last epoch; NaN = none */
+    uint64_t n_recovered;               /* times that it was set back after it diverged */
     uint64_t resumed_epoch;             /* complete epochs that the checkpoint held; 0 = fresh */
     bool resumed, stopped_early, restored_best;
     bool averaged; /* the weights are an average */

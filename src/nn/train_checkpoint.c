@@ -8,7 +8,7 @@
 
 enum { HAS_BEST = 1, HAS_AVERAGE = 2 };
 
-static const unsigned char magic[8] = {'A', 'M', 'C', 'K', 'P', 'T', 0, 2};
+static const unsigned char magic[8] = {'A', 'M', 'C', 'K', 'P', 'T', 0, 3};
 
 static void add_u64(struct am_buf *b, uint64_t v)
 {
@@ -78,6 +78,8 @@ static void add_config(struct am_buf *b, const struct am_train_config *c)
         c->epochs,         c->batch_size,        c->seed,         (uint64_t)c->order, c->patience,
         c->accumulate,     (uint64_t)c->average, c->average_start};
     add_loss(b, &c->loss);
+    add_u64(b, c->recover);
+    add_f64(b, c->recover ? c->recover_factor : 0);
     if (c->library_kernels)
         add_u64(b, 1);
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; i++)
@@ -132,6 +134,11 @@ out:
     return rc;
 }
 
+static bool has_block(const struct am_train_state *s)
+{
+    return s->has_best || s->safe;
+}
+
 enum am_rc am_checkpoint_write(const struct am_train_state *s, const struct am_params *p,
                                struct am_optim *o, struct am_buf *out, struct am_err *err)
 {
@@ -156,12 +163,16 @@ enum am_rc am_checkpoint_write(const struct am_train_state *s, const struct am_p
     add_f64(out, s->validation_loss);
     add_u64(out, p->n_floats);
     add_u32(out, am_optim_n_moments(o));
-    add_u32(out, (s->has_best ? HAS_BEST : 0) | (s->average ? HAS_AVERAGE : 0));
+    add_u32(out, (has_block(s) ? HAS_BEST : 0) | (s->average ? HAS_AVERAGE : 0));
     add_u64(out, s->n_averaged);
+    add_u64(out, s->n_recovered);
+    add_f64(out, s->rate_scale);
+    add_f64(out, s->first_loss);
+    add_u64(out, s->steps_before);
     am_buf_add(out, p->data, bytes);
     for (unsigned i = 0; i < am_optim_n_moments(o); i++)
         am_buf_add(out, am_optim_moment(o, i), bytes);
-    if (s->has_best)
+    if (has_block(s))
         am_buf_add(out, s->best, bytes);
     if (s->average)
         am_buf_add(out, s->average, bytes);
@@ -231,13 +242,19 @@ enum am_rc am_checkpoint_read(struct am_str bytes, struct am_train_state *s, str
     s->stale = get_u64(b + 128);
     s->train_loss = get_f64(b + 136);
     s->validation_loss = get_f64(b + 144);
-    s->has_best = (get_u32(b + 164) & HAS_BEST) != 0;
+    bool follows = (get_u32(b + 164) & HAS_BEST) != 0;
+    s->has_best = follows && s->best_epoch > 0;
+    s->safe = s->safe && follows;
     s->n_averaged = get_u64(b + 168);
+    s->n_recovered = get_u64(b + 176);
+    s->rate_scale = get_f64(b + 184);
+    s->first_loss = get_f64(b + 192);
+    s->steps_before = get_u64(b + 200);
     memcpy(p->data, block, n);
     block += n;
     for (unsigned i = 0; i < am_optim_n_moments(o); i++, block += n)
         memcpy(am_optim_moment(o, i), block, n);
-    if (s->has_best) {
+    if (follows) {
         memcpy(s->best, block, n);
         block += n;
     }

@@ -3,7 +3,7 @@
  * Little-endian, no holes. Data only: read with every size checked before use.
  *
  *   offset  size  what
- *        0     8  "AMCKPT\0\2" (the last byte is the version)
+ *        0     8  "AMCKPT\0\3" (the last byte is the version)
  *        8    32  fingerprint: SHA-256 of configuration, graph and data shape
  *       40     8  complete epochs
  *       48     8  batches done of the next epoch
@@ -23,7 +23,11 @@
  *      160     4  number of moment blocks, M
  *      164     4  bits: 1 = the best weights follow, 2 = the average of the weights follows
  *      168     8  how many weights the average holds
- *      176   4*F  weights (running statistics among them)
+ *      176     8  times that training was set back after it diverged
+ *      184     8  product of the factors of those times (f64)
+ *      192     8  training loss of the first epoch (f64; NaN = none yet)
+ *      200     8  optimiser steps before the last of those times
+ *      208   4*F  weights (running statistics among them)
  *       ..  4FM  moments
  *       ..   4*F  best weights, when present
  *       ..   4*F  average, when present
@@ -34,7 +38,7 @@
 #include "base/sha256.h"
 #include "nn/train.h"
 
-#define AM_CHECKPOINT_HEADER_BYTES 176
+#define AM_CHECKPOINT_HEADER_BYTES 208
 
 struct am_train_state {
     unsigned char fingerprint[AM_SHA256_BYTES];
@@ -47,9 +51,14 @@ struct am_train_state {
     uint64_t stale; /* epochs since the best one, as early stopping counts */
     double train_loss, validation_loss;
     bool has_best;
+    bool safe;      /* best holds weights to go back to: the best epoch's, or the first ones */
     float *best;    /* owned by the loop: [n_floats], or NULL */
     float *average; /* owned by the loop: [n_floats], or NULL */
     uint64_t n_averaged;
+    uint64_t n_recovered; /* of train.h's recover */
+    double rate_scale;    /* factors of those, 1 without */
+    double first_loss;    /* NaN = no epoch yet */
+    uint64_t steps_before;
 };
 
 enum am_rc am_checkpoint_fingerprint(const struct am_graph *g, const struct am_params *p,

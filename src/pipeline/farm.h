@@ -82,11 +82,12 @@ struct am_worker_start {
     unsigned n_threads;
     uint64_t memory_limit_bytes;
     struct am_node *job;
+    struct am_buf in; /* what came behind the job; am_worker_run takes it */
 };
 enum am_rc am_worker_begin(int fd, struct am_arena *a, struct am_worker_start *out,
                            struct am_err *err) AM_MUST_CHECK;
 enum am_rc am_worker_run(int fd, struct am_pipeline *pl, struct am_arena *a,
-                         const struct am_worker_start *start, struct am_err *err) AM_MUST_CHECK;
+                         struct am_worker_start *start, struct am_err *err) AM_MUST_CHECK;
 
 /* tune.folds, with its default where the recipe says nothing: 5 up to 10,000 rows or without
  * validation rows, else the validation part. */

@@ -302,7 +302,9 @@ enum am_rc am_worker_begin(int fd, struct am_arena *a, struct am_worker_start *o
     struct am_str scratch;
     am_buf_init(&l.in, (size_t)1 << 30);
     enum am_rc rc = receive(&l, a, &out->job, err);
-    am_buf_clear(&l.in);
+    out->in = l.in;
+    if (rc != AM_OK)
+        am_buf_clear(&out->in);
     AM_TRY(rc);
     scratch = am_node_str(out->job, "scratch", ".");
     out->scratch = am_arena_alloc(a, scratch.len + 1);
@@ -315,14 +317,14 @@ enum am_rc am_worker_begin(int fd, struct am_arena *a, struct am_worker_start *o
 }
 
 enum am_rc am_worker_run(int fd, struct am_pipeline *pl, struct am_arena *a,
-                         const struct am_worker_start *start, struct am_err *err)
+                         struct am_worker_start *start, struct am_err *err)
 {
     struct am_err own = {0};
-    struct life l = {.fd = fd, .job = start->job};
+    struct life l = {.fd = fd, .job = start->job, .in = start->in};
     struct am_node *ready = am_new_map(a);
     enum am_rc rc;
     err = err ? err : &own;
-    am_buf_init(&l.in, (size_t)1 << 30);
+    am_buf_init(&start->in, 0);
     pl->dataset = am_node_get(start->job, "dataset");
     pl->scratch = start->scratch;
     am_node_set(a, ready, "ready", am_new_bool(a, true));
