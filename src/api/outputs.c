@@ -33,9 +33,9 @@ bool am_output_find(const struct am_serve_info *info, struct am_str name, enum a
 
 const char *am_output_datatype(enum am_output o)
 {
-    static const char *const types[AM_N_OUTPUTS] = {"FP64", "FP32", "BYTES", "FP64",
-                                                    "BOOL", "FP32", "FP64",  "INT32",
-                                                    "FP64", "FP32", "FP64",  "FP32"};
+    static const char *const types[AM_N_OUTPUTS] = {"FP64", "FP32", "BYTES", "FP64", "BOOL",
+                                                    "FP32", "FP64", "INT32", "FP64", "FP32",
+                                                    "FP64", "FP32", "BYTES"};
     return types[o];
 }
 
@@ -52,6 +52,7 @@ struct am_dims am_output_dims(const struct am_serve_info *info, enum am_output o
     case AM_OUTPUT_RESTORED:
         return info->restored_shape;
     case AM_OUTPUT_LABEL:
+    case AM_OUTPUT_LABELS:
     case AM_OUTPUT_FLAG:
     case AM_OUTPUT_CLUSTER:
         return (struct am_dims){0};
@@ -167,6 +168,21 @@ static void print_probability(struct am_buf *b, const struct am_serve_info *info
     am_buf_char(b, '}');
 }
 
+static void print_set(struct am_buf *b, const struct am_serve_info *info, uint32_t set)
+{
+    bool first = true;
+    am_buf_char(b, '[');
+    for (size_t k = 0; k < info->n_classes && k < 32; k++) {
+        if (!(set >> k & 1))
+            continue;
+        if (!first)
+            am_buf_char(b, ',');
+        first = false;
+        am_buf_str(b, info->quoted[k]);
+    }
+    am_buf_char(b, ']');
+}
+
 void am_output_print(struct am_buf *b, const struct am_serve_info *info,
                      const struct am_serve_result *r, enum am_output o, size_t row)
 {
@@ -182,6 +198,9 @@ void am_output_print(struct am_buf *b, const struct am_serve_info *info,
         break;
     case AM_OUTPUT_LABEL:
         am_print_label(b, info, r->label[row]);
+        break;
+    case AM_OUTPUT_LABELS:
+        print_set(b, info, (uint32_t)r->label[row]);
         break;
     case AM_OUTPUT_FLAG:
         am_buf_str(b, r->label[row] ? AM_STR("true") : AM_STR("false"));
@@ -206,7 +225,8 @@ void am_output_print(struct am_buf *b, const struct am_serve_info *info,
 static const enum am_output order[AM_N_OUTPUTS] = {
     AM_OUTPUT_VALUE,    AM_OUTPUT_LABEL,     AM_OUTPUT_PROBABILITIES, AM_OUTPUT_SCORE,
     AM_OUTPUT_FLAG,     AM_OUTPUT_EMBEDDING, AM_OUTPUT_RESTORED,      AM_OUTPUT_CLUSTER,
-    AM_OUTPUT_DISTANCE, AM_OUTPUT_DISTANCES, AM_OUTPUT_LOG_DENSITY,   AM_OUTPUT_MEMBERSHIPS};
+    AM_OUTPUT_DISTANCE, AM_OUTPUT_DISTANCES, AM_OUTPUT_LOG_DENSITY,   AM_OUTPUT_MEMBERSHIPS,
+    AM_OUTPUT_LABELS};
 
 void am_outputs_print_row(struct am_buf *b, const struct am_call *call, size_t row)
 {

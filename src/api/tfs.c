@@ -470,8 +470,8 @@ static const char *dtype_name(enum am_col_type t)
 static void print_output_tensors(struct am_buf *b, const struct am_serve_info *info)
 {
     static const char *const types[AM_N_OUTPUTS] = {
-        "DT_DOUBLE", "DT_FLOAT", "DT_STRING", "DT_DOUBLE", "DT_BOOL",   "DT_FLOAT",
-        "DT_DOUBLE", "DT_INT32", "DT_DOUBLE", "DT_FLOAT",  "DT_DOUBLE", "DT_FLOAT"};
+        "DT_DOUBLE", "DT_FLOAT",  "DT_STRING", "DT_DOUBLE", "DT_BOOL",  "DT_FLOAT", "DT_DOUBLE",
+        "DT_INT32",  "DT_DOUBLE", "DT_FLOAT",  "DT_DOUBLE", "DT_FLOAT", "DT_STRING"};
     unsigned mask = am_task_is_own(info->task) ? am_outputs_default(info) : am_outputs_of(info);
     bool first = true;
     for (unsigned o = 0; mask >> o; o++) {

@@ -819,6 +819,21 @@ static void put_ranked(struct v2_texts *x, struct am_call *call, const struct am
     }
 }
 
+/* Several labels as one text, "red;round". */
+static void put_set(struct v2_texts *x, const struct am_serve_info *info, uint32_t set)
+{
+    struct am_buf text;
+    am_buf_init(&text, (size_t)1 << 20);
+    for (size_t k = 0; k < info->n_classes && k < 32; k++)
+        if (set >> k & 1) {
+            if (text.len)
+                am_buf_char(&text, ';');
+            am_buf_str(&text, info->classes[k]);
+        }
+    put_text(x, am_buf_view(&text));
+    am_buf_clear(&text);
+}
+
 static void put_f32(struct am_buf *b, bool binary, const float *v, size_t n)
 {
     if (binary)
@@ -877,6 +892,10 @@ static void put_data(struct am_call *call, const struct am_wanted *w, struct am_
     case AM_OUTPUT_LABEL:
         for (size_t row = 0; row < n; row++)
             put_text(&x, r->label[row] < 0 ? AM_STR("") : info->classes[r->label[row]]);
+        break;
+    case AM_OUTPUT_LABELS:
+        for (size_t row = 0; row < n; row++)
+            put_set(&x, info, (uint32_t)r->label[row]);
         break;
     case AM_OUTPUT_PROBABILITIES:
         put_f32(b, w->binary, r->probability, n * info->n_classes);

@@ -194,6 +194,42 @@ static void encode_labels(const struct am_target *t, const struct am_column *c, 
     }
 }
 
+bool am_target_next_label(struct am_str separator, struct am_str *rest, struct am_str *out)
+{
+    while (rest->len > 0) {
+        size_t end = 0;
+        while (end + separator.len <= rest->len &&
+               memcmp(rest->ptr + end, separator.ptr, separator.len) != 0)
+            end++;
+        const bool last = end + separator.len > rest->len;
+        *out = (struct am_str){rest->ptr, last ? rest->len : end};
+        const size_t taken = last ? rest->len : end + separator.len;
+        *rest = (struct am_str){rest->ptr + taken, rest->len - taken};
+        *out = am_str_trim(*out);
+        if (out->len > 0)
+            return true;
+    }
+    return false;
+}
+
+/* The set of a row's labels, bit by bit; a missing cell is a row without any. */
+static enum am_rc encode_set(const struct am_target *t, const struct am_column *c, size_t n_rows,
+                             uint64_t first_row, double *out, struct am_err *err)
+{
+    for (size_t i = 0; i < n_rows; i++) {
+        struct am_str rest = c->text[i], label;
+        uint32_t set = 0;
+        while (rest.ptr && am_target_next_label(t->separator, &rest, &label)) {
+            const size_t k = am_target_find(t, label);
+            if (k == SIZE_MAX)
+                return unseen(t, label, first_row + i, err);
+            set |= (uint32_t)1 << k;
+        }
+        out[i] = (double)set;
+    }
+    return AM_OK;
+}
+
 enum am_rc am_target_encode(const struct am_target *t, const struct am_column *c, size_t n_rows,
                             uint64_t first_row, double *out, struct am_err *err)
 {
@@ -202,6 +238,8 @@ enum am_rc am_target_encode(const struct am_target *t, const struct am_column *c
                        AM_FMT(t->name), am_col_type_name(c->type), am_col_type_name(t->type));
     bool numbers = t->type == AM_COL_NUMBER || t->type == AM_COL_BOOLEAN;
     char buf[AM_DOUBLE_CHARS];
+    if (t->task == AM_TASK_MULTILABEL)
+        return encode_set(t, c, n_rows, first_row, out, err);
     if (am_task_is_own(t->task)) {
         encode_labels(t, c, n_rows, out);
         return AM_OK;
@@ -270,6 +308,8 @@ struct am_node *am_target_to_node(const struct am_target *t, struct am_arena *a)
     }
     am_node_set(a, m, "classes", classes);
     am_node_set(a, m, "rows", rows);
+    if (t->task == AM_TASK_MULTILABEL)
+        am_node_set(a, m, "separator", am_new_str(a, t->separator));
     return m;
 }
 
@@ -344,10 +384,12 @@ enum am_rc am_target_from_node(const struct am_node *n, struct am_target **out, 
     AM_TRY(read_header(n, &name, &type, &task, err));
     const struct am_node *classes = am_node_get(n, "classes"), *rows = am_node_get(n, "rows");
     size_t n_classes = 0;
-    if (am_task_has_classes(task)) {
+    if (am_task_has_classes(task) || task == AM_TASK_MULTILABEL) {
         if (classes == NULL || classes->kind != AM_NODE_LIST ||
             classes->list.n > AM_LIMIT_CLASSES ||
-            (task == AM_TASK_BINARY ? classes->list.n != 2 : classes->list.n < 3))
+            (task == AM_TASK_MULTILABEL ? classes->list.n < 2 || classes->list.n > AM_LIMIT_LABELS
+             : task == AM_TASK_BINARY   ? classes->list.n != 2
+                                        : classes->list.n < 3))
             return bad("the number of classes does not suit the task", err);
         n_classes = classes->list.n;
         if (rows != NULL && (rows->kind != AM_NODE_LIST || rows->list.n != n_classes))
@@ -355,13 +397,18 @@ enum am_rc am_target_from_node(const struct am_node *n, struct am_target **out, 
     }
     struct am_target *t = NULL;
     AM_TRY(am_target_new(name, type, task, n_classes, &t, err));
+    t->separator = am_arena_str(t->arena, am_node_str(n, "separator", ";"));
     t->mean = am_node_f64(n, "mean", 0);
     const bool number = task == AM_TASK_REGRESSION || task == AM_TASK_RECOMMENDATION;
     t->deviation = am_node_f64(n, "deviation", number ? 1 : 0);
     enum am_rc rc = AM_OK;
-    if (!isfinite(t->mean) || !isfinite(t->deviation) ||
-        (number && !(t->deviation > 0)))
+    if (!isfinite(t->mean) || !isfinite(t->deviation) || (number && !(t->deviation > 0)))
         rc = bad("mean or deviation is not usable", err);
+    if (rc == AM_OK)
+        rc = am_arena_check(t->arena, err);
+    if (rc == AM_OK && task == AM_TASK_MULTILABEL &&
+        (t->separator.len == 0 || t->separator.len > 8 || !am_col_is_string(type)))
+        rc = bad("no separator or no texts of labels", err);
     if (rc == AM_OK)
         rc = am_task_is_own(task) ? read_labels(t, am_node_get(n, "normal"), rows, err)
                                   : read_classes(t, classes, rows, err);

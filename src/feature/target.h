@@ -37,7 +37,8 @@ size_t am_target_find(const struct am_target *t, struct am_str label);
 double am_target_mean(const struct am_target *t);
 double am_target_deviation(const struct am_target *t);
 
-/* out: [n_rows] class index, value, or 0 for a normal and 1 for another label; NaN = missing
+/* out: [n_rows] class index, value, a set of labels (bit i = class i; a missing cell is the empty
+ * set), or 0 for a normal and 1 for another label; NaN = missing
  * (infinite values too). AM_EINVAL: the type differs from the fitted one, or a class that training
  * did not see. first_row is used in messages. */
 enum am_rc am_target_encode(const struct am_target *t, const struct am_column *c, size_t n_rows,
@@ -60,7 +61,12 @@ enum am_rc am_target_own(enum am_task task, const struct am_target *classes,
                          const struct am_str *normal, size_t n_normal, struct am_target **out,
                          struct am_err *err) AM_MUST_CHECK;
 
-enum am_target_want { AM_TARGET_AUTO, AM_TARGET_CLASSIFICATION, AM_TARGET_REGRESSION };
+enum am_target_want {
+    AM_TARGET_AUTO,
+    AM_TARGET_CLASSIFICATION,
+    AM_TARGET_REGRESSION,
+    AM_TARGET_LABELS /* cells of several labels */
+};
 
 struct am_target_fit;
 
@@ -71,6 +77,7 @@ struct am_target_config {
      * there are two of them, or at most 20 and at most one for each 20 rows. */
     enum am_target_want want;
     struct am_str positive;  /* {NULL,0} = the second */
+    struct am_str separator; /* of LABELS */
     uint64_t min_class_rows; /* fewer rows of a class are an error; 0 = 2 */
 };
 

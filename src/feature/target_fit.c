@@ -66,6 +66,12 @@ enum am_rc am_target_fit_new(const struct am_target_config *config, struct am_ta
         am_hint(err, "Choose another target, or another type in data.types.");
         return rc;
     }
+    if (config->want == AM_TARGET_LABELS && !am_col_is_string(config->type)) {
+        am_fail(err, AM_EUSAGE, "target \"%.*s\" of type %s holds no texts of several labels",
+                AM_FMT(config->name), am_col_type_name(config->type));
+        am_hint(err, "Name a column of texts such as \"red;round\", or leave data.labels out.");
+        return AM_EUSAGE;
+    }
     if (config->want == AM_TARGET_REGRESSION && config->positive.ptr)
         return am_fail(err, AM_EUSAGE, "data.positive names a class, but the task is regression");
     struct am_target_fit *f = am_calloc(1, sizeof *f);
@@ -78,6 +84,7 @@ enum am_rc am_target_fit_new(const struct am_target_config *config, struct am_ta
     enum am_rc rc = f->arena ? am_counts_init(&f->counts, err) : am_fail_nomem(err, 0);
     if (rc == AM_OK) {
         f->config.name = am_arena_str(f->arena, config->name);
+        f->config.separator = am_arena_str(f->arena, config->separator);
         if (config->positive.ptr)
             f->config.positive = am_arena_str(f->arena, config->positive);
         rc = am_arena_check(f->arena, err);
@@ -122,6 +129,21 @@ static enum am_rc count(struct am_target_fit *f, struct am_str key, struct am_er
     return am_counts_add(&f->counts, key, 1, &index, err);
 }
 
+static enum am_rc count_set(struct am_target_fit *f, struct am_str cell, struct am_err *err)
+{
+    struct am_str label;
+    while (am_target_next_label(f->config.separator, &cell, &label)) {
+        AM_TRY(count(f, label, err));
+        if (f->counts.map.n <= AM_LIMIT_LABELS)
+            continue;
+        am_fail(err, AM_ELIMIT, "target \"%.*s\" has over %d labels", AM_FMT(f->config.name),
+                AM_LIMIT_LABELS);
+        am_hint(err, "Keep the most frequent ones, or predict them by several models.");
+        return AM_ELIMIT;
+    }
+    return AM_OK;
+}
+
 enum am_rc am_target_fit_update(struct am_target_fit *f, const struct am_column *c, size_t n_rows,
                                 struct am_err *err)
 {
@@ -134,6 +156,10 @@ enum am_rc am_target_fit_update(struct am_target_fit *f, const struct am_column 
     for (size_t i = 0; i < n_rows; i++) {
         if (numbers ? !isfinite(c->number[i]) : c->text[i].ptr == NULL) {
             f->n_missing++;
+            continue;
+        }
+        if (f->config.want == AM_TARGET_LABELS) {
+            AM_TRY(count_set(f, c->text[i], err));
             continue;
         }
         if (!numbers) {
@@ -167,7 +193,7 @@ static bool choose_classes(struct am_target_fit *f)
     const char *name = am_col_type_name(f->config.type);
     if (f->config.want != AM_TARGET_AUTO) {
         f->why = am_arena_printf(f->arena, "%s", am_tr("the recipe says so"));
-        return f->config.want == AM_TARGET_CLASSIFICATION;
+        return f->config.want != AM_TARGET_REGRESSION;
     }
     if (f->config.type != AM_COL_NUMBER) {
         f->why = am_arena_printf(f->arena, am_tr("the target is of type %s"), name);
@@ -291,11 +317,23 @@ static enum am_rc finish_classes(struct am_target_fit *f, struct am_label *label
     }
     AM_TRY(am_arena_check(f->arena, err));
     am_labels_sort(labels, n);
-    AM_TRY(check_classes(f, labels, n, err));
+    const bool sets = f->config.want == AM_TARGET_LABELS;
+    if (sets && n < 2) {
+        am_fail(err, AM_EINVAL, "target \"%.*s\" has %zu labels, several are at least 2",
+                AM_FMT(f->config.name), n);
+        am_hint(err, "Check data.labels.separator, or leave data.labels out.");
+        return AM_EINVAL;
+    }
+    if (!sets)
+        AM_TRY(check_classes(f, labels, n, err));
     AM_TRY(place_positive(f, labels, n, err));
     struct am_target *t = NULL;
     AM_TRY(am_target_new(f->config.name, f->config.type,
-                         n == 2 ? AM_TASK_BINARY : AM_TASK_MULTICLASS, n, &t, err));
+                         sets     ? AM_TASK_MULTILABEL
+                         : n == 2 ? AM_TASK_BINARY
+                                  : AM_TASK_MULTICLASS,
+                         n, &t, err));
+    t->separator = am_arena_str(t->arena, f->config.separator);
     for (size_t i = 0; i < n; i++) {
         t->classes[i] = am_arena_str(t->arena, labels[i].text);
         t->rows[i] = labels[i].count;

@@ -26,6 +26,8 @@ struct am_target {
      * labels, which are numbered in this order: */
     const struct am_str *normal; /* [n_normal]; none = there is no label column */
     size_t n_normal;
+    /* multilabel: classes are the labels; a cell holds any number of them, cut at this */
+    struct am_str separator;
     uint64_t label_rows[2]; /* rows labelled normal, anomalous; clustering: labelled, 0 */
 };
 
@@ -35,6 +37,8 @@ enum am_rc am_target_new(struct am_str name, enum am_col_type type, enum am_task
                          struct am_err *err) AM_MUST_CHECK;
 /* Checks the classes (their labels are set) and makes the lookups. AM_ECORRUPT, AM_ENOMEM. */
 enum am_rc am_target_build(struct am_target *t, struct am_err *err) AM_MUST_CHECK;
+/* Takes the next label off a cell of several, without spaces around it; false at the end. */
+bool am_target_next_label(struct am_str separator, struct am_str *rest, struct am_str *out);
 /* Label of a number target: shortest text of the double, "true" and "false" for booleans. */
 struct am_str am_target_label(enum am_col_type type, double v, char *buf);
 

@@ -87,6 +87,11 @@ struct am_node *am_model_describe(const struct am_model *m, struct am_arena *a)
     return d;
 }
 
+bool am_model_sparse(const struct am_features *f, const struct am_graph *g)
+{
+    return am_features_sparse(f) && am_plan_takes_sparse(g);
+}
+
 /* what lies beside "y": the row as it comes back, or its cluster */
 const char *am_model_third_output(enum am_task task)
 {
@@ -186,6 +191,10 @@ struct am_node *am_model_outputs_node(const struct am_graph *g, const struct am_
     if (am_task_has_classes(task)) {
         put_shape(a, output_node(a, list, "probabilities", "vector"), &d);
         output_node(a, list, "label", "label");
+    }
+    if (task == AM_TASK_MULTILABEL) {
+        put_shape(a, output_node(a, list, "probabilities", "vector"), &d);
+        output_node(a, list, "labels", "labels");
     }
     if (!am_task_is_own(task))
         return list;

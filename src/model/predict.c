@@ -13,7 +13,8 @@ struct am_predictor {
     struct am_model *held; /* our reference; NULL while the model is loaded */
     struct am_pool *pool;  /* borrowed */
     struct am_session *one, *many;
-    float *x;                  /* owned, [rows, width] */
+    float *x;                  /* owned, [rows, width]; NULL when rows are sparse: */
+    struct am_csr_buf sparse;  /* owned */
     float *y;                  /* owned, [rows, n_outputs] */
     size_t rows;               /* that x and y hold: 1 or bucket_rows */
     struct am_column *columns; /* owned, [n_inputs]: a window into the caller's batch */
@@ -27,7 +28,7 @@ static enum am_rc buffers(struct am_predictor *p, size_t rows, struct am_err *er
     float *x, *y;
     if (rows <= p->rows)
         return AM_OK;
-    if (!am_mul_size(&n_x, rows * sizeof(float), p->model->width) ||
+    if (!am_mul_size(&n_x, rows * sizeof(float), p->model->sparse ? 1 : p->model->width) ||
         !am_mul_size(&n_y, rows * sizeof(float), p->model->n_outputs))
         return am_fail(err, AM_ELIMIT, "a run of %zu rows does not fit the address space", rows);
     x = am_alloc_aligned(64, n_x ? n_x : 1);
@@ -86,6 +87,7 @@ void am_predictor_free(struct am_predictor *p)
     am_session_free(p->one);
     am_session_free(p->many);
     am_free(p->x);
+    am_csr_clear(&p->sparse);
     am_free(p->y);
     am_free(p->columns);
     am_model_put(p->held);
@@ -96,6 +98,10 @@ void am_predictor_free(struct am_predictor *p)
 
 static enum am_rc run(struct am_predictor *p, size_t n, float *y, struct am_err *err)
 {
+    if (p->model->sparse) {
+        const struct am_csr x = am_csr_of(&p->sparse);
+        return am_session_run_sparse(n == 1 ? p->one : p->many, &x, y, err);
+    }
     return am_session_run(n == 1 ? p->one : p->many, n, p->x, y, err);
 }
 
@@ -124,13 +130,22 @@ static enum am_rc check_batch(const struct am_model *m, const struct am_batch *b
     return AM_OK;
 }
 
-/* The features of rows [at, at + n) into p->x. */
+static enum am_rc make_features(struct am_predictor *p, const struct am_batch *b,
+                                struct am_err *err)
+{
+    if (!p->model->sparse)
+        return am_features_apply(p->model->features, b, p->x, err);
+    am_csr_reset(&p->sparse, p->model->width);
+    return am_features_apply_sparse(p->model->features, b, &p->sparse, err);
+}
+
+/* The features of rows [at, at + n) into p->x, or p->sparse. */
 static enum am_rc fill_window(struct am_predictor *p, const struct am_batch *b, size_t at, size_t n,
                               struct am_err *err)
 {
     struct am_batch w = {.n_rows = n, .n_columns = b->n_columns, .columns = p->columns};
     if (at == 0 && n == b->n_rows)
-        return am_features_apply(p->model->features, b, p->x, err);
+        return make_features(p, b, err);
     w.first_row = b->first_row + at;
     for (size_t i = 0; i < b->n_columns; i++) {
         p->columns[i].type = b->columns[i].type;
@@ -149,7 +164,7 @@ static enum am_rc fill_window(struct am_predictor *p, const struct am_batch *b, 
             p->columns[i].number = b->columns[i].number + at;
         }
     }
-    return am_features_apply(p->model->features, &w, p->x, err);
+    return make_features(p, &w, err);
 }
 
 /* ---- from y to answers ---- */
@@ -227,6 +242,32 @@ static enum am_rc answer_classes(const struct am_model *m, const float *y, size_
     return AM_OK;
 }
 
+/* Several labels: y [n, labels]; label is the set of those that reach the threshold. */
+static enum am_rc answer_labels(const struct am_model *m, const float *y, size_t n, uint64_t first,
+                                const struct am_answer *out, size_t at, struct am_err *err)
+{
+    const size_t c = m->n_outputs;
+    for (size_t i = 0; i < n; i++) {
+        const float *row = y + i * c;
+        uint32_t set = 0, count = 0;
+        for (size_t j = 0; j < c; j++) {
+            if (!(row[j] >= -1e-3f && row[j] <= 1.001f))
+                return not_finite(m, first + i, err);
+            if ((double)row[j] >= m->info.threshold) {
+                set |= (uint32_t)1 << j;
+                count++;
+            }
+            if (out->probability)
+                out->probability[(at + i) * c + j] = clamp01(row[j]);
+        }
+        if (out->label)
+            out->label[at + i] = (int32_t)set;
+        if (out->value)
+            out->value[at + i] = (double)count;
+    }
+    return AM_OK;
+}
+
 /* A number that no op of ours makes is noise. */
 static int32_t cluster_of(float y)
 {
@@ -267,6 +308,8 @@ static enum am_rc answer(const struct am_model *m, const float *y, size_t n, uin
         return answer_own(m, y, n, first, out, at, err);
     if (m->info.task == AM_TASK_REGRESSION || m->info.task == AM_TASK_RECOMMENDATION)
         return answer_values(m, y, n, first, out, at, err);
+    if (m->info.task == AM_TASK_MULTILABEL)
+        return answer_labels(m, y, n, first, out, at, err);
     if (m->info.task == AM_TASK_BINARY)
         return answer_binary(m, y, n, first, out, at, err);
     return answer_classes(m, y, n, first, out, at, err);

@@ -144,7 +144,7 @@ void am_answers_csv_header(const struct am_answers *a, const struct am_schema *s
         next(&l);
         csv_cell(out, s->columns[i].name);
     }
-    if (a->outputs & (BIT(AM_OUTPUT_VALUE) | BIT(AM_OUTPUT_LABEL))) {
+    if (a->outputs & (BIT(AM_OUTPUT_VALUE) | BIT(AM_OUTPUT_LABEL) | BIT(AM_OUTPUT_LABELS))) {
         next(&l);
         am_buf_cstr(out, "prediction");
     }
@@ -167,6 +167,21 @@ void am_answers_csv_header(const struct am_answers *a, const struct am_schema *s
     am_buf_char(out, '\n');
 }
 
+/* Several labels in one cell: "red;round". */
+static void csv_set(struct am_buf *out, const struct am_model_info *info, uint32_t set)
+{
+    struct am_buf text;
+    am_buf_init(&text, (size_t)1 << 20);
+    for (size_t k = 0; k < info->n_classes && k < 32; k++)
+        if (set >> k & 1) {
+            if (text.len)
+                am_buf_char(&text, ';');
+            am_buf_str(&text, info->classes[k]);
+        }
+    csv_cell(out, am_buf_view(&text));
+    am_buf_clear(&text);
+}
+
 void am_answers_csv_row(const struct am_answers *a, const struct am_batch *b,
                         const struct am_prediction *p, size_t row, struct am_buf *out)
 {
@@ -184,6 +199,10 @@ void am_answers_csv_row(const struct am_answers *a, const struct am_batch *b,
     if (a->outputs & BIT(AM_OUTPUT_LABEL)) {
         next(&l);
         csv_cell(out, info->classes[p->label[row]]);
+    }
+    if (a->outputs & BIT(AM_OUTPUT_LABELS)) {
+        next(&l);
+        csv_set(out, info, (uint32_t)p->label[row]);
     }
     for (size_t k = 0; a->outputs & BIT(AM_OUTPUT_PROBABILITIES) && k < c; k++) {
         next(&l);
@@ -286,6 +305,21 @@ static void json_restored(struct am_buf *out, const struct am_model_info *info, 
         am_buf_char(out, '}');
 }
 
+static void json_set(const struct am_answers *a, uint32_t set, struct am_buf *out)
+{
+    bool first = true;
+    am_buf_char(out, '[');
+    for (size_t k = 0; k < a->info->n_classes && k < 32; k++) {
+        if (!(set >> k & 1))
+            continue;
+        if (!first)
+            am_buf_char(out, ',');
+        first = false;
+        am_node_to_json(a->labels[k], AM_JSON_COMPACT, out);
+    }
+    am_buf_char(out, ']');
+}
+
 static void json_output(const struct am_answers *a, const struct am_prediction *p, enum am_output o,
                         size_t row, struct am_buf *out)
 {
@@ -293,6 +327,9 @@ static void json_output(const struct am_answers *a, const struct am_prediction *
     switch (o) {
     case AM_OUTPUT_LABEL:
         am_node_to_json(a->labels[p->label[row]], AM_JSON_COMPACT, out);
+        break;
+    case AM_OUTPUT_LABELS:
+        json_set(a, (uint32_t)p->label[row], out);
         break;
     case AM_OUTPUT_PROBABILITIES:
         json_probability(out, info, p->probability + row * info->n_classes);
@@ -323,7 +360,8 @@ void am_answers_json_row(const struct am_answers *a, const struct am_schema *s,
     static const enum am_output order[AM_N_OUTPUTS] = {
         AM_OUTPUT_VALUE,    AM_OUTPUT_LABEL,     AM_OUTPUT_PROBABILITIES, AM_OUTPUT_SCORE,
         AM_OUTPUT_FLAG,     AM_OUTPUT_EMBEDDING, AM_OUTPUT_RESTORED,      AM_OUTPUT_CLUSTER,
-        AM_OUTPUT_DISTANCE, AM_OUTPUT_DISTANCES, AM_OUTPUT_LOG_DENSITY,   AM_OUTPUT_MEMBERSHIPS};
+        AM_OUTPUT_DISTANCE, AM_OUTPUT_DISTANCES, AM_OUTPUT_LOG_DENSITY,   AM_OUTPUT_MEMBERSHIPS,
+        AM_OUTPUT_LABELS};
     struct line l = {out, false};
     am_buf_char(out, '{');
     json_ids(&l, a, s, b, row);

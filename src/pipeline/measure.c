@@ -229,6 +229,20 @@ static enum am_rc advise(struct am_training *t, struct am_node *r, struct am_err
 
 #define CURVE_POINTS 200
 
+static enum am_rc labels_table(struct am_training *t, const struct am_scored *s, struct am_node *r,
+                               struct am_err *err)
+{
+    struct am_arena *a = t->p.arena;
+    struct am_node *table;
+    struct am_str *names = am_arena_array(a, s->in.n_classes + 1, sizeof *names);
+    AM_TRY(am_arena_check(a, err));
+    for (size_t i = 0; i < s->in.n_classes; i++)
+        names[i] = am_target_class(t->p.target, i);
+    AM_TRY(am_labels_table(&s->in, names, a, &table, err));
+    am_node_set(a, r, "labels", table);
+    return AM_OK;
+}
+
 static enum am_rc plots(struct am_training *t, const struct am_scored *s, struct am_node *r,
                         struct am_err *err)
 {
@@ -241,6 +255,8 @@ static enum am_rc plots(struct am_training *t, const struct am_scored *s, struct
         am_node_set(a, r, "residuals", am_residuals(&s->in, 1000, a));
         return AM_OK;
     }
+    if (s->in.task == AM_TASK_MULTILABEL)
+        return labels_table(t, s, r, err);
     am_node_set(a, r, "classes", class_names(t));
     AM_TRY(confusion_node(t, s, &c, err));
     am_node_set(a, r, "confusion", c);

@@ -27,8 +27,7 @@ static enum am_rc add_batch(struct am_packaged_scores *s, const struct am_model 
                             struct am_err *err)
 {
     const struct am_model_info *info = am_model_info(m);
-    size_t n_in = info->inputs->n, c = info->n_classes,
-           per = am_task_columns(info->task, c);
+    size_t n_in = info->inputs->n, c = info->n_classes, per = am_task_columns(info->task, c);
     struct am_batch in = {b->n_rows, n_in, b->columns, b->first_row};
     AM_TRY(am_model_predict(p, &in, answer, err));
     if (b->n_columns > n_in)
@@ -47,7 +46,7 @@ static enum am_rc add_batch(struct am_packaged_scores *s, const struct am_model 
         s->truth.ptr[s->truth.len++] = y[i];
         for (size_t k = 0; k < per; k++)
             s->pred.ptr[s->pred.len++] =
-                !am_task_has_classes(info->task)
+                !am_task_has_classes(info->task) && info->task != AM_TASK_MULTILABEL
                     ? (info->task == AM_TASK_CLUSTERING ? (float)answer->label[i]
                                                         : (float)answer->value[i])
                 : info->task == AM_TASK_BINARY ? answer->probability[i * 2 + 1]

@@ -448,6 +448,15 @@ static enum am_rc encode_y(const struct am_prepared *p, const struct am_batch *b
     return am_prepared_targets(p, b, *y, err);
 }
 
+/* Does a cell of the target hold several labels? */
+static bool several_labels(const struct am_node *data)
+{
+    const struct am_node *labels = am_node_get(data, "labels");
+    const struct am_str task = am_node_str(data, "task", "auto");
+    return am_str_is(task, "multilabel") ||
+           (am_str_is(task, "auto") && labels && labels->kind == AM_NODE_MAP);
+}
+
 /* Classes (or mean) of the target over the rows of the mask. */
 static enum am_rc fit_target(struct am_prepared *p, const struct am_table *t, unsigned mask,
                              enum am_target_want want, uint64_t min_rows, struct am_target **out,
@@ -458,6 +467,8 @@ static enum am_rc fit_target(struct am_prepared *p, const struct am_table *t, un
     struct am_target_config c = {.name = p->schema->columns[p->target_column].name,
                                  .type = p->schema->columns[p->target_column].type,
                                  .want = want,
+                                 .separator =
+                                     am_node_str(am_node_get(data, "labels"), "separator", ";"),
                                  .min_class_rows = min_rows};
     struct am_target_fit *fit = NULL;
     struct am_table view = {NULL, NULL};
@@ -607,9 +618,11 @@ static enum am_rc make_split(struct am_prepared *p, struct am_err *err)
         return split_rows(p, data, own, err);
     enum am_target_want want = am_str_is(task, "regression")       ? AM_TARGET_REGRESSION
                                : am_str_is(task, "classification") ? AM_TARGET_CLASSIFICATION
+                               : several_labels(data)              ? AM_TARGET_LABELS
                                                                    : AM_TARGET_AUTO;
     AM_TRY(fit_target(p, &p->raw, KEPT, want, 0, &p->target, err));
-    bool classes = am_target_task(p->target) != AM_TASK_REGRESSION;
+    const bool number = am_target_task(p->target) == AM_TASK_REGRESSION;
+    const bool classes = am_task_has_classes(am_target_task(p->target));
     AM_TRY(am_split_spec_from_node(am_node_get(data, "split"),
                                    p->schema->columns[p->target_column].name, classes, p->arena,
                                    &p->split, err));
@@ -617,7 +630,7 @@ static enum am_rc make_split(struct am_prepared *p, struct am_err *err)
     p->split.n_ignore = p->n_ids;
     p->split.pool = p->pl->pool;
     AM_TRY(am_split_make(&p->raw, &p->split, p->parts, p->n_rows, &p->counts, err));
-    if (!classes) { /* mean and deviation of the training rows only */
+    if (number) { /* mean and deviation of the training rows only */
         am_target_free(p->target);
         p->target = NULL;
         AM_TRY(fit_target(p, &p->raw, AM_PART_BIT(AM_ROW_TRAIN), AM_TARGET_REGRESSION, 0,
@@ -669,7 +682,8 @@ out:
 enum am_rc am_prepare_rows(struct am_prepared *p, struct am_err *err)
 {
     const struct am_node *data = am_node_get(p->recipe.resolved, "data");
-    bool own = am_recipe_learns_rows(p->recipe.resolved);
+    /* a row without labels is one that has none of them */
+    bool own = am_recipe_learns_rows(p->recipe.resolved) || several_labels(data);
     struct am_str target = {NULL, 0}, needed, *asides;
     if (p->target_column != SIZE_MAX)
         target = p->schema->columns[p->target_column].name;
@@ -825,7 +839,8 @@ enum am_rc am_fit_columns(const struct am_prepared *p, const struct am_table *t,
     *out = (struct am_fitted){.columns = which, .n_columns = n};
     AM_TRY(am_arena_check(p->arena, err));
     size_t n_read = am_fitted_columns(p, out, columns);
-    bool own = am_task_target_optional(am_target_task(p->target));
+    bool own = am_task_target_optional(am_target_task(p->target)) ||
+               am_target_task(p->target) == AM_TASK_MULTILABEL;
     am_progress_begin(p->pl->progress, "features", p->counts.n[AM_ROW_TRAIN]);
     AM_GO(rc, am_features_fit_new(&c, &out->fit, err));
     AM_GO(rc, t->ops->open(t->impl, columns, n_read, &it, err));
