@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "feature/features_int.h"
+#include "feature/text_int.h"
 
 #define TILE 64 /* rows of a tile: its outputs stay in the first cache level for usual widths */
 
@@ -201,6 +202,18 @@ static enum am_rc apply_sounds(const struct am_fcol *c, const struct am_str *x, 
     return AM_OK;
 }
 
+static enum am_rc apply_text(const struct am_fcol *c, const struct am_str *x, size_t n, float *out,
+                             size_t width, struct am_err *err)
+{
+    struct am_ftext_scratch *s = NULL;
+    AM_TRY(am_ftext_scratch_new(&s, err));
+    enum am_rc rc = AM_OK;
+    for (size_t i = 0; i < n && rc == AM_OK; i++)
+        rc = am_ftext_row_dense(c, s, x[i], out + i * width, err);
+    am_ftext_scratch_free(s);
+    return rc;
+}
+
 static void apply_indicator(const struct am_fcol *c, const struct am_column *in, size_t row,
                             size_t n, float *out, size_t width)
 {
@@ -249,6 +262,12 @@ enum am_rc am_fcol_apply(const struct am_fcol *c, const struct am_column *in, si
             if (!am_tokens_apply(&c->map, in->text[row + i], am_fkind_unit(c->kind), c->lower,
                                  c->length, out + i * width))
                 rc = am_fail_nomem(err, 1);
+        break;
+    case AM_F_COUNT:
+    case AM_F_TFIDF:
+    case AM_F_HASHING:
+    case AM_F_VECTORS:
+        rc = apply_text(c, in->text + row, n, out, width, err);
         break;
     default:
         apply_date(c, in->date + row, n, out, width);
@@ -352,8 +371,8 @@ static void affines_of_row(const struct am_features *f, const struct am_batch *i
     }
 }
 
-static enum am_rc check_batch(const struct am_features *f, const struct am_batch *in,
-                              struct am_err *err)
+enum am_rc am_features_check_batch(const struct am_features *f, const struct am_batch *in,
+                                   struct am_err *err)
 {
     if (in->n_columns != f->n)
         return am_fail(err, AM_EINVAL, "%zu columns given, the model takes %zu", in->n_columns,
@@ -370,7 +389,7 @@ static enum am_rc check_batch(const struct am_features *f, const struct am_batch
 enum am_rc am_features_apply(const struct am_features *f, const struct am_batch *in, float *out,
                              struct am_err *err)
 {
-    AM_TRY(check_batch(f, in, err));
+    AM_TRY(am_features_check_batch(f, in, err));
     size_t width = f->width;
     for (size_t row = 0; row < in->n_rows; row += TILE) {
         size_t n = in->n_rows - row < TILE ? in->n_rows - row : TILE;

@@ -11,13 +11,15 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "feature/text_int.h"
 
 static const char *const kind_names[AM_F_N_KINDS] = {
     [AM_F_NUMBER] = "number", [AM_F_ONEHOT] = "onehot",     [AM_F_ORDINAL] = "ordinal",
     [AM_F_TARGET] = "target", [AM_F_HASH] = "hash",         [AM_F_WORDS] = "words",
     [AM_F_DATE] = "date",     [AM_F_IMAGE] = "image",       [AM_F_HISTOGRAM] = "histogram",
     [AM_F_SOUND] = "sound",   [AM_F_CHARS] = "chars",       [AM_F_TOKENS] = "tokens",
-    [AM_F_VIDEO] = "video",   [AM_F_SEGMENTS] = "segments",
+    [AM_F_VIDEO] = "video",   [AM_F_SEGMENTS] = "segments", [AM_F_COUNT] = "count",
+    [AM_F_TFIDF] = "tfidf",   [AM_F_HASHING] = "hashing",   [AM_F_VECTORS] = "vectors",
 };
 static const char *const scale_names[AM_FS_N_SCALES] = {
     [AM_FS_NONE] = "none",     [AM_FS_STANDARD] = "standard", [AM_FS_MINMAX] = "min-max",
@@ -109,8 +111,10 @@ void am_features_free(struct am_features *f)
 {
     if (f == NULL)
         return;
-    for (size_t i = 0; i < f->n; i++)
+    for (size_t i = 0; i < f->n; i++) {
         am_map_clear(&f->cols[i].map);
+        am_ftext_clear(f->cols[i].text);
+    }
     am_map_clear(&f->by_name);
     am_arena_free(f->arena);
 }
@@ -249,6 +253,11 @@ static enum am_rc check_column(const struct am_fcol *c, struct am_err *err)
     case AM_F_TOKENS:
     case AM_F_SEGMENTS:
         return check_tokens(c, err);
+    case AM_F_COUNT:
+    case AM_F_TFIDF:
+    case AM_F_HASHING:
+    case AM_F_VECTORS:
+        return check_categories(c, err); /* the rest: am_ftext_build */
     default:
         if (c->buckets < 2 || c->buckets > AM_F_MAX_BUCKETS)
             return am_fail(err, AM_ECORRUPT,
@@ -287,6 +296,11 @@ static size_t own_outputs(const struct am_fcol *c)
     case AM_F_TOKENS:
     case AM_F_SEGMENTS:
         return c->length;
+    case AM_F_COUNT:
+    case AM_F_TFIDF:
+    case AM_F_HASHING:
+    case AM_F_VECTORS:
+        return am_ftext_outputs(c);
     default:
         return c->buckets;
     }
@@ -298,6 +312,8 @@ static enum am_rc layout(struct am_features *f, struct am_err *err)
     for (size_t i = 0; i < f->n; i++) {
         struct am_fcol *c = &f->cols[i];
         AM_TRY(check_column(c, err));
+        if (am_fkind_is_terms(c->kind))
+            AM_TRY(am_ftext_build(c, f->arena, err));
         if (am_map_get(&f->by_name, c->in.name))
             return am_fail(err, AM_ECORRUPT, "features: column \"%.*s\" stands twice",
                            AM_FMT(c->in.name));
@@ -312,7 +328,8 @@ static enum am_rc layout(struct am_features *f, struct am_err *err)
                                     AM_LIMIT_FEATURES, AM_FMT(c->in.name));
             am_hint(err,
                     "Drop columns, lower max_categories, the `size` of pictures or the `frames` of "
-                    "videos, or use `encode: hash` or `encode: target`.");
+                    "videos, or use `encode: hash` or `encode: target`; of texts lower "
+                    "max_features or raise min_df.");
             return rc;
         }
     }
@@ -355,7 +372,8 @@ static enum am_rc make_table(struct am_features *f, struct am_fcol *c, struct am
 
 static bool has_categories(enum am_fkind k)
 {
-    return k == AM_F_ONEHOT || k == AM_F_ORDINAL || k == AM_F_TARGET || am_fkind_is_ids(k);
+    return k == AM_F_ONEHOT || k == AM_F_ORDINAL || k == AM_F_TARGET || am_fkind_is_ids(k) ||
+           am_fkind_is_terms(k);
 }
 
 static enum am_rc make_lookup(struct am_features *f, struct am_fcol *c, struct am_err *err)
@@ -484,6 +502,11 @@ static struct am_str own_output_name(struct am_arena *a, const struct am_fcol *c
         return c->in.name;
     case AM_F_HISTOGRAM:
         return bin_name(a, c, j);
+    case AM_F_COUNT:
+    case AM_F_TFIDF:
+    case AM_F_HASHING:
+    case AM_F_VECTORS:
+        return am_ftext_output_name(a, c, j);
     default:
         return am_arena_printf(a, "%.*s#%zu", AM_FMT(c->in.name), j);
     }

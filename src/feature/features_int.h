@@ -28,6 +28,10 @@ enum am_fkind {
     AM_F_CHARS,
     AM_F_TOKENS,
     AM_F_SEGMENTS,
+    AM_F_COUNT,
+    AM_F_TFIDF,
+    AM_F_HASHING,
+    AM_F_VECTORS,
     AM_F_N_KINDS
 };
 /* Ids of tokens in order. */
@@ -70,6 +74,8 @@ struct am_fpart_def {
     double shift, mul;
 };
 
+struct am_ftext; /* text_int.h */
+
 struct am_fcol {
     struct am_feature_input in;
     enum am_fkind kind;
@@ -100,7 +106,8 @@ struct am_fcol {
     const double *channel_shift, *channel_mul; /* sound: [channels]; NULL = not normalised */
     size_t length; /* chars, tokens, segments (their vocabulary: categories) */
     bool lower;
-    unsigned icu; /* segments: ICU's major version */
+    unsigned icu;          /* segments: ICU's major version */
+    struct am_ftext *text; /* count, tfidf, hashing, vectors (their terms: categories) */
     /* made by am_features_build */
     struct am_map map;  /* category -> index */
     size_t fill_code;   /* of fill_text */
@@ -152,6 +159,8 @@ bool am_fpart_parse(struct am_str s, enum am_fpart *out);
 
 /* Index into the tables: category, n_categories = missing, n_categories + 1 = unseen. */
 size_t am_fcol_code(const struct am_fcol *c, struct am_str cell);
+enum am_rc am_features_check_batch(const struct am_features *f, const struct am_batch *in,
+                                   struct am_err *err) AM_MUST_CHECK;
 /* Rows [row, row + n) of one column to out (at the column's first output, rows `width` apart). */
 enum am_rc am_fcol_apply(const struct am_fcol *c, const struct am_column *in, size_t row, size_t n,
                          float *out, size_t width, struct am_err *err) AM_MUST_CHECK;

@@ -5,6 +5,7 @@
  * the cut of batches can change a bit. Category columns are in fit_category.c, statistics in
  * stats.c. */
 #include "feature/fit_int.h"
+#include "feature/text_spec.h"
 
 #include <float.h>
 #include <math.h>
@@ -57,6 +58,10 @@ static bool needs_counts(const struct am_ffit_col *c)
     case AM_F_HASH:
         return c->spec.impute == AM_FI_MODE;
     case AM_F_WORDS:
+    case AM_F_COUNT:
+    case AM_F_TFIDF:
+    case AM_F_HASHING:
+    case AM_F_VECTORS:
     case AM_F_IMAGE:
     case AM_F_HISTOGRAM:
     case AM_F_VIDEO:
@@ -130,6 +135,8 @@ static enum am_rc read_columns(struct am_features_fit *fit, const struct am_feat
         fit->needs_target |= c->spec.kind == AM_F_TARGET;
         if (c->spec.kind == AM_F_SOUND)
             AM_TRY(am_ffit_sound_init(fit, c, err));
+        if (am_fkind_is_terms(c->spec.kind))
+            AM_TRY(am_ffit_text_init(fit, c, err));
     }
     size_t kept = kept_values(fit);
     for (size_t i = 0; i < fit->n; i++)
@@ -154,6 +161,8 @@ enum am_rc am_features_fit_new(const struct am_features_config *config,
     fit->task = config->task;
     fit->n_values = config->task == AM_TASK_MULTICLASS ? config->n_classes : 1;
     fit->pool = config->pool;
+    fit->read_file = config->read_file;
+    fit->read_ctx = config->read_ctx;
     enum am_rc rc = AM_OK;
     if (fit->arena == NULL || fit->cols == NULL)
         rc = am_fail_nomem(err, n * sizeof *fit->cols);
@@ -182,6 +191,9 @@ void am_features_fit_free(struct am_features_fit *fit)
         if (c->counts)
             am_counts_clear(c->counts);
         am_free(c->counts);
+        am_ffit_text_free(c->text);
+        if (c->spec.text)
+            am_ftext_clear(&c->spec.text->text);
         am_vec_clear(&c->target_n);
         am_vec_clear(&c->target_sum);
     }
@@ -314,6 +326,8 @@ static enum am_rc update_column(const struct update *u, size_t i, struct am_err 
     size_t n = u->batch->n_rows;
     if (am_fkind_is_ids(c->spec.kind))
         return am_ffit_tokens_update(c, in->text, n, err);
+    if (am_fkind_is_terms(c->spec.kind))
+        return am_ffit_text_update(u->fit, c, in->text, n, err);
     switch (c->type) {
     case AM_COL_NUMBER:
     case AM_COL_BOOLEAN:
@@ -599,6 +613,8 @@ static enum am_rc finish_column(struct am_features_fit *fit, size_t i, struct am
         return am_ffit_sound_finish(fit, c, f->arena, out, err);
     if (am_fkind_is_ids(out->kind))
         return am_ffit_tokens_finish(fit, c, f->arena, out, err);
+    if (am_fkind_is_terms(out->kind))
+        return am_ffit_text_finish(fit, c, f->arena, out, err);
     return am_ffit_category_finish(fit, c, f->arena, out, err);
 }
 
@@ -630,23 +646,55 @@ enum am_rc am_features_fit_finish(struct am_features_fit *fit, struct am_feature
 
 /* ---- training rows ---- */
 
+/* What target encoding gives a training row without its own fold. */
+static void put_out_of_fold(const struct am_features_fit *fit, const struct am_features *f,
+                            const struct am_batch *batch, const uint64_t *rows, size_t column,
+                            size_t r, float *out)
+{
+    const struct am_ffit_col *col = &fit->cols[column];
+    const struct am_fcol *c = &f->cols[column];
+    const uint64_t id = rows ? rows[r] : batch->first_row + r;
+    const float *table = col->oof + am_ffit_fold(fit->seed, id, col->spec.folds) *
+                                        ((c->n_categories + 2) * c->n_values);
+    const float *value = table + am_fcol_code(c, batch->columns[column].text[r]) * c->n_values;
+    memcpy(out, value, c->n_values * sizeof *out);
+}
+
 enum am_rc am_features_apply_train(const struct am_features_fit *fit, const struct am_features *f,
                                    const struct am_batch *batch, const uint64_t *rows, float *out,
                                    struct am_err *err)
 {
     AM_TRY(am_features_apply(f, batch, out, err));
     for (size_t i = 0; i < fit->n && fit->needs_target; i++) {
-        const struct am_ffit_col *col = &fit->cols[i];
         const struct am_fcol *c = &f->cols[i];
         if (c->kind != AM_F_TARGET)
             continue;
-        size_t per_fold = (c->n_categories + 2) * c->n_values;
-        for (size_t r = 0; r < batch->n_rows; r++) {
-            uint64_t id = rows ? rows[r] : batch->first_row + r;
-            const float *table = col->oof + am_ffit_fold(fit->seed, id, col->spec.folds) * per_fold;
-            const float *value = table + am_fcol_code(c, batch->columns[i].text[r]) * c->n_values;
-            memcpy(out + r * f->width + c->in.first_output, value, c->n_values * sizeof *out);
-        }
+        for (size_t r = 0; r < batch->n_rows; r++)
+            put_out_of_fold(fit, f, batch, rows, i, r, out + r * f->width + c->in.first_output);
     }
     return AM_OK;
+}
+
+struct folded {
+    const struct am_features_fit *fit;
+    const struct am_features *f;
+    const struct am_batch *batch;
+    const uint64_t *rows;
+};
+
+static void fold_hook(void *ctx, size_t column, size_t row, float *values)
+{
+    const struct folded *k = ctx;
+    if (k->f->cols[column].kind == AM_F_TARGET)
+        put_out_of_fold(k->fit, k->f, k->batch, k->rows, column, row, values);
+}
+
+enum am_rc am_features_apply_train_sparse(const struct am_features_fit *fit,
+                                          const struct am_features *f, const struct am_batch *batch,
+                                          const uint64_t *rows, struct am_csr_buf *out,
+                                          struct am_err *err)
+{
+    struct folded k = {fit, f, batch, rows};
+    return am_features_apply_sparse_with(f, batch, fit->needs_target ? fold_hook : NULL, &k, out,
+                                         err);
 }

@@ -70,6 +70,10 @@ struct am_features_config {
     size_t n_classes;     /* of the target, 0 for regression */
     uint64_t seed;        /* of the folds of target encoding */
     struct am_pool *pool; /* borrowed; NULL = one thread */
+    /* Reads a file that a column's `vectors` or `tagger` names, during _new only; NULL = the recipe
+     * may name none. */
+    enum am_rc (*read_file)(void *ctx, struct am_str path, struct am_buf *out, struct am_err *err);
+    void *read_ctx;
 };
 
 /* AM_EUSAGE with line and column for settings that do not suit their column. */
@@ -99,5 +103,11 @@ struct am_node *am_features_fit_notes(const struct am_features_fit *fit, struct 
 enum am_rc am_features_apply_train(const struct am_features_fit *fit, const struct am_features *f,
                                    const struct am_batch *batch, const uint64_t *rows, float *out,
                                    struct am_err *err) AM_MUST_CHECK;
+
+/* The same, as sparse rows appended to out (am_features_apply_sparse). */
+enum am_rc am_features_apply_train_sparse(const struct am_features_fit *fit,
+                                          const struct am_features *f, const struct am_batch *batch,
+                                          const uint64_t *rows, struct am_csr_buf *out,
+                                          struct am_err *err) AM_MUST_CHECK;
 
 #endif

@@ -20,6 +20,7 @@ struct am_ffit_col {
     struct am_counts *counts;         /* owned; NULL = not needed */
     struct am_fimage_fit image;       /* of pictures */
     const struct am_sound_plan *plan; /* of sounds; in the fit's arena */
+    struct am_ftext_fit *text;        /* owned; of texts with terms */
     bool has_time;                    /* a date that is not midnight */
     /* target encoding: row 0 is missing, row 1 + i category i of counts; [row, fold] and [row,
      * fold, k] */
@@ -37,6 +38,8 @@ struct am_features_fit {
     enum am_task task;
     struct am_pool *pool; /* borrowed */
     bool needs_target, finished;
+    enum am_rc (*read_file)(void *ctx, struct am_str path, struct am_buf *out, struct am_err *err);
+    void *read_ctx;
     AM_VEC(struct am_str) notes;
 };
 

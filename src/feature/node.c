@@ -17,7 +17,8 @@
  * [..], "mul":
  * [..]},
  *     {"name", "type", "kind": "chars" | "tokens" | "segments", "icu" (segments: its major
- *     version), "length", "lower", "vocabulary": [..]}]}
+ *     version), "length", "lower", "vocabulary": [..]},
+ *     {"name", "type", "kind": "count" | "tfidf" | "hashing" | "vectors", and as text_node.c}]}
  *
  * Keys with their usual value (factor 1, offset 0, false) are left out. Loading copies everything;
  * what applying relies on is checked by am_features_build(). */
@@ -26,6 +27,7 @@
 #include "base/limits.h"
 #include "feature/features_int.h"
 #include "feature/segment.h"
+#include "feature/text_int.h"
 
 #define FORMAT 1
 
@@ -189,6 +191,12 @@ static struct am_node *column_to_node(struct am_arena *a, const struct am_fcol *
         if (c->kind == AM_F_SEGMENTS)
             am_node_set(a, m, "icu", am_new_i64(a, (int64_t)c->icu));
         put_list(a, m, "vocabulary", c);
+        break;
+    case AM_F_COUNT:
+    case AM_F_TFIDF:
+    case AM_F_HASHING:
+    case AM_F_VECTORS:
+        am_ftext_to_node(c, a, m);
         break;
     default:
         am_node_set(a, m, "buckets", am_new_i64(a, (int64_t)c->buckets));
@@ -509,6 +517,11 @@ static enum am_rc column_from_node(struct am_arena *a, struct am_fcol *c, const 
     case AM_F_TOKENS:
     case AM_F_SEGMENTS:
         return get_tokens(a, c, m, err);
+    case AM_F_COUNT:
+    case AM_F_TFIDF:
+    case AM_F_HASHING:
+    case AM_F_VECTORS:
+        return am_ftext_from_node(c, m, a, err);
     default:
         return get_buckets(a, c, m, err);
     }

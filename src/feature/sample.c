@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "feature/features_int.h"
+#include "feature/text_int.h"
 
 /* In the units of the request: the unit conversion is undone. */
 static double number_cell(const struct am_fcol *c, struct am_rng *r)
@@ -121,7 +122,7 @@ static enum am_rc sample_column(const struct am_fcol *c, struct am_rng *r, size_
             AM_TRY(picture_cell(c, r, a, &texts[i], err));
         else if (!missing && c->in.type == AM_COL_AUDIO)
             AM_TRY(sound_cell(c, r, a, &texts[i], err));
-        else if (!missing && am_fkind_is_ids(c->kind))
+        else if (!missing && (am_fkind_is_ids(c->kind) || am_fkind_is_terms(c->kind)))
             texts[i] = tokens_cell(c, r, a);
         else
             texts[i] = missing ? (struct am_str){NULL, 0} : text_cell(c, r);

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/num.h"
 #include "feature/fit.h"
+#include "feature/text_spec.h"
 
 #define MAX_ORDER 10000
 #define MAX_SIDE 4096 /* of pictures */
@@ -36,9 +37,12 @@ static const struct am_feature_key keys[] = {
      "sign(x) log(1 + |x|), then standard."},
     {"quantiles", INT, NULL, 2, 10000, "1000", "Reference points of quantile scaling."},
     {"encode", ENUM,
-     "onehot|ordinal|hash|target|words|chars|tokens|segments|pixels|histogram|logmel|mfcc|waveform",
+     "onehot|ordinal|hash|target|words|count|tfidf|hashing|vectors|chars|tokens|segments|pixels|"
+     "histogram|logmel|mfcc|waveform",
      0, 0, NULL,
-     "Encoding of categories (onehot), texts (words: hashed word counts; chars, tokens, segments: "
+     "Encoding of categories (onehot), texts (words: hashed word counts; count, tfidf: counts of "
+     "terms, sparse; hashing: the same without a list of terms; vectors: the mean of word vectors; "
+     "chars, tokens, segments: "
      "ids of characters or words in order, for sequence models; segments are cut by ICU, Chinese, "
      "Japanese and Thai by its dictionaries), pictures (pixels; histogram: of the "
      "colours and of the light) and sounds (logmel; mfcc; waveform: the samples)."},
@@ -46,12 +50,13 @@ static const struct am_feature_key keys[] = {
      "onehot: the most frequent ones kept; the rest is (other)."},
     {"min_count", INT, NULL, 1, 1e9, NULL,
      "onehot: rarer categories go to (other), 1; chars, tokens, segments: rarer ones are "
-     "unknown, 2."},
+     "unknown, 2; vectors: rarer words have no vector of their own, 5."},
     {"unseen", ENUM, "other|error", 0, 0, "other",
      "A category that training did not see: (other) or zeros, or an error at prediction."},
     {"order", TEXTS, NULL, 0, 0, NULL,
      "ordinal: the categories from low to high; the default is their sorted order."},
-    {"buckets", INT, NULL, 2, 65536, NULL, "hash: outputs, 32; words: outputs, 256."},
+    {"buckets", INT, NULL, 2, 1048576, NULL,
+     "hash: outputs, 32; words: outputs, 256, at most 65536 each; hashing: outputs, 1048576."},
     {"smoothing", NUM, NULL, 0, 1e9, "10",
      "target: rows of the overall mean that each category starts with."},
     {"folds", INT, NULL, 2, 100, "5", "target: folds for the out-of-fold values of training rows."},
@@ -94,7 +99,60 @@ static const struct am_feature_key keys[] = {
     {"vocabulary", INT, NULL, 1, 1e6, "20000",
      "chars, tokens, segments: the most frequent ones kept."},
     {"lower", BOOLEAN, NULL, 0, 0, NULL,
-     "tokens, segments (true), chars (false): to lower case first."},
+     "tokens, segments, count, tfidf, hashing, vectors (true), chars (false): to lower case "
+     "first."},
+    {"html", BOOLEAN, NULL, 0, 0, "false",
+     "Terms: tags, scripts and comments are taken out, character references resolved."},
+    {"fold", ENUM, "none|width|nfkc", 0, 0, "none",
+     "Terms: full-width letters and half-width kana to the usual ones, or Unicode's form NFKC (by "
+     "ICU)."},
+    {"rules", TEXTS, NULL, 0, 0, NULL,
+     "Terms: cleaning rules \"PATTERN => REPLACEMENT\" in order, before lower case; regular "
+     "expressions whose work is bounded (no references to groups)."},
+    {"split", ENUM, "words|tokens|segments|chars|char_wb", 0, 0, "words",
+     "Terms: words as scikit-learn cuts them; tokens after UAX 29 (ideographs one by one); "
+     "segments "
+     "by ICU, by dictionary in Chinese; n-grams of characters, also within words."},
+    {"min_length", INT, NULL, 1, 64, NULL,
+     "Terms: shorter words are left out; words 2, tokens and segments 1."},
+    {"stop_words", TEXT | TEXTS, NULL, 0, 0, NULL,
+     "Terms: words that are left out: en, zh, de, fr, es or a list."},
+    {"stem", TEXT, NULL, 0, 0, NULL,
+     "Terms: language whose Snowball stemmer makes stems of words, for example english "
+     "(libstemmer)."},
+    {"ngrams", INT | INTS, NULL, 1, 20, "1", "Terms: how many words or characters, [from, to]."},
+    {"min_df", NUM, NULL, 0, 1e9, "1",
+     "Terms of fewer rows are left out; below 1 a share of the rows."},
+    {"max_df", NUM, NULL, 0, 1e9, "1",
+     "Terms of more rows are left out; up to 1 a share of the rows."},
+    {"max_features", INT, NULL, 1, 1048576, NULL, "Terms kept, the most frequent ones."},
+    {"sublinear", BOOLEAN, NULL, 0, 0, "false", "Terms: 1 + ln(count) instead of the count."},
+    {"idf", BOOLEAN, NULL, 0, 0, "true",
+     "tfidf: rare terms weigh more, ln((1 + rows) / (1 + rows with it)) + 1; vectors: so do rare "
+     "words."},
+    {"smooth", BOOLEAN, NULL, 0, 0, "true", "tfidf: the two 1s in the fraction."},
+    {"binary", BOOLEAN, NULL, 0, 0, "false", "Terms: 1 for any count."},
+    {"norm", ENUM, "l2|l1|none", 0, 0, NULL,
+     "Terms: length of a row: tfidf and hashing l2, count and vectors none."},
+    {"tags", ENUM, "none|append|keep|counts", 0, 0, "none",
+     "Terms: parts of speech: joined to the words (run_vb), only words of keep_tags, or the tags "
+     "themselves."},
+    {"keep_tags", TEXTS, NULL, 0, 0, NULL, "tags: beginnings of the tags that are kept."},
+    {"tagger", TEXT, NULL, 0, 0, NULL, "tags: file of a tagger made by scripts/train-tagger."},
+    {"vectors", TEXT, NULL, 0, 0, NULL,
+     "vectors: file of word vectors (.vec, .bin of word2vec or fastText) instead of training "
+     "them."},
+    {"dimensions", INT, NULL, 1, 2000, "100", "vectors: numbers of a word."},
+    {"window", INT, NULL, 1, 100, "5", "vectors: words at both sides that are learned from."},
+    {"epochs", INT, NULL, 1, 10000, "5", "vectors: passes over the texts."},
+    {"negatives", INT, NULL, 1, 100, "5", "vectors: random words against each one."},
+    {"subwords", INT | INTS, NULL, 0, 16, "[3, 6]",
+     "vectors: n-grams of characters that words share, [from, to]; unseen words get theirs; 0: "
+     "none."},
+    {"ngram_buckets", INT, NULL, 1, 2097152, "20000", "vectors: n-grams are hashed to so many."},
+    {"rate", NUM, NULL, 1e-6, 10, "0.05", "vectors: learning rate at the start."},
+    {"sample", NUM, NULL, 0, 1, "1e-4",
+     "vectors: words of a greater share are passed over at random; 0: never."},
     {"sample_rate", INT, NULL, 1000, 192000, "16000", "audio: samples a second after resampling."},
     {"seconds", NUM, NULL, 0.01, 3600, NULL,
      "audio: length that sounds are cut or filled to; the default is what 95 in 100 training "
@@ -140,16 +198,23 @@ static bool key_suits(const char *key, enum am_col_type t)
         const char *key;
         unsigned types; /* bits of 1 << am_col_type */
     } suits[] = {
-        {"type", 255},      {"indicator", 31},  {"impute", 31},      {"scale", 31},
-        {"quantiles", 3},   {"unit", 1},        {"encode", 236},     {"max_categories", 12},
-        {"min_count", 12},  {"unseen", 12},     {"order", 12},       {"buckets", 12},
-        {"smoothing", 12},  {"folds", 12},      {"parts", 16},       {"cyclic", 16},
-        {"frames", 128},    {"fps", 128},       {"size", 160},       {"channels", 160},
-        {"resize", 160},    {"normalize", 224}, {"bins", 32},        {"length", 12},
-        {"vocabulary", 12}, {"lower", 12},      {"sample_rate", 64}, {"seconds", 64},
-        {"n_mels", 64},     {"n_fft", 64},      {"hop", 64},         {"n_mfcc", 64},
-        {"low_hz", 64},     {"high_hz", 64},    {"gate_db", 64},     {"trim_db", 64},
-        {"range_db", 64},
+        {"type", 255},      {"indicator", 31},  {"impute", 31},        {"scale", 31},
+        {"quantiles", 3},   {"unit", 1},        {"encode", 236},       {"max_categories", 12},
+        {"min_count", 12},  {"unseen", 12},     {"order", 12},         {"buckets", 12},
+        {"smoothing", 12},  {"folds", 12},      {"parts", 16},         {"cyclic", 16},
+        {"frames", 128},    {"fps", 128},       {"size", 160},         {"channels", 160},
+        {"resize", 160},    {"normalize", 224}, {"bins", 32},          {"length", 12},
+        {"vocabulary", 12}, {"lower", 12},      {"sample_rate", 64},   {"seconds", 64},
+        {"n_mels", 64},     {"n_fft", 64},      {"hop", 64},           {"n_mfcc", 64},
+        {"low_hz", 64},     {"high_hz", 64},    {"gate_db", 64},       {"trim_db", 64},
+        {"range_db", 64},   {"html", 12},       {"fold", 12},          {"rules", 12},
+        {"split", 12},      {"min_length", 12}, {"stop_words", 12},    {"stem", 12},
+        {"ngrams", 12},     {"min_df", 12},     {"max_df", 12},        {"max_features", 12},
+        {"sublinear", 12},  {"idf", 12},        {"smooth", 12},        {"binary", 12},
+        {"norm", 12},       {"tags", 12},       {"keep_tags", 12},     {"tagger", 12},
+        {"vectors", 12},    {"dimensions", 12}, {"window", 12},        {"epochs", 12},
+        {"negatives", 12},  {"subwords", 12},   {"ngram_buckets", 12}, {"rate", 12},
+        {"sample", 12},
     };
     for (size_t i = 0; i < sizeof suits / sizeof suits[0]; i++) {
         if (strcmp(key, suits[i].key) == 0)
@@ -311,13 +376,13 @@ static enum am_rc read_type(const struct reader *r)
 static bool is_text_kind(enum am_fkind k)
 {
     return k == AM_F_ONEHOT || k == AM_F_ORDINAL || k == AM_F_HASH || k == AM_F_TARGET ||
-           k == AM_F_WORDS || am_fkind_is_ids(k);
+           k == AM_F_WORDS || am_fkind_is_ids(k) || am_fkind_is_terms(k);
 }
 
 /* Hashed words and ids: a missing text has none. */
 static bool is_sequence(enum am_fkind k)
 {
-    return k == AM_F_WORDS || am_fkind_is_ids(k);
+    return k == AM_F_WORDS || am_fkind_is_ids(k) || am_fkind_is_terms(k);
 }
 
 static bool is_media_encode(struct am_str name)
@@ -345,7 +410,8 @@ static enum am_rc read_encode(const struct reader *r)
         s->kind = kind;
     else if (is_own(r, "encode") || !am_node_as_str(v, &name) || !is_media_encode(name))
         return refuse(r, v, "encode",
-                      "not one of onehot, ordinal, hash, target, words, chars, tokens, segments");
+                      "not one of onehot, ordinal, hash, target, words, count, tfidf, hashing, "
+                      "vectors, chars, tokens, segments");
     return AM_OK;
 }
 
@@ -686,8 +752,8 @@ enum am_rc am_fspec_read(const struct am_node *features, const struct am_column_
                          struct am_arena *a, struct am_fspec *out, struct am_err *err)
 {
     struct am_str name = column->name; /* these are keys of `features:` itself */
-    bool reserved =
-        am_str_is(name, "only") || am_str_is(name, "drop") || am_str_is(name, "default");
+    bool reserved = am_str_is(name, "only") || am_str_is(name, "drop") ||
+                    am_str_is(name, "default") || am_str_is(name, "select");
     struct reader r = {.own = reserved ? NULL : am_node_get_str(features, name),
                        .common = am_node_get(features, "default"),
                        .column = column,
@@ -712,6 +778,11 @@ enum am_rc am_fspec_read(const struct am_node *features, const struct am_column_
         AM_TRY(read_unit(&r));
     if (column->type == AM_COL_DATE)
         return read_parts(&r);
+    if (am_fkind_is_terms(out->kind)) {
+        out->text = am_arena_zalloc(a, sizeof *out->text);
+        AM_TRY(am_arena_check(a, err));
+        return am_ftext_spec_read(r.own, r.common, column->name, out->kind, a, out->text, err);
+    }
     if (column->type == AM_COL_CATEGORY || column->type == AM_COL_TEXT) {
         AM_TRY(read_category_keys(&r));
         return read_order(&r);

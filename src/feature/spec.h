@@ -7,6 +7,8 @@
 
 enum am_fimpute { AM_FI_MEAN, AM_FI_MEDIAN, AM_FI_MODE, AM_FI_CATEGORY, AM_FI_CONSTANT };
 
+struct am_ftext_spec; /* text_spec.h */
+
 struct am_fspec {
     enum am_fkind kind;
     enum am_fscale scale;
@@ -35,7 +37,8 @@ struct am_fspec {
     size_t length; /* tokens; 0 = from the data */
     size_t vocabulary;
     bool lower;
-    struct am_fimage image; /* height, width and channels 0 = from the data */
+    struct am_ftext_spec *text; /* of terms; in the arena given */
+    struct am_fimage image;     /* height, width and channels 0 = from the data */
 };
 
 /* features: the recipe's map or NULL. Texts go to the arena. AM_EUSAGE with line and column. */

@@ -2,6 +2,7 @@
  * what they leave out counts as a letter. Any thread, no allocation. */
 #include "feature/tokens.h"
 
+#include "feature/chars.h"
 #include "feature/segment.h"
 
 #define REPLACEMENT UINT32_C(0xFFFD)
@@ -100,11 +101,13 @@ static uint32_t decode(const char *p, const char *end, size_t *bytes)
     }
 }
 
-static void append(struct am_token_scan *s, uint32_t c)
+uint32_t am_char_next(const char *p, const char *end, size_t *bytes)
 {
-    if (s->lower)
-        c = to_lower(c);
-    char b[4];
+    return decode(p, end, bytes);
+}
+
+size_t am_char_put(uint32_t c, char b[4])
+{
     size_t n;
     if (c < 0x80) {
         b[0] = (char)c;
@@ -121,6 +124,46 @@ static void append(struct am_token_scan *s, uint32_t c)
     }
     for (size_t i = 1; i < n; i++)
         b[i] = (char)(0x80 | (c >> 6 * (n - 1 - i) & 0x3F));
+    return n;
+}
+
+uint32_t am_char_lower(uint32_t c)
+{
+    return to_lower(c);
+}
+
+bool am_char_is_word(uint32_t c)
+{
+    const enum class k = class_of(c);
+    if (k == LETTER || k == DIGIT || k == JOINER)
+        return c != REPLACEMENT;
+    if (k != SINGLE || c < 0x80)
+        return false;
+    return c == 0xB2 || c == 0xB3 || c == 0xB9 || (c >= 0xBC && c <= 0xBE) ||
+           (c >= 0x3041 && c <= 0x312F && c != 0x309B && c != 0x309C && c != 0x30A0 &&
+            c != 0x30FB) ||
+           (c >= 0x3400 && c <= 0xA4CF && !(c >= 0x4DC0 && c <= 0x4DFF)) ||
+           (c >= 0xF900 && c <= 0xFAFF) || (c >= 0xFF66 && c <= 0xFF9F) ||
+           (c >= 0x3005 && c <= 0x3007) || c >= 0x20000;
+}
+
+bool am_char_is_space(uint32_t c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1C && c <= 0x1F) ||
+           (c >= 0x80 && class_of(c) == SPACE && c != 0x200B && (c >= 0xA0 || c == 0x85));
+}
+
+bool am_char_is_digit(uint32_t c)
+{
+    return class_of(c) == DIGIT;
+}
+
+static void append(struct am_token_scan *s, uint32_t c)
+{
+    if (s->lower)
+        c = to_lower(c);
+    char b[4];
+    const size_t n = am_char_put(c, b);
     s->full = s->full || s->n + n > sizeof s->token;
     if (s->full)
         return;

@@ -37,6 +37,7 @@ struct am_model {
     size_t bucket_rows;
     size_t width, n_outputs; /* of x and what a run gives */
     size_t n_y;              /* of y, which comes first in what a run gives */
+    bool sparse;             /* rows go to the plans as sparse ones */
     const struct am_node *manifest, *metrics;
     struct am_str recipe, card;
     struct am_batch sample;
@@ -44,6 +45,8 @@ struct am_model {
 };
 
 const char *am_model_output_name(enum am_model_output o);
+/* Are rows of these features best read sparse, and can this graph do so? */
+bool am_model_sparse(const struct am_features *f, const struct am_graph *g);
 
 /* Graph, features and target fit each other: x is [B, width], y is [B, 1] or [B, n_classes]; of a
  * model that learns rows there are also "code" [B, k] and "reconstruction" [B, width]. */

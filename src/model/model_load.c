@@ -183,8 +183,11 @@ static enum am_rc build_plans(struct loader *l, struct am_err *err)
         o.output = AM_MODEL_ALL_OUTPUTS;
     }
     m->n_y = am_dims_cols(&am_graph_node(m->graph, am_graph_find_output(m->graph, "y"))->dims);
+    m->sparse = o.sparse_x = am_model_sparse(m->features, m->graph);
     AM_TRY(am_plan_build(m->graph, m->params, &o, &m->one, err));
     row = am_plan_session_bytes(m->one);
+    if (!m->sparse && am_features_sparse(m->features))
+        row += am_plan_n_inputs(m->one) * sizeof(float); /* sparse rows made dense */
     if (row > AM_MODEL_SESSION_BYTES)
         return am_fail(err, AM_ELIMIT, "one prediction needs %zu bytes, at most %zu allowed", row,
                        AM_MODEL_SESSION_BYTES);

@@ -158,10 +158,13 @@ static enum am_rc sample_input(const struct am_model_spec *s, struct am_arena *a
 static enum am_rc make_sample(const struct am_model_spec *s, struct am_arena *a,
                               struct am_node **out, struct am_err *err)
 {
-    struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = 1};
+    struct am_plan_options o = {.mode = AM_PLAN_INFER,
+                                .bucket_rows = 1,
+                                .sparse_x = am_model_sparse(s->features, s->graph)};
     struct am_plan *plan = NULL;
     struct am_session *session = NULL;
     struct am_batch batch;
+    struct am_csr_buf sparse = {0};
     size_t n, width = am_features_width(s->features);
     float *x = NULL, *y;
     enum am_rc rc;
@@ -171,8 +174,15 @@ static enum am_rc make_sample(const struct am_model_spec *s, struct am_arena *a,
     n = am_plan_n_outputs(plan);
     y = am_arena_array(a, batch.n_rows, n * sizeof *y);
     AM_GO(rc, am_arena_check(a, err));
-    for (size_t i = 0; i < batch.n_rows; i++)
-        AM_GO(rc, am_session_run(session, 1, x + i * width, y + i * n, err));
+    am_csr_reset(&sparse, width);
+    if (o.sparse_x)
+        AM_GO(rc, am_features_apply_sparse(s->features, &batch, &sparse, err));
+    const struct am_csr rows = am_csr_of(&sparse);
+    for (size_t i = 0; i < batch.n_rows; i++) {
+        const struct am_csr row = o.sparse_x ? am_csr_rows(&rows, i, 1) : rows;
+        AM_GO(rc, o.sparse_x ? am_session_run_sparse(session, &row, y + i * n, err)
+                             : am_session_run(session, 1, x + i * width, y + i * n, err));
+    }
     for (size_t i = 0; i < batch.n_rows * n; i++)
         if (!isfinite(y[i])) {
             rc = am_fail(err, AM_EINVAL, "the model's answer to the sample is not finite");
@@ -183,6 +193,7 @@ static enum am_rc make_sample(const struct am_model_spec *s, struct am_arena *a,
     *out = am_model_sample_to_node(&batch, y, n, am_numerics_profile(), a);
     rc = am_arena_check(a, err);
 out:
+    am_csr_clear(&sparse);
     am_session_free(session);
     am_plan_put(plan);
     return rc;

@@ -6,6 +6,9 @@
 #include "nn/train_plan.h"
 #include "pipeline/train_int.h"
 
+#define SPARSE_FLOATS 1024 /* what a sparse row counts as */
+#define NAMES_MAX 2000     /* of features that `plan` lists */
+
 /* ---- profile ---- */
 
 static enum am_rc inspect(struct am_pipeline *pl, struct am_arena *a, const char *source,
@@ -390,8 +393,10 @@ static enum am_rc plan_model(struct am_training *t, struct am_node *out, struct 
     AM_GO(rc, am_learner_graph(&task, &g, err));
     AM_GO(rc, am_params_new(g, &params, err));
     AM_GO(rc, am_plan_build(g, params, &o, &plan, err));
-    uint64_t rows =
-        t->p.counts.n[AM_ROW_TRAIN] * (am_features_width(t->fitted.features) + 1) * sizeof(float);
+    size_t width = am_features_width(t->fitted.features);
+    if (am_features_sparse(t->fitted.features) && width > SPARSE_FLOATS)
+        width = SPARSE_FLOATS; /* a row of texts has some hundred terms */
+    uint64_t rows = t->p.counts.n[AM_ROW_TRAIN] * (width + 1) * sizeof(float);
     uint64_t kept = rows < t->p.pl->memory_limit_bytes / 4 ? rows : t->p.pl->memory_limit_bytes / 4;
     am_node_set(a, out, "parameters", am_new_i64(a, (int64_t)params->n_values));
     am_node_set(a, out, "layers", layers(a, plan));
@@ -467,6 +472,8 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     am_node_set(a, *out, "features", am_new_i64(a, (int64_t)am_features_width(t->fitted.features)));
     for (size_t j = 0; j < am_features_width(t->fitted.features); j++) {
         struct am_str name = am_features_output_name(t->fitted.features, j);
+        if (names->list.n == NAMES_MAX)
+            break;
         if (j == 0 || !am_str_eq(name, am_features_output_name(t->fitted.features, j - 1)))
             am_node_push(a, names, am_new_str(a, name)); /* pixels share one */
     }

@@ -10,6 +10,8 @@ void am_csr_clear(struct am_csr_buf *b)
     am_free(b->start);
     am_free(b->cols);
     am_free(b->vals);
+    if (b->scratch)
+        b->scratch_free(b->scratch);
     *b = (struct am_csr_buf){0};
 }
 

@@ -27,6 +27,8 @@ struct am_csr_buf {
     uint32_t *cols;        /* owned, [cap] */
     float *vals;           /* owned, [cap] */
     size_t cap_rows, cap;
+    void *scratch; /* of whoever fills it, kept from batch to batch */
+    void (*scratch_free)(void *scratch);
 };
 
 /* All zero is an empty buffer. */
