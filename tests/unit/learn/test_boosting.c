@@ -5,6 +5,7 @@
  */
 #include "learn_test.h"
 
+#include "base/progress.h"
 #include "base/rng.h"
 #include "learn/trees.h"
 #include "platform/modules.h"
