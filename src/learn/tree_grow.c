@@ -163,9 +163,10 @@ static void class_stats(const struct am_tree_grower *g, const struct am_tree_sam
     }
     for (size_t c = 0; c < k; c++)
         st->weight += st->counts[c];
-    for (size_t c = 0; c < k; c++) {
-        const double p = st->counts[c] / st->weight;
+    for (size_t c = 0; c < k; c++)
         squares += st->counts[c] * st->counts[c];
+    for (size_t c = 0; g->o.criterion == AM_TREE_ENTROPY && c < k; c++) {
+        const double p = st->counts[c] / st->weight;
         entropy -= p > 0 ? p * log2(p) : 0;
     }
     st->impurity =
@@ -264,13 +265,13 @@ static void draw_feature(struct am_tree_grower *g, size_t i)
 {
     const size_t f = g->data->n_features;
     if (g->o.max_features < f) {
-        const size_t j = i + (size_t)am_rng_below(g->rng, f - i);
+        const size_t j = i + (size_t)((uint64_t)am_rng_u32(g->rng) * (f - i) >> 32);
         const uint32_t swap = g->features[i];
         g->features[i] = g->features[j];
         g->features[j] = swap;
     }
     if (g->o.splitter == AM_TREE_RANDOM)
-        g->uniform[i] = am_rng_unit(g->rng);
+        g->uniform[i] = (double)am_rng_u32(g->rng) / 4294967296.0;
 }
 
 /* Looks at max_features features, and on until one of them is not constant. */
@@ -413,6 +414,8 @@ static enum am_rc consider(struct am_tree_grower *g, uint32_t node, size_t start
     if (!c.split.found)
         return AM_OK;
     c.mid = part_samples(g, &c.split, start, end);
+    if (g->o.max_leaves == 0 && g->o.min_decrease == 0)
+        return push_candidate(g, &c, err); /* nobody asks how much is gained */
     stats_of(g, start, c.mid, &left);
     stats_of(g, c.mid, end, &right);
     c.decrease = (search.stats.weight * search.stats.impurity - left.weight * left.impurity -

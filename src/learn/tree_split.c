@@ -122,6 +122,12 @@ static bool gather(struct scan *sc)
                        : (double)sc->c->low[most] > (double)sc->c->low[least] + FEATURE_STEP);
 }
 
+/* What values of a code do not exceed. */
+static inline double high_of(const struct am_tree_column *c, uint32_t code)
+{
+    return c->cut ? c->cut[code] : (double)c->low[code];
+}
+
 /* One threshold between the node's least and largest value; codes become 0, 1 and missing 2. */
 static void draw(struct scan *sc, double uniform)
 {
@@ -132,9 +138,19 @@ static void draw(struct scan *sc, double uniform)
     uint32_t lo = sc->lowest, hi = top; /* the largest code whose values are <= t */
     if (!(t < high))
         t = low;
+    uint32_t step = 1, guess = lo + (uint32_t)(uniform * (double)(hi - lo));
+    if (hi - lo > 16 && high_of(c, guess) <= t) { /* from where it is if values lie evenly */
+        for (lo = guess; hi - lo > step && high_of(c, lo + step) <= t; step *= 2)
+            lo += step;
+        hi = hi - lo > step ? lo + step : hi;
+    } else if (hi - lo > 16) {
+        for (hi = guess; hi - lo > step && high_of(c, hi - step) > t; step *= 2)
+            hi -= step;
+        lo = hi - lo > step ? hi - step : lo;
+    }
     while (hi - lo > 1) {
         const uint32_t mid = lo + (hi - lo) / 2;
-        if ((c->cut ? c->cut[mid] : (double)c->low[mid]) <= t)
+        if (high_of(c, mid) <= t)
             lo = mid;
         else
             hi = mid;
@@ -142,6 +158,8 @@ static void draw(struct scan *sc, double uniform)
     sc->cut = lo;
     sc->drawn = true;
     sc->threshold = c->cut && lo < top ? c->cut[lo] : t;
+    if (sc->n_missing == 0 && sc->n->o->criterion != AM_TREE_ABSOLUTE)
+        return; /* pass_drawn takes the codes as they are */
     for (size_t i = 0; i < sc->n->stats.n; i++) {
         uint32_t *k = &sc->s->codes[i];
         *k = *k == c->n_values ? 2 : *k > lo;
@@ -370,8 +388,46 @@ static inline __attribute__((always_inline)) void pass_counted(struct scan *sc, 
     }
 }
 
+/* One random threshold and nothing missing: no order is needed. */
+static inline __attribute__((always_inline)) void pass_drawn(struct scan *sc, enum kind kind)
+{
+    const size_t n = sc->n->stats.n, k = sc->n->data->n_classes;
+    const struct am_tree_sample *s = sc->n->samples;
+    const uint32_t *codes = sc->s->codes, cut = sc->cut;
+    double *left = sc->s->left, w = 0, wy = 0;
+    size_t n_left = 0;
+    memset(left, 0, k * sizeof *left);
+    for (size_t i = 0; i < n; i++) {
+        const bool is_left = codes[i] <= cut;
+        const double part = is_left ? s[i].w : 0;
+        n_left += is_left;
+        w += part;
+        if (kind <= ENTROPY)
+            left[(size_t)s[i].y] += part;
+        else
+            wy += part * (double)s[i].y;
+    }
+    sc->n_left = n_left;
+    sc->n_right = n - n_left;
+    sc->w_left = w;
+    sc->w_right = sc->n->stats.weight - w;
+    sc->left = wy;
+    sc->right = sc->n->stats.sum - wy;
+    for (size_t i = 0; kind <= ENTROPY && i < k; i++) {
+        const double l = left[i], r = sc->n->stats.counts[i] - l;
+        sc->left += kind == GINI ? l * l : xlogx(sc->n->data, l);
+        sc->right += kind == GINI ? r * r : xlogx(sc->n->data, r);
+    }
+    if (may_split(sc, 0, 1))
+        offer(sc, gain_of(sc, kind), 0, 1);
+}
+
 static inline __attribute__((always_inline)) void passes(struct scan *sc, enum kind kind)
 {
+    if (sc->drawn && sc->n_missing == 0) {
+        pass_drawn(sc, kind);
+        return;
+    }
     const size_t n = sc->n->stats.n, k = sc->n->data->n_classes,
                  room = ((size_t)sc->span + 1) * (k ? k : 2);
     const bool counted = room <= 2 * n + 16;
