@@ -69,9 +69,12 @@ static double quantile_rank(const double *q, size_t n, double v)
 static void apply_number(const struct am_fcol *c, const double *x, size_t n, float *out,
                          size_t width)
 {
+    const double fill = c->keep_missing ? (double)NAN : c->fill;
     for (size_t i = 0; i < n; i++) {
-        double v = finite_or(x[i] * c->factor + c->offset, c->fill);
-        if (c->scale == AM_FS_QUANTILE) {
+        double v = finite_or(x[i] * c->factor + c->offset, fill);
+        if (isnan(v)) {
+            out[i * width] = NAN;
+        } else if (c->scale == AM_FS_QUANTILE) {
             out[i * width] = (float)quantile_rank(c->quantiles, c->n_quantiles, v);
         } else {
             double g = c->scale == AM_FS_LOG ? am_flog(v) : v;

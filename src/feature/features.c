@@ -397,15 +397,23 @@ static bool is_affine(const struct am_fcol *c)
            !c->indicator;
 }
 
+const struct am_feature_input *am_features_keep_missing(const struct am_features *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->cols[i].kind == AM_F_NUMBER && f->cols[i].keep_missing)
+            return &f->cols[i].in;
+    return NULL;
+}
+
 /* A constant gives 0 for every input, infinite differences included. */
 static struct am_faffine affine_of(const struct am_fcol *c, size_t i)
 {
     struct am_faffine a = {.input = (uint32_t)i, .output = (uint32_t)c->in.first_output};
-    if (c->mul == 0)
+    if (c->mul == 0 && !c->keep_missing)
         return a;
     a.factor = c->factor;
     a.offset = c->offset;
-    a.fill = c->fill;
+    a.fill = c->keep_missing ? (double)NAN : c->fill;
     a.shift = c->shift;
     a.mul = c->mul;
     return a;

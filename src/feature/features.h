@@ -55,6 +55,8 @@ size_t am_features_width(const struct am_features *f); /* floats a row */
  * 0), [width] otherwise.
  */
 struct am_dims am_features_shape(const struct am_features *f, size_t *n_tokens);
+/* The first input whose missing values stay NaN (`impute: none`); NULL = none does. */
+const struct am_feature_input *am_features_keep_missing(const struct am_features *f);
 /* "area_mean", "color=red", "joined.month_sin"; j < width; lives as long as f. */
 struct am_str am_features_output_name(const struct am_features *f, size_t j);
 /* The input that output j comes from. */
@@ -96,6 +98,11 @@ void am_features_restore(const struct am_features *f, const float *x, double *ou
 
 /* features.json. The doubles read back to the same bits. NULL nodes stick in the arena: check it
  * once. */
+/* The categories of input i in the order of their ordinal numbers, *n of them; NULL for inputs that
+ * are no categories. Lives as long as f. */
+const struct am_str *am_features_categories(const struct am_features *f, size_t i, size_t *n);
+/* The number of one of them, SIZE_MAX = unknown. */
+size_t am_features_category(const struct am_features *f, size_t i, struct am_str name);
 struct am_node *am_features_to_node(const struct am_features *f, struct am_arena *a);
 /* Safe on hostile trees: every count, length, index and number is checked (AM_ECORRUPT, AM_ELIMIT).
  * Nothing is borrowed from the tree. */

@@ -81,6 +81,7 @@ struct am_fcol {
     enum am_fkind kind;
     enum am_fscale scale;
     bool indicator;
+    bool keep_missing; /* number: missing stays NaN for the learner; fill is of statistics alone */
     bool refuse_unseen;
     bool has_other, has_missing;
     /* number: v = x * factor + offset; missing -> fill; y = (g(v) - shift) * mul with g = signed

@@ -458,7 +458,7 @@ static enum am_rc find_fill(struct am_ffit_col *c, double *fill, struct am_err *
         AM_TRY(am_quantile_end(c->quantile, 0, 0, err));
     if (c->spec.impute == AM_FI_CONSTANT || c->moments[0].n == 0)
         return AM_OK;
-    if (c->spec.impute == AM_FI_MEAN)
+    if (c->spec.impute == AM_FI_MEAN || c->spec.impute == AM_FI_NONE)
         *fill = c->moments[0].mean;
     else if (c->spec.impute == AM_FI_MEDIAN)
         *fill = am_quantile_at(c->quantile, 0.5);
@@ -523,6 +523,7 @@ static enum am_rc number_finish(struct am_features_fit *fit, struct am_ffit_col 
                                 struct am_arena *a, struct am_fcol *out, struct am_err *err)
 {
     out->scale = c->spec.scale;
+    out->keep_missing = c->spec.impute == AM_FI_NONE;
     out->factor = c->spec.factor;
     out->offset = c->spec.offset;
     if (c->spec.unit_from.ptr)

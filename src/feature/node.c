@@ -2,7 +2,7 @@
  *
  *   {"format": 1, "columns": [
  *     {"name", "type", "kind": "number", "scale", "factor", "offset", "unit_from", "unit_to",
- * "fill", "shift", "mul", "quantiles": [..], "indicator"},
+ * "fill", "shift", "mul", "quantiles": [..], "indicator", "keep_missing"},
  *     {"name", "type", "kind": "onehot" | "ordinal" | "target", "categories": [..], "other",
  * "missing", "unseen": "error", "fill": text, "shift", "mul", "n_values", "values": [..]},
  *     {"name", "type", "kind": "hash" | "words", "buckets", "fill": text},
@@ -204,6 +204,7 @@ static struct am_node *column_to_node(struct am_arena *a, const struct am_fcol *
         break;
     }
     put_flag(a, m, "indicator", c->indicator);
+    put_flag(a, m, "keep_missing", c->keep_missing);
     return m;
 }
 
@@ -498,6 +499,7 @@ static enum am_rc column_from_node(struct am_arena *a, struct am_fcol *c, const 
     if (!am_fkind_parse(am_node_str(m, "kind", ""), &c->kind))
         return wrong(c, "kind", "a known transform", err);
     AM_TRY(get_flag(c, m, "indicator", &c->indicator, err));
+    AM_TRY(get_flag(c, m, "keep_missing", &c->keep_missing, err));
     switch (c->kind) {
     case AM_F_NUMBER:
         return get_number(a, c, m, err);

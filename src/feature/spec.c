@@ -25,9 +25,9 @@
 static const struct am_feature_key keys[] = {
     {"type", ENUM, "number|boolean|category|text|date|image|audio|video", 0, 0, NULL,
      "Type of the column, as in data.types."},
-    {"impute", ENUM | MAP, "mean|median|mode|category", 0, 0, NULL,
+    {"impute", ENUM | MAP, "mean|median|mode|category|none", 0, 0, NULL,
      "What stands for a missing value: number and date mean, boolean mode, category a category of "
-     "its own."},
+     "its own; none, for numbers: it stays missing, for learners that take that."},
     {"impute.constant", TEXT | NUM | BOOLEAN, NULL, 0, 0, NULL,
      "This value (in the unit that `unit` converts to; a date as 2026-11-21)."},
     {"indicator", BOOLEAN, NULL, 0, 0, "false",
@@ -484,13 +484,20 @@ static enum am_rc read_impute(const struct reader *r)
                                        : AM_OK;
         return read_constant(r, c);
     }
-    struct am_str name;
+    struct am_str name = AM_STR("");
     unsigned i = 0;
-    if (am_node_as_str(v, &name))
+    if (am_node_as_str(v, &name) && am_str_is(name, "none")) {
+        if (t == AM_COL_NUMBER)
+            s->impute = AM_FI_NONE;
+        else if (is_own(r, "impute"))
+            return refuse(r, v, "impute", "only numbers can stay missing");
+        return AM_OK;
+    }
+    if (name.len)
         while (i < 4 && !am_str_is(name, names[i]))
             i++;
     if (v->kind != AM_NODE_TEXT || i == 4)
-        return refuse(r, v, "impute", "not one of mean, median, mode, category, {constant: VALUE}");
+        return refuse(r, v, "impute", "not one of mean, median, mode, category, none, {constant: VALUE}");
     bool suits = categorical ? (i == AM_FI_MODE && !is_sequence(s->kind)) || i == AM_FI_CATEGORY
                              : i != AM_FI_CATEGORY;
     if (!suits && is_own(r, "impute"))

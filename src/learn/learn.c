@@ -247,6 +247,13 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
                     : am_tr("Use model.type logistic or mlp, or set data.task to regression."));
         return AM_EUSAGE;
     }
+    if (task->missing.len && !(ops->flags & AM_LEARNER_MISSING)) {
+        am_fail(err, AM_EUSAGE,
+                "model type \"%s\" cannot learn from missing values, which column \"%.*s\" keeps",
+                ops->name, AM_FMT(task->missing));
+        am_hint(err, "Remove impute: none from the column, or use model.type gradient_boosting.");
+        return AM_EUSAGE;
+    }
     for (size_t i = 0; task->model && task->model->kind == AM_NODE_MAP && i < task->model->map.n;
          i++) {
         const struct am_pair *p = &task->model->map.pairs[i];

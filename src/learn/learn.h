@@ -59,6 +59,9 @@ struct am_learn_task {
     struct am_pool *pool;  /* borrowed; NULL = this thread alone */
     uint64_t memory_bytes; /* what a learner may hold beside the rows given; 0 = no limit */
     const char *temp_dir;  /* for files beyond that; NULL = "/tmp" */
+    /* A column whose missing values stay NaN: learners without AM_LEARNER_MISSING refuse. Empty =
+     * there is none; borrowed. */
+    struct am_str missing;
     struct am_train_hooks hooks;
     /* Reads the file that train.weights names; NULL = a file of that path. */
     enum am_rc (*read_file)(void *ctx, struct am_str path, struct am_buf *out, struct am_err *err);

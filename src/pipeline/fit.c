@@ -306,9 +306,12 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
     double *weights;
     size_t n_tokens = 0;
     struct am_dims shape = am_dims1(1);
+    const struct am_feature_input *missing = NULL;
     AM_TRY(class_weights(t, &weights, err));
-    if (t->fitted.features)
+    if (t->fitted.features) {
         shape = am_features_shape(t->fitted.features, &n_tokens);
+        missing = am_features_keep_missing(t->fitted.features);
+    }
     *out = (struct am_learn_task){
         .task = am_target_task(t->p.target),
         .n_classes = am_target_n_classes(t->p.target),
@@ -325,6 +328,7 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
         .pool = t->p.pl->pool,
         .memory_bytes = t->p.pl->memory_limit_bytes / 2,
         .temp_dir = am_pipeline_scratch(t->p.pl),
+        .missing = missing ? missing->name : AM_STR(""),
         .read_file = t->weights_path ? am_training_weights_read : NULL,
         .read_ctx = t->weights_path};
     return AM_OK;
