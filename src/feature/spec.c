@@ -497,7 +497,8 @@ static enum am_rc read_impute(const struct reader *r)
         while (i < 4 && !am_str_is(name, names[i]))
             i++;
     if (v->kind != AM_NODE_TEXT || i == 4)
-        return refuse(r, v, "impute", "not one of mean, median, mode, category, none, {constant: VALUE}");
+        return refuse(r, v, "impute",
+                      "not one of mean, median, mode, category, none, {constant: VALUE}");
     bool suits = categorical ? (i == AM_FI_MODE && !is_sequence(s->kind)) || i == AM_FI_CATEGORY
                              : i != AM_FI_CATEGORY;
     if (!suits && is_own(r, "impute"))
