@@ -319,8 +319,12 @@ static enum am_rc check_space(struct am_training *t, struct am_tuning *u, struct
                                   .n_metrics = u->n_metrics,
                                   .weights_path = t->weights_path};
     enum am_rc rc = am_tune_space_parse(u->over, &space, err);
-    if (rc == AM_EUSAGE)
-        am_context(err, "%s, tune.over", t->p.recipe.origin.what);
+    if (rc == AM_EUSAGE && err) {
+        am_context(err, "%s", t->p.recipe.origin.what);
+        if (!err->hint[0])
+            am_hint(err, "Write for example {log: [1e-4, 0.1]}, {float: [0, 0.5]}, {int: [2, 12]} "
+                         "or a list of values.");
+    }
     AM_TRY(rc);
     AM_GO(rc, am_folds_make(&t->p, &u->folds, NULL, &folds, err));
     AM_GO(rc, am_trials_new(&t->p, &o, &trials, err));
@@ -337,7 +341,9 @@ enum am_rc am_training_tune_check(struct am_training *t, struct am_err *err)
 {
     const struct am_node *tune = am_node_get(t->p.recipe.resolved, "tune");
     struct am_tuning *u;
+    struct am_folds_spec outer;
     t->tuning = NULL;
+    AM_TRY(am_training_fold_spec(t, &outer, err));
     if (!tune || tune->kind != AM_NODE_MAP)
         return AM_OK;
     u = am_arena_zalloc(t->p.arena, sizeof *u);
@@ -352,7 +358,7 @@ enum am_rc am_training_tune_check(struct am_training *t, struct am_err *err)
     AM_TRY(read_goals(t, tune, u, err));
     AM_TRY(read_limits(t, tune, u, err));
     AM_TRY(am_farm_tune_folds(&t->p, &u->folds, err));
-    AM_TRY(am_training_fold_spec(t, &u->outer, err));
+    u->outer = outer;
     fill_config(t, tune, u);
     AM_TRY(check_space(t, u, err));
     u->node = tune;
