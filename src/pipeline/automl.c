@@ -28,6 +28,7 @@
 #define POOL_FAMILY 5 /* of one family */
 #define FAMILIES_TUNED 3
 #define FAMILIES_MAX 32
+#define STACK_ROWS 1000 /* a second level is asked for from here */
 
 struct candidate {
     const struct am_family *family;
@@ -638,12 +639,14 @@ static enum am_rc decide(struct search *s, struct chosen *c, const struct am_pre
     c->shape = SHAPE_SINGLE;
     c->loss = mean_of(best, s->n);
     AM_GO(rc, cross_fit(s, SHAPE_GREEDY, p, greedy, err));
-    AM_GO(rc, cross_fit(s, SHAPE_STACK, p, stack, err));
+    if (s->n >= STACK_ROWS)
+        AM_GO(rc, cross_fit(s, SHAPE_STACK, p, stack, err));
     if (beats(best, greedy, s->n, &c->gain, &c->noise)) {
         c->shape = SHAPE_GREEDY;
         c->loss = mean_of(greedy, s->n);
     }
-    if (beats(c->shape == SHAPE_GREEDY ? greedy : best, stack, s->n, &gain, &noise)) {
+    if (s->n >= STACK_ROWS &&
+        beats(c->shape == SHAPE_GREEDY ? greedy : best, stack, s->n, &gain, &noise)) {
         (void)beats(best, stack, s->n, &c->gain, &c->noise);
         c->shape = SHAPE_STACK;
         c->loss = mean_of(stack, s->n);
