@@ -448,7 +448,8 @@ static void predict_ready(struct am_call *call)
         predict_fail(call, &err);
         return;
     }
-    if (call->rq->body_len > INLINE_BODY_BYTES || am_served_info(call->served)->has_media) {
+    if (call->rq->body_len > INLINE_BODY_BYTES || am_served_info(call->served)->has_media ||
+        call->route->protocol == &am_protocol_recommend) {
         predict_whole(call);
         return;
     }

@@ -39,9 +39,18 @@ static const struct schema schemas[] = {
      "\"predictions\":{\"type\":\"array\",\"items\":{" OBJECT
      ",\"properties\":{\"label\":{\"type\":\"string\"},\"probability\":{" OBJECT
      ",\"additionalProperties\":{\"type\":\"number\"}},\"value\":{\"type\":\"number\"},"
+     "\"cluster\":{\"type\":\"integer\"},\"distance\":{\"type\":\"number\"},"
+     "\"distances\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}},"
+     "\"log_density\":{\"type\":\"number\"},"
+     "\"memberships\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}},"
      "\"anomaly_score\":{\"type\":\"number\"},\"is_anomaly\":{\"type\":\"boolean\"},"
      "\"embedding\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}},"
      "\"reconstruction\":{\"description\":\"column name to number, or lists of pixels\"}}}}}}"},
+    {"Recommendations",
+     "{" OBJECT ",\"properties\":{\"model\":{\"type\":\"string\"},\"version\":{\"type\":"
+     "\"integer\"},\"user\":{\"type\":\"string\"},\"item\":{\"type\":\"string\"},\"known\":{"
+     "\"type\":\"boolean\"},\"note\":{\"type\":\"string\"},\"items\":" EXAMPLES
+     ",\"users\":" EXAMPLES "}}"},
     {"Models", "{" OBJECT ",\"properties\":{\"models\":{\"type\":\"array\",\"items\":{" OBJECT
                "}},\"total\":{\"type\":\"integer\"}}}"},
     {"Model",

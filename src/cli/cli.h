@@ -114,6 +114,8 @@ enum am_exit am_cmd_distil(struct am_cli *c);
 enum am_exit am_cmd_evaluate(struct am_cli *c);
 enum am_exit am_cmd_predict(struct am_cli *c);
 enum am_exit am_cmd_explain(struct am_cli *c);
+enum am_exit am_cmd_recommend(struct am_cli *c);
+enum am_exit am_cmd_similar(struct am_cli *c);
 enum am_exit am_cmd_runs(struct am_cli *c);
 enum am_exit am_cmd_run_show(struct am_cli *c);
 enum am_exit am_cmd_compare(struct am_cli *c);

@@ -50,6 +50,8 @@ const char *const *am_metrics_default(enum am_task task);
 const char *const *am_metrics_default_labelled(void);
 /* The same for clusters whose rows are labelled. */
 const char *const *am_metrics_default_grouped(void);
+/* The same for a recommender with ratings. */
+const char *const *am_metrics_default_rated(void);
 /* Does the metric compare anomaly scores with labels? NaN unless both kinds of label are there. */
 bool am_metric_needs_labels(struct am_str name);
 

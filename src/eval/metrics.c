@@ -754,6 +754,13 @@ const char *const *am_metrics_default_grouped(void)
     return names;
 }
 
+const char *const *am_metrics_default_rated(void)
+{
+    static const char *const names[] = {"rmse",      "mae",      "hit_rate", "recall_at_k",
+                                        "ndcg_at_k", "map_at_k", NULL};
+    return names;
+}
+
 bool am_metric_needs_labels(struct am_str name)
 {
     const struct am_metric_info *m = am_metric_find(name);

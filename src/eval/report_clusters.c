@@ -256,8 +256,62 @@ static void components(struct am_buf *o, const struct am_node *training)
     am_buf_cstr(o, "</div>\n");
 }
 
+/* ---- recommenders ---- */
+
+static void item_list(struct am_buf *o, const struct am_node *list)
+{
+    for (size_t i = 0; list && i < list->list.n; i++) {
+        am_buf_cstr(o, i ? ", " : "");
+        am_html_field(o, list->list.items[i], "item");
+    }
+}
+
+static void recommender(struct am_buf *o, const struct am_node *c)
+{
+    static const char *const keys[] = {"users", "items", "interactions", "density"};
+    const struct am_node *groups = am_html_items(c, "groups"), *mean = am_node_get(c, "mean");
+    if (!c || c->kind != AM_NODE_MAP)
+        return;
+    am_html_heading(o, "Who wants what?");
+    am_buf_cstr(o, "<table>\n");
+    for (size_t i = 0; i < 4; i++) {
+        am_buf_printf(o, "<tr><td>%s</td><td>", am_tr(keys[i]));
+        am_html_number(o, am_node_get(c, keys[i]));
+        am_buf_cstr(o, "</td></tr>\n");
+    }
+    am_buf_printf(o, "</table>\n<p class='mute'>%s %lld. %s",
+                  am_tr("Lists leave out what a user chose in training. Length of the lists that "
+                        "are measured:"),
+                  (long long)am_node_i64(c, "k", 0),
+                  am_tr("The baseline ranks by what is popular."));
+    if (mean) {
+        am_buf_printf(o, " %s ", am_tr("The mean rating alone has an RMSE of"));
+        am_html_number(o, am_node_get(mean, "rmse"));
+        am_buf_char(o, '.');
+    }
+    am_buf_printf(o, "</p>\n<p>%s <b>", am_tr("Popular:"));
+    item_list(o, am_html_items(c, "popular"));
+    am_buf_cstr(o, "</b></p>\n");
+    if (!groups)
+        return;
+    am_html_heading(o, "Groups of users");
+    am_buf_printf(o, "<table>\n<tr><th>%s</th><th>%s</th><th>%s</th></tr>\n", am_tr("group"),
+                  am_tr("users"), am_tr("what they want most"));
+    for (size_t i = 0; i < groups->list.n; i++) {
+        am_buf_cstr(o, "<tr><td>");
+        am_html_number(o, am_node_get(groups->list.items[i], "group"));
+        am_buf_cstr(o, "</td><td>");
+        am_html_number(o, am_node_get(groups->list.items[i], "users"));
+        am_buf_cstr(o, "</td><td style='text-align:left'>");
+        item_list(o, am_html_items(groups->list.items[i], "items"));
+        am_buf_cstr(o, "</td></tr>\n");
+    }
+    am_buf_cstr(o, "</table>\n");
+}
+
 void am_html_clusters(struct am_buf *o, const struct am_node *r)
 {
+    recommender(o, am_node_get(r, "recommender"));
     const struct am_node *c = am_node_get(r, "clusters");
     components(o, am_node_get(r, "training"));
     if (!c || c->kind != AM_NODE_MAP)

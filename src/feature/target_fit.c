@@ -445,6 +445,13 @@ enum am_rc am_target_own(enum am_task task, const struct am_target *classes,
     struct am_target *t;
     AM_TRY(am_target_new(classes ? classes->name : AM_STR(""),
                          classes ? classes->type : AM_COL_NUMBER, task, 0, &t, err));
+    t->deviation = task == AM_TASK_RECOMMENDATION ? 1 : 0;
+    if (classes && task == AM_TASK_RECOMMENDATION) { /* ratings */
+        t->mean = classes->mean;
+        t->deviation = classes->deviation;
+        *out = t;
+        return AM_OK;
+    }
     enum am_rc rc = classes ? fill_normal(t, classes, normal, n_normal, err) : AM_OK;
     if (rc != AM_OK) {
         am_target_free(t);

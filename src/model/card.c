@@ -40,6 +40,16 @@ static void put_short(struct am_buf *b, double v)
 }
 
 /* A model that learns rows. */
+static void put_clusters(const struct am_model_spec *s, struct am_buf *b)
+{
+    am_buf_printf(b, "## What it answers\n\n%s\n\n",
+                  s->output == AM_MODEL_PROBABILITY
+                      ? "Which cluster a row belongs to, counted from 0, how probable each is, and "
+                        "the log density of the row."
+                      : "Which cluster a row belongs to, counted from 0 (-1: none, noise), and its "
+                        "distance to each, in scaled features.");
+}
+
 static void put_own(const struct am_model_spec *s, struct am_buf *b)
 {
     bool anomaly = am_target_task(s->target) == AM_TASK_ANOMALY;
@@ -69,6 +79,15 @@ static void put_own(const struct am_model_spec *s, struct am_buf *b)
 static void put_prediction(const struct am_model_spec *s, struct am_buf *b)
 {
     size_t n = am_target_n_classes(s->target);
+    if (am_target_task(s->target) == AM_TASK_CLUSTERING) {
+        put_clusters(s, b);
+        return;
+    }
+    if (am_target_task(s->target) == AM_TASK_RECOMMENDATION) {
+        am_buf_cstr(b, "## What it answers\n\nHow much a user wants an item, and lists: what a "
+                       "user wants most and has not chosen, what is alike.\n\n");
+        return;
+    }
     if (am_task_is_own(am_target_task(s->target))) {
         put_own(s, b);
         return;

@@ -144,6 +144,17 @@ enum am_rc am_prediction_reserve(struct am_prediction *p, size_t n_rows, size_t 
 enum am_rc am_model_predict(struct am_predictor *p, const struct am_batch *batch,
                             struct am_prediction *out, struct am_err *err) AM_MUST_CHECK;
 
+/* ---- recommending ---- */
+
+enum am_recommend { AM_RECOMMEND_ITEMS, AM_SIMILAR_ITEMS, AM_SIMILAR_USERS };
+/* Appends {"user" | "item": name, "known": bool, "note"?, "items" | "users": [{"item" | "user",
+ * "score"}]} as JSON: for a user the n items that it has not chosen in training and wants most; an
+ * unknown user gets what is popular ("known": false, with a note). Or the n items (users) most like
+ * the named one, by the cosine of their factors. AM_EINVAL: the model is no recommender, n is not
+ * 1..1000; AM_ENOTFOUND: an unknown item, or user of SIMILAR_USERS. Any thread. */
+enum am_rc am_model_recommend(const struct am_model *m, enum am_recommend what, struct am_str name,
+                              size_t n, struct am_buf *out, struct am_err *err) AM_MUST_CHECK;
+
 /* ---- writing ---- */
 
 struct am_model_spec {  /* all borrowed for the call */

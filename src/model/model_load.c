@@ -308,7 +308,8 @@ static enum am_rc load(const struct am_package *package, const struct am_model_o
         am_model_put(m);
         return rc;
     }
-    if (!(options->flags & AM_MODEL_KEEP_WEIGHTS)) {
+    /* lists of a recommender are made from its parameters */
+    if (!(options->flags & AM_MODEL_KEEP_WEIGHTS) && m->info.task != AM_TASK_RECOMMENDATION) {
         am_params_free(m->params);
         m->params = NULL;
     }

@@ -199,12 +199,11 @@ enum am_rc am_make_rows(const struct am_prepared *p, const struct am_table *view
                         const struct am_fitted *f, bool training, size_t memory_bytes,
                         struct am_rows *out, struct am_err *err)
 {
-    struct am_matrix_options o = {.memory_bytes = memory_bytes,
-                                  .temp_dir = am_pipeline_scratch(p->pl),
-                                  .weights = p->weight_column == SIZE_MAX ? AM_MATRIX_NO_WEIGHTS
-                                                                          : AM_MATRIX_WEIGHTS,
-                                  .form = am_features_sparse(f->features) ? AM_MATRIX_SPARSE
-                                                                          : AM_MATRIX_DENSE};
+    struct am_matrix_options o = {
+        .memory_bytes = memory_bytes,
+        .temp_dir = am_pipeline_scratch(p->pl),
+        .weights = p->weight_column == SIZE_MAX ? AM_MATRIX_NO_WEIGHTS : AM_MATRIX_WEIGHTS,
+        .form = am_features_sparse(f->features) ? AM_MATRIX_SPARSE : AM_MATRIX_DENSE};
     size_t *columns = am_arena_array(p->arena, f->n_columns + 2, sizeof *columns);
     struct am_table_iter *it = NULL;
     struct block s = {0};
@@ -300,6 +299,14 @@ static enum am_rc class_weights(const struct am_training *t, double **out, struc
     return AM_OK;
 }
 
+/* Of a recommender's two features: the user's. */
+static size_t user_feature(const struct am_training *t)
+{
+    const struct am_str user = am_node_str(am_node_get(t->p.recipe.resolved, "data"), "user", "");
+    return t->p.n_columns == 2 && user.len &&
+           am_str_eq(t->p.schema->columns[t->p.columns[1]].name, user);
+}
+
 enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *out,
                             struct am_err *err)
 {
@@ -318,6 +325,7 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
         .n_features = t->fitted.features ? am_features_width(t->fitted.features) : 1,
         .shape = shape,
         .n_tokens = n_tokens,
+        .user_feature = user_feature(t),
         .features = t->fitted.features,
         .train = t->rows[AM_ROW_TRAIN].data,
         .validation = t->rows[AM_ROW_VALIDATION].data,
@@ -342,10 +350,11 @@ enum am_rc am_training_metrics(struct am_training *t, struct am_err *err)
         am_node_str(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), "maximize", "");
     enum am_task task = am_target_task(t->p.target);
     bool labels = t->p.target_column != SIZE_MAX;
-    const char *const *defaults = task == AM_TASK_ANOMALY && labels ? am_metrics_default_labelled()
-                                  : task == AM_TASK_CLUSTERING && labels
-                                      ? am_metrics_default_grouped()
-                                      : am_metrics_default(task);
+    const char *const *defaults =
+        task == AM_TASK_ANOMALY && labels          ? am_metrics_default_labelled()
+        : task == AM_TASK_CLUSTERING && labels     ? am_metrics_default_grouped()
+        : task == AM_TASK_RECOMMENDATION && labels ? am_metrics_default_rated()
+                                                   : am_metrics_default(task);
     size_t n = 0;
     while (defaults[n])
         n++;

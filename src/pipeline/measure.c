@@ -1,4 +1,5 @@
 /* Measures a trained model on its parts and builds the report tree. */
+#include "pipeline/recommender.h"
 #include "pipeline/train_int.h"
 
 #include <math.h>
@@ -214,6 +215,8 @@ static enum am_rc advise(struct am_training *t, struct am_node *r, struct am_err
                                 .deviation = NAN};
     if (t->p.split.leaks == AM_LEAKS_WARN)
         f.n_leaks = t->p.counts.n_leaks;
+    if (t->p.near && t->p.near->action == AM_NEAR_KEEP)
+        f.n_leaks += t->p.near->n_leaks;
     if (band)
         f.deviation = (am_node_f64(band, "high", NAN) - am_node_f64(band, "low", NAN)) / 3.92;
     if (imp && imp->list.n > 1 &&
@@ -269,6 +272,12 @@ static enum am_rc plots(struct am_training *t, const struct am_scored *s, struct
     return AM_OK;
 }
 
+static size_t list_length(const struct am_training *t)
+{
+    const int64_t k = am_node_i64(am_node_get(t->p.recipe.resolved, "model"), "top", 10);
+    return k > 0 ? (size_t)k : 10;
+}
+
 static enum am_rc build_report(struct am_training *t, const struct am_scored *held,
                                const struct am_train_data *rows, struct am_err *err)
 {
@@ -276,11 +285,15 @@ static enum am_rc build_report(struct am_training *t, const struct am_scored *he
     struct am_node *r = report_head(t);
     struct am_buf yaml;
     AM_TRY(plots(t, held, r, err));
-    if (held->in.task == AM_TASK_CLUSTERING)
+    if (held->in.task == AM_TASK_RECOMMENDATION)
+        AM_TRY(am_training_recommender_report(t, held, list_length(t), r, err));
+    else if (held->in.task == AM_TASK_CLUSTERING)
         AM_TRY(am_training_clusters_report(t, held, r, err));
     else if (am_task_is_own(held->in.task))
         AM_TRY(am_training_anomaly_report(t, held, rows, r, err));
     am_node_set(a, r, "intervals", t->intervals);
+    if (t->p.near)
+        am_node_set(a, r, "near_duplicates", am_near_to_node(t->p.near, a));
     if (t->fitted.selection.by)
         am_node_set(a, r, "selection", am_selection_to_node(&t->p, &t->fitted.selection, a));
     if (t->folds)
@@ -311,6 +324,27 @@ const struct am_node *am_training_deciding(const struct am_training *t)
     return NULL;
 }
 
+/* Rankings of what was held out, and as "baseline" those of what is popular. Of training rows there
+ * is none: lists leave out what was chosen. */
+static enum am_rc rank(struct am_training *t, struct am_scored s[3], struct am_err *err)
+{
+    struct am_ranking popular;
+    for (unsigned i = AM_ROW_VALIDATION; i <= AM_ROW_TEST; i++) {
+        AM_TRY(am_training_rank(&t->learned, t->rows[i].data, list_length(t), false, &s[i].ranking,
+                                err));
+        s[i].in.ranking = &s[i].ranking;
+    }
+    const unsigned held = s[AM_ROW_TEST].in.n_rows ? AM_ROW_TEST : AM_ROW_VALIDATION;
+    AM_TRY(am_training_rank(&t->learned, t->rows[held].data, list_length(t), true, &popular, err));
+    const struct am_eval_input in = {.task = AM_TASK_RECOMMENDATION,
+                                     .n_rows = 1,
+                                     .pred = &(float){0},
+                                     .truth = &(double){(double)NAN},
+                                     .ranking = &popular};
+    struct am_scored base = {.in = in};
+    return measure_part(t, &base, "baseline", err);
+}
+
 enum am_rc am_training_measure(struct am_training *t, struct am_err *err)
 {
     enum am_task task = am_target_task(t->p.target);
@@ -332,6 +366,8 @@ enum am_rc am_training_measure(struct am_training *t, struct am_err *err)
                                                 &t->threshold, err));
     else
         AM_GO(rc, choose_threshold(t, &s[AM_ROW_VALIDATION], err));
+    if (task == AM_TASK_RECOMMENDATION)
+        AM_GO(rc, rank(t, s, err));
     for (size_t i = 0; i < 3; i++) {
         s[i].in.threshold = t->threshold;
         AM_GO(rc, measure_part(t, &s[i], part_names[i], err));

@@ -89,6 +89,11 @@ enum am_rc am_pipeline_predict(struct am_pipeline *p, struct am_arena *a,
                                const struct am_pipeline_predict_job *r, struct am_node **out,
                                struct am_err *err) AM_MUST_CHECK;
 
+/* As am_platform_recommend. */
+enum am_rc am_pipeline_recommend(struct am_pipeline *pl, struct am_arena *a, const char *model,
+                                 unsigned what, const char *name, size_t n, struct am_node **out,
+                                 struct am_err *err) AM_MUST_CHECK;
+
 struct am_pipeline_explain_job {
     const char *model;
     const char *source;     /* file, folder or archive; NULL = bytes */

@@ -541,6 +541,12 @@ static enum am_rc fit_labels(struct am_prepared *p, const struct am_node *data, 
     AM_TRY(normal_labels(p, am_node_get(data, "normal"), &normal, &n_normal, err));
     if (p->target_column == SIZE_MAX)
         return am_target_own(task, NULL, NULL, 0, &p->target, err);
+    if (task == AM_TASK_RECOMMENDATION) {
+        AM_TRY(fit_target(p, &p->raw, KEPT, AM_TARGET_REGRESSION, 1, &classes, err));
+        const enum am_rc done = am_target_own(task, classes, NULL, 0, &p->target, err);
+        am_target_free(classes);
+        return done;
+    }
     enum am_rc rc = fit_target(p, &p->raw, KEPT, AM_TARGET_CLASSIFICATION, 1, &classes, err);
     if (rc == AM_EINVAL)
         am_hint(err, "Give rows labelled as normal and as anomalies, or leave data.target out: it "
@@ -701,7 +707,9 @@ enum am_rc am_prepare_rows(struct am_prepared *p, struct am_err *err)
     AM_TRY(am_clean_new(am_node_get(data, "clean"), p->schema, needed, asides,
                         p->n_ids + (own && target.ptr), &p->clean, err));
     AM_TRY(am_clean_rows(p->clean, p->tables, &p->files, &p->raw, p->parts, p->n_rows, err));
+    AM_TRY(am_near_find(p, err));
     AM_TRY(make_split(p, err));
+    AM_TRY(am_near_apply(p, err));
     if (p->weight_column != SIZE_MAX)
         AM_TRY(check_weights(p, err));
     AM_TRY(am_clean_fit(p->clean, &p->raw, p->parts, p->n_rows, err));
@@ -738,6 +746,7 @@ void am_prepared_clear(struct am_prepared *p)
     am_clean_free(p->clean);
     am_target_free(p->target);
     am_free(p->parts);
+    am_near_free(p->near);
     memset(p, 0, sizeof *p);
 }
 

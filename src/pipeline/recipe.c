@@ -9,6 +9,8 @@
 #include "learn/learn.h"
 #include "tensor/task.h"
 
+#define AM_RECOMMEND_NAMES 65536 /* users, items: the most that features count */
+
 struct check {
     struct am_arena *arena;
     const struct am_recipe_origin *origin;
@@ -377,6 +379,41 @@ static const char *task_of(struct am_str type)
     return NULL;
 }
 
+static struct am_node *map_in(struct check *c, struct am_node *at, struct am_str key)
+{
+    struct am_node *m = am_node_get_str(at, key);
+    if (!m || m->kind != AM_NODE_MAP) {
+        m = am_new_map(c->arena);
+        am_node_set_str(c->arena, at, key, m);
+    }
+    return m;
+}
+
+/* User and item are names, also where they look like numbers, and the only features: each name its
+ * number. */
+static enum am_rc settle_pairs(struct check *c, struct am_node *root)
+{
+    static const char *const sides[] = {"user", "item"};
+    struct am_arena *a = c->arena;
+    struct am_node *data = am_node_get(root, "data"), *only = am_new_list(a),
+                   *features = map_in(c, root, AM_STR("features"));
+    for (size_t i = 0; i < 2; i++) {
+        struct am_str name = am_node_str(data, sides[i], "");
+        if (name.len == 0)
+            return AM_OK; /* the rules say so */
+        struct am_node *types = map_in(c, data, AM_STR("types")), *f = map_in(c, features, name);
+        if (!am_node_get_str(types, name))
+            am_node_set_str(a, types, name, am_new_cstr(a, "category"));
+        am_node_push(a, only, am_new_str(a, name));
+        am_node_set(a, f, "encode", am_new_cstr(a, "ordinal"));
+        am_node_set(a, f, "scale", am_new_cstr(a, "none"));
+        am_node_set(a, f, "max_categories", am_new_i64(a, AM_RECOMMEND_NAMES));
+        am_node_set(a, f, "min_count", am_new_i64(a, 1));
+    }
+    am_node_set(a, features, "only", only);
+    return am_arena_check(a, c->err);
+}
+
 /* A learner of rows has no target, and without a target rows are learned: either says both. */
 static enum am_rc settle_task(struct check *c, struct am_node *root)
 {
@@ -386,6 +423,8 @@ static enum am_rc settle_task(struct check *c, struct am_node *root)
     if (own && am_str_is(am_node_str(data, "task", "auto"), "auto"))
         am_node_set(c->arena, data, "task", am_new_cstr(c->arena, own));
     struct am_str task = am_node_str(data, "task", "");
+    if (am_str_is(task, "recommendation"))
+        AM_TRY(settle_pairs(c, root));
     if (!am_recipe_learns_rows(root))
         return am_arena_check(c->arena, c->err);
     if (am_str_is(type, "auto"))

@@ -214,8 +214,31 @@ static enum am_rc check_labels(const struct rules *r, bool own)
     return AM_OK;
 }
 
+/* A recommender needs both columns, nobody else any. */
+static enum am_rc check_pairs(const struct rules *r)
+{
+    static const char *const keys[] = {"data.user", "data.item"};
+    const struct am_node *data = am_node_get(r->root, "data");
+    const bool pairs = am_str_is(am_node_str(data, "task", ""), "recommendation");
+    struct am_str name[2];
+    for (size_t i = 0; i < 2; i++) {
+        name[i] = am_node_str(data, keys[i] + 5, "");
+        if (pairs && name[i].len == 0)
+            return contradiction(r, "data", "a recommender needs data.user and data.item",
+                                 "Name the columns that say who chose what.");
+        if (!pairs && name[i].len)
+            return contradiction(r, keys[i], "data.user and data.item are for recommenders only",
+                                 "Set data.task to recommendation, or leave them out.");
+    }
+    if (pairs && am_str_eq(name[0], name[1]))
+        return contradiction(r, "data.item", "data.user and data.item are the same column",
+                             "Name the column of the users and that of the items.");
+    return AM_OK;
+}
+
 static enum am_rc check_task(const struct rules *r)
 {
+    AM_TRY(check_pairs(r));
     bool own = am_recipe_learns_rows(r->root);
     AM_TRY(check_model_type(r, own));
     AM_TRY(check_labels(r, own));
@@ -329,12 +352,19 @@ static enum am_rc columns_of_keys(const struct am_schema *schema,
 enum am_rc am_recipe_check_columns(const struct am_recipe *r, const struct am_schema *schema,
                                    struct am_err *err)
 {
-    static const char *const lists[] = {"data.target",         "data.id",
-                                        "features.only",       "features.drop",
-                                        "data.split.group",    "data.split.time",
-                                        "data.split.hash",     "data.shards.key",
-                                        "data.split.column",   "evaluate.folds.group",
-                                        "evaluate.folds.time", "tune.folds.group",
+    static const char *const lists[] = {"data.target",
+                                        "data.id",
+                                        "data.near_duplicates.columns",
+                                        "features.only",
+                                        "features.drop",
+                                        "data.split.group",
+                                        "data.split.time",
+                                        "data.split.hash",
+                                        "data.shards.key",
+                                        "data.split.column",
+                                        "evaluate.folds.group",
+                                        "evaluate.folds.time",
+                                        "tune.folds.group",
                                         "tune.folds.time"};
     static const char *const reserved[] = {"only", "drop", "default", "select", NULL};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)

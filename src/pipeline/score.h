@@ -6,6 +6,7 @@
 #define AM_PIPELINE_SCORE_H
 
 #include "eval/eval.h"
+#include "eval/ranking.h"
 #include "feature/features.h"
 #include "learn/learn.h"
 
@@ -17,6 +18,7 @@ struct am_scored {
      * evenly, with their numbers x. */
     float *clusters, *x, *some; /* owned: of all n_all rows; in.x; in.pred where they are fewer */
     size_t n_all;
+    struct am_ranking ranking; /* recommendation: in.ranking */
 };
 #define AM_SCORED_CELLS ((size_t)64 << 20)
 /* n_classes: 0 for regression. data NULL or empty: in.n_rows = 0. */

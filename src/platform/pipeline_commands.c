@@ -138,6 +138,14 @@ enum am_rc am_platform_predict(struct am_platform *p, struct am_arena *a,
     return am_pipeline_predict(&pl, a, &job, out, err);
 }
 
+enum am_rc am_platform_recommend(struct am_platform *p, struct am_arena *a, const char *model,
+                                 unsigned what, const char *name, size_t n, struct am_node **out,
+                                 struct am_err *err)
+{
+    OPEN(p, pl, err);
+    return am_pipeline_recommend(&pl, a, model, what, name, n, out, err);
+}
+
 enum am_rc am_platform_explain(struct am_platform *p, struct am_arena *a,
                                const struct am_explain_request *r, struct am_node **out,
                                struct am_err *err)

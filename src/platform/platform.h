@@ -110,6 +110,14 @@ struct am_predict_request {
 enum am_rc am_platform_predict(struct am_platform *p, struct am_arena *a,
                                const struct am_predict_request *r, struct am_node **out,
                                struct am_err *err) AM_MUST_CHECK;
+/* Lists of a recommender. what: 0 = items for the user NAME, 1 = items like the item NAME, 2 =
+ * users like the user NAME; n: 1..1000. -> {model, version, user | item, known, note, items |
+ * users: [{item | user, score}]}; a user that training never saw gets what is popular, known is
+ * false and the note says so. AM_ENOTFOUND: no such item, or user of 2; AM_EINVAL: the model
+ * recommends nothing. */
+enum am_rc am_platform_recommend(struct am_platform *p, struct am_arena *a, const char *model,
+                                 unsigned what, const char *name, size_t n, struct am_node **out,
+                                 struct am_err *err) AM_MUST_CHECK;
 struct am_explain_request {
     const char *model;      /* MODEL[@VERSION|@alias] or a path that ends in .aim */
     const char *source;     /* a picture, a sound, a folder or archive of them, CSV, JSON; NULL = */

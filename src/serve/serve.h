@@ -155,6 +155,11 @@ struct am_served *am_served_ref(struct am_served *v);
 void am_served_unref(struct am_served *v);
 const struct am_serve_info *am_served_info(const struct am_served *v);
 
+/* Lists of a recommender as JSON (model.h: am_model_recommend, whose numbers `what` has). */
+enum am_serve_list { AM_SERVE_RECOMMEND_ITEMS, AM_SERVE_SIMILAR_ITEMS, AM_SERVE_SIMILAR_USERS };
+enum am_rc am_served_recommend(struct am_served *v, enum am_serve_list what, struct am_str name,
+                               size_t n, struct am_buf *out, struct am_err *err) AM_MUST_CHECK;
+
 /* May n_rows run here and now? By the p99 measured at that row count. */
 bool am_serve_inline(const struct am_serve *s, const struct am_served *v, size_t n_rows);
 /* batch: the inputs' columns in order. Grows r as needed. Any slot, its own thread only. */

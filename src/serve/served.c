@@ -298,6 +298,14 @@ enum am_rc am_serve_predict(struct am_serve *s, unsigned slot, struct am_served 
     return am_served_run(v, slot, batch, r, err);
 }
 
+enum am_rc am_served_recommend(struct am_served *v, enum am_serve_list what, struct am_str name,
+                               size_t n, struct am_buf *out, struct am_err *err)
+{
+    if (v->model.ops->recommend)
+        return v->model.ops->recommend(v->model.impl, what, name, n, out, err);
+    return am_fail(err, AM_EINVAL, "model \"%.*s\" recommends nothing", AM_FMT(v->info.model));
+}
+
 /* Runs the sample until the caches are warm and p99 is known for the row counts that are quick. */
 enum am_rc am_served_warm(struct am_serve *s, struct am_served *v, struct am_err *err)
 {

@@ -17,6 +17,9 @@ struct am_serve_model_ops {
     /* Rows to warm up and measure with, valid until the next call; n_rows <= the wish; 0 lets go of
      * them. */
     enum am_rc (*sample)(void *impl, size_t n_rows, struct am_batch *out, struct am_err *err);
+    /* As am_model_recommend; NULL = this model recommends nothing. Thread-safe. */
+    enum am_rc (*recommend)(void *impl, unsigned what, struct am_str name, size_t n,
+                            struct am_buf *out, struct am_err *err);
     void (*free)(void *impl);
 };
 struct am_serve_model {

@@ -38,6 +38,13 @@ static enum am_rc model_state_new(void *impl, void **out, struct am_err *err)
     return AM_OK;
 }
 
+static enum am_rc model_recommend(void *impl, unsigned what, struct am_str name, size_t n,
+                                  struct am_buf *out, struct am_err *err)
+{
+    return am_model_recommend(((struct model_impl *)impl)->model, (enum am_recommend)what, name, n,
+                              out, err);
+}
+
 static void model_state_free(void *impl, void *state)
 {
     (void)impl;
@@ -97,6 +104,7 @@ static const struct am_serve_model_ops model_ops = {.state_new = model_state_new
                                                     .state_free = model_state_free,
                                                     .predict = model_predict,
                                                     .sample = model_sample,
+                                                    .recommend = model_recommend,
                                                     .free = model_free};
 
 /* Takes the reference over, also on failure. */

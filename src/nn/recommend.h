@@ -1,7 +1,7 @@
-/* A learned recommender as its parameters hold it (layers_cluster.h: factors): scores of all items
+/* A recommender as its parameters hold it (layers_cluster.h: factors): scores of all items
  * for a user, lists, what is alike. Reading only; nothing here allocates. Any thread. */
-#ifndef AM_LEARN_RECOMMEND_H
-#define AM_LEARN_RECOMMEND_H
+#ifndef AM_NN_RECOMMEND_H
+#define AM_NN_RECOMMEND_H
 
 #include "nn/params.h"
 
@@ -15,6 +15,9 @@ struct am_recommender { /* borrowed from the parameters */
 };
 /* false: these are no parameters of a recommender. */
 bool am_recommender_of(const struct am_params *p, struct am_recommender *out);
+
+/* Which number of a row is the user's, 0 or 1: the builder swaps them where it is the second. */
+size_t am_recommender_user_feature(const struct am_graph *g);
 
 #define AM_NOBODY SIZE_MAX /* an unknown user */
 /* out [n_items]: as the op `factors` scores pairs; an unknown user gets what is popular. */

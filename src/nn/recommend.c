@@ -1,8 +1,10 @@
 /* Lists out of factors; see recommend.h. Parameters may come from a package: every number of an
  * item or place is checked against what there is. */
-#include "learn/recommend.h"
+#include "nn/recommend.h"
 
 #include <math.h>
+
+#include "nn/ops/cluster.h"
 
 static bool matrix(const struct am_params *p, const char *name, const float **out, size_t *rows,
                    size_t *cols)
@@ -32,6 +34,16 @@ bool am_recommender_of(const struct am_params *p, struct am_recommender *out)
     out->factors = u - 1;
     out->mean = mean[0];
     return true;
+}
+
+size_t am_recommender_user_feature(const struct am_graph *g)
+{
+    for (size_t i = 0; i < am_graph_n_nodes(g); i++) {
+        const struct am_gnode *n = am_graph_node(g, (am_value)i);
+        if (n->op == &am_op_factors)
+            return am_graph_node(g, n->in[0])->op == &am_op_concat;
+    }
+    return 0;
 }
 
 void am_recommender_scores(const struct am_recommender *r, size_t user, float *out)
