@@ -372,8 +372,7 @@ static enum am_rc make_table(struct am_features *f, struct am_fcol *c, struct am
 
 static bool has_categories(enum am_fkind k)
 {
-    return k == AM_F_ONEHOT || k == AM_F_ORDINAL || k == AM_F_TARGET || am_fkind_is_ids(k) ||
-           am_fkind_is_terms(k);
+    return k == AM_F_ONEHOT || k == AM_F_ORDINAL || k == AM_F_TARGET || am_fkind_is_ids(k);
 }
 
 static enum am_rc make_lookup(struct am_features *f, struct am_fcol *c, struct am_err *err)

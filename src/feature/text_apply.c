@@ -72,13 +72,24 @@ enum am_rc am_ftext_build(struct am_fcol *c, struct am_arena *a, struct am_err *
         return rc == AM_EUSAGE ? AM_ECORRUPT : rc;
     }
     AM_TRY(check_vectors(c, err));
+    for (size_t i = 0; i < c->n_categories; i++) {
+        uint32_t at;
+        bool added;
+        AM_TRY(am_termset_add(&t->set, c->categories[i], &at, &added, err));
+        if (!added)
+            return am_fail(err, AM_ECORRUPT,
+                           "features: column \"%.*s\": term \"%.*s\" stands twice",
+                           AM_FMT(c->in.name), AM_FMT(c->categories[i]));
+    }
     return make_weights(c, t, a, err);
 }
 
 void am_ftext_clear(struct am_ftext *t)
 {
-    if (t)
-        am_text_config_clear(&t->config);
+    if (!t)
+        return;
+    am_text_config_clear(&t->config);
+    am_termset_clear(&t->set);
 }
 
 size_t am_ftext_outputs(const struct am_fcol *c)
@@ -166,8 +177,8 @@ static enum am_rc push_id(struct am_ftext_scratch *s, uint32_t id, struct am_err
 static enum am_rc on_term(void *ctx, struct am_str term, struct am_err *err)
 {
     struct am_ftext_scratch *s = ctx;
-    const uint64_t *at = am_map_get(&s->c->map, term);
-    return at ? push_id(s, (uint32_t)*at, err) : AM_OK;
+    const uint32_t at = am_termset_find(&s->c->text->set, term);
+    return at != AM_TERMSET_NONE ? push_id(s, at, err) : AM_OK;
 }
 
 static enum am_rc on_hashed(void *ctx, struct am_str term, struct am_err *err)
@@ -284,16 +295,16 @@ static enum am_rc on_word(void *ctx, struct am_str term, struct am_err *err)
     struct am_ftext_scratch *s = ctx;
     const struct am_ftext *t = s->c->text;
     const struct am_vectors *v = &t->vectors;
-    const uint64_t *at = am_map_get(&s->c->map, term);
+    const uint32_t at = am_termset_find(&t->set, term);
     (void)err;
-    if (!at) {
+    if (at == AM_TERMSET_NONE) {
         /* an unseen word weighs as one that a single row has */
         const double w = t->weights ? log((double)t->n_docs + 1) - log(2.0) + 1 : 1;
         s->mass += am_vectors_add_unseen(v, term, w, s->sum.ptr) ? w : 0;
         return AM_OK;
     }
-    const double w = t->weights ? t->weights[*at] : 1;
-    const float *row = v->words + (size_t)*at * v->dimensions;
+    const double w = t->weights ? t->weights[at] : 1;
+    const float *row = v->words + (size_t)at * v->dimensions;
     for (size_t i = 0; i < v->dimensions; i++)
         s->sum.ptr[i] += w * (double)row[i];
     s->mass += w;

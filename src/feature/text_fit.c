@@ -15,8 +15,9 @@
 
 struct am_ftext_fit {
     struct am_terms *terms;
-    struct am_arena *names;  /* owned: the terms' bytes */
-    struct am_map map;       /* term -> index */
+    struct am_arena *names; /* owned: the terms' bytes */
+    struct am_termset map;  /* term -> index */
+    AM_VEC(struct am_str) keys;
     AM_VEC(uint32_t) df;     /* rows with it */
     AM_VEC(uint32_t) last;   /* the last of them, from 1 */
     AM_VEC(uint64_t) tf;     /* in all */
@@ -31,7 +32,8 @@ void am_ffit_text_free(struct am_ftext_fit *t)
     if (!t)
         return;
     am_terms_free(t->terms);
-    am_map_clear(&t->map);
+    am_termset_clear(&t->map);
+    am_vec_clear(&t->keys);
     am_arena_free(t->names);
     am_vec_clear(&t->df);
     am_vec_clear(&t->last);
@@ -78,7 +80,6 @@ enum am_rc am_ffit_text_init(struct am_features_fit *fit, struct am_ffit_col *c,
     if (!t)
         return am_fail_nomem(err, sizeof *t);
     c->text = t;
-    am_map_init(&t->map);
     am_buf_init(&t->file, AM_LIMIT_VECTOR_BYTES);
     t->names = am_arena_new(AM_LIMIT_TEXT_TERM_BYTES);
     if (!t->names)
@@ -114,8 +115,11 @@ static enum am_rc new_term(struct am_ftext_fit *t, struct am_str term, struct am
         const enum am_rc rc = am_arena_check(t->names, err);
         return rc == AM_ELIMIT ? too_many(err) : rc;
     }
-    AM_TRY(am_map_put(&t->map, own, t->map.n, err));
-    return am_vec_push(&t->df, 1) && am_vec_push(&t->last, t->row) && am_vec_push(&t->tf, 1)
+    uint32_t at;
+    bool added;
+    AM_TRY(am_termset_add(&t->map, own, &at, &added, err));
+    return am_vec_push(&t->keys, own) && am_vec_push(&t->df, 1) && am_vec_push(&t->last, t->row) &&
+                   am_vec_push(&t->tf, 1)
                ? AM_OK
                : am_fail_nomem(err, 16);
 }
@@ -123,12 +127,11 @@ static enum am_rc new_term(struct am_ftext_fit *t, struct am_str term, struct am
 static enum am_rc on_term(void *ctx, struct am_str term, struct am_err *err)
 {
     struct am_ftext_fit *t = ctx;
-    const uint64_t *at = am_map_get(&t->map, term);
-    uint32_t i = (uint32_t)t->map.n;
-    if (!at) {
+    uint32_t i = am_termset_find(&t->map, term);
+    if (i == AM_TERMSET_NONE) {
+        i = t->map.n;
         AM_TRY(new_term(t, term, err));
     } else {
-        i = (uint32_t)*at;
         t->tf.ptr[i]++;
         if (t->last.ptr[i] != t->row) {
             t->last.ptr[i] = t->row;
@@ -198,8 +201,7 @@ static size_t pick(const struct am_ffit_col *c, const struct am_ftext_fit *t, st
     for (size_t i = 0; i < t->map.n; i++) {
         const double df = (double)t->df.ptr[i];
         if (df >= least && df <= most && t->tf.ptr[i] >= count)
-            out[n++] =
-                (struct picked){t->map.entries[i].key, t->df.ptr[i], (uint32_t)i, t->tf.ptr[i]};
+            out[n++] = (struct picked){t->keys.ptr[i], t->df.ptr[i], (uint32_t)i, t->tf.ptr[i]};
     }
     size_t limit = s->max_features ? s->max_features : AM_LIMIT_FEATURES - 65536;
     if (c->spec.kind == AM_F_VECTORS) {
@@ -264,7 +266,7 @@ static enum am_rc learn_vectors(struct am_features_fit *fit, struct am_ffit_col 
                                 struct am_fcol *out, struct am_err *err)
 {
     struct am_ftext_fit *t = c->text;
-    uint32_t *place = am_alloc_array(t->map.n + 1, sizeof *place);
+    uint32_t *place = am_alloc_array((size_t)t->map.n + 1, sizeof *place);
     uint64_t *counts = am_alloc_array(n + 1, sizeof *counts);
     size_t kept = 0;
     enum am_rc rc;
@@ -349,7 +351,7 @@ static enum am_rc note(struct am_features_fit *fit, const struct am_ffit_col *c,
     if (out->kind == AM_F_HASHING)
         return AM_OK;
     return am_ffit_note(fit, err, "column \"%.*s\": %zu of %zu different terms are kept",
-                        AM_FMT(c->name), out->n_categories, c->text->map.n);
+                        AM_FMT(c->name), out->n_categories, (size_t)c->text->map.n);
 }
 
 enum am_rc am_ffit_text_finish(struct am_features_fit *fit, struct am_ffit_col *c,
@@ -361,7 +363,7 @@ enum am_rc am_ffit_text_finish(struct am_features_fit *fit, struct am_ffit_col *
     out->buckets = c->spec.text->buckets;
     if (out->kind == AM_F_HASHING)
         return note(fit, c, out, err);
-    struct picked *p = am_alloc_array(t->map.n + 1, sizeof *p);
+    struct picked *p = am_alloc_array((size_t)t->map.n + 1, sizeof *p);
     if (!p)
         return am_fail_nomem(err, t->map.n * sizeof *p);
     size_t n = pick(c, t, p);

@@ -5,6 +5,7 @@
 
 #include "feature/features_int.h"
 #include "feature/terms.h"
+#include "feature/termset.h"
 #include "feature/vectors.h"
 #include "tensor/sparse.h"
 
@@ -21,6 +22,7 @@ struct am_ftext {
     struct am_vectors vectors;
     /* made by am_ftext_build */
     const double *weights; /* [n_categories] idf; NULL = all 1 */
+    struct am_termset set; /* owned: am_ftext_clear; the column's terms */
 };
 
 /* Checks, compiles, makes weights. AM_ECORRUPT and AM_ELIMIT for what is wrong. */
