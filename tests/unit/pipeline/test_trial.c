@@ -69,7 +69,8 @@ static void make(struct made *m, const char *recipe)
                                 .table = {&memory_ops, &m->memory},
                                 .n_rows = N,
                                 .split = {.by = AM_SPLIT_RANDOM, .seed = 7},
-                                .target_column = 3};
+                                .target_column = 3,
+                                .weight_column = SIZE_MAX};
     m->p.parts = am_calloc(N, 1);
     for (size_t i = 0; i < N; i++)
         m->p.parts[i] = i % 8 == 7 ? AM_ROW_TEST : i % 4 == 3 ? AM_ROW_VALIDATION : AM_ROW_TRAIN;
