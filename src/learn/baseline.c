@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "learn/presets.h"
 #include "learn/stream.h"
+#include "nn/layers_trees.h"
 
 static void sum_targets(void *ctx, const struct am_rows *r, double *sums, double *scratch)
 {
@@ -85,6 +86,42 @@ out:
     return rc;
 }
 
+static enum am_rc add_constant(const struct am_learn_task *t, const struct am_trees *trees,
+                               struct am_learned *out, struct am_err *err)
+{
+    AM_TRY(am_graph_new(&out->graph, err));
+    am_value y = am_graph_input(out->graph, "x", am_dims2(AM_DIM_BATCH, (int64_t)t->n_features));
+    y = am_layer_trees(out->graph, y, trees, "constant");
+    if (t->task != AM_TASK_REGRESSION)
+        y = am_layer_activation(out->graph, y, trees->n_out > 1 ? AM_ACT_SOFTMAX : AM_ACT_SIGMOID,
+                                0);
+    am_graph_output(out->graph, "y", y);
+    AM_TRY(am_graph_check(out->graph, err));
+    AM_TRY(am_params_new(out->graph, &out->params, err));
+    return am_trees_fill(trees, out->params, "constant", err);
+}
+
+/* Where features may be missing a product with 0 is no 0: a tree that is one leaf. coef [k, f + 1]
+ */
+static enum am_rc constant_model(const struct am_learn_task *t, size_t k, const double *coef,
+                                 struct am_learned *out, struct am_err *err)
+{
+    static const int32_t none = -1;
+    static const uint32_t child = 0;
+    static const float zero = 0;
+    const struct am_tree leaf = {1, &none, &zero, &child, &child, NULL, &zero};
+    struct am_trees trees;
+    enum am_rc rc = am_trees_init(&trees, t->n_features, k, 1, AM_TREES_SUM, NULL, err);
+    for (size_t c = 0; rc == AM_OK && c < k; c++)
+        trees.base.ptr[c] = (float)coef[c * (t->n_features + 1) + t->n_features];
+    if (rc == AM_OK)
+        rc = am_trees_add(&trees, &leaf, err);
+    if (rc == AM_OK)
+        rc = add_constant(t, &trees, out, err);
+    am_trees_clear(&trees);
+    return rc;
+}
+
 static enum am_rc fit(const struct am_learn_task *t, struct am_learned *out, struct am_arena *a,
                       struct am_err *err)
 {
@@ -113,7 +150,8 @@ static enum am_rc fit(const struct am_learn_task *t, struct am_learned *out, str
         for (size_t c = 0; k > 1 && c < k; c++)
             coef[c * (f + 1) + f] = log(counts[c] / counts[0]);
     }
-    AM_GO(rc, am_learn_linear_model(t, coef, out, err));
+    AM_GO(rc, t->missing.len ? constant_model(t, k, coef, out, err)
+                             : am_learn_linear_model(t, coef, out, err));
     am_learn_info(t, out, a, "baseline", "exact");
 out:
     am_free(counts);
@@ -125,7 +163,7 @@ const struct am_learner_ops am_learner_baseline = {
     .name = "baseline",
     .doc = "The mean of the target, or the shares of its classes; looks at no feature.",
     .tasks = AM_ALL_TASKS | AM_OWN_TASKS,
-    .flags = AM_LEARNER_AS_IS,
+    .flags = AM_LEARNER_AS_IS | AM_LEARNER_MISSING,
     .fit = fit,
     .sparse = true,
 };
