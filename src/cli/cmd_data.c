@@ -181,10 +181,14 @@ static void show_schema(struct am_cli *c, const struct am_node *r)
 enum am_exit am_cmd_schema(struct am_cli *c)
 {
     struct am_node *r;
-    if (am_cli_has(c, "--markdown")) {
+    const bool learners = am_cli_has(c, "--learners");
+    if (learners || am_cli_has(c, "--markdown")) {
         struct am_buf b;
         am_buf_init(&b, 1 << 24);
-        am_platform_recipe_markdown(&b);
+        if (learners)
+            am_platform_learners_markdown(&b);
+        else
+            am_platform_recipe_markdown(&b);
         fwrite(b.ptr, 1, b.len, stdout);
         am_buf_clear(&b);
         return AM_EXIT_DONE;

@@ -308,6 +308,28 @@ static enum am_rc densify(const struct am_learner_ops *ops, const struct am_trai
     return AM_OK;
 }
 
+/* Row weights for a learner that knows none. */
+static enum am_rc refuse_weights(const struct am_learner_ops *ops, const struct am_train_data *d,
+                                 struct am_err *err)
+{
+    uint64_t rows[1024];
+    float w[1024];
+    for (uint64_t at = 0; ops->flags & AM_LEARNER_NO_WEIGHTS && at < d->n_rows;) {
+        const size_t n = d->n_rows - at < 1024 ? (size_t)(d->n_rows - at) : 1024;
+        for (size_t i = 0; i < n; i++)
+            rows[i] = at + i;
+        AM_TRY(d->gather(d->self, rows, n, NULL, NULL, w, err));
+        for (size_t i = 0; i < n; i++)
+            if (w[i] != 1.0f) {
+                am_fail(err, AM_EUNSUPPORTED, "model type \"%s\" takes no row weights", ops->name);
+                am_hint(err, "Leave data.weight out, or repeat the rows that count more.");
+                return AM_EUNSUPPORTED;
+            }
+        at += n;
+    }
+    return AM_OK;
+}
+
 enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *out,
                           struct am_arena *a, struct am_err *err)
 {
@@ -326,6 +348,7 @@ enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *o
         am_hint(err, "Name at least one column besides target and ids under features.");
         return AM_EINVAL;
     }
+    AM_TRY(refuse_weights(ops, task->train, err));
     struct am_learn_task dense = *task;
     struct am_train_data train, validation;
     AM_TRY(densify(ops, task->train, &train, &dense.train, err));

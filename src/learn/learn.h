@@ -131,6 +131,10 @@ struct am_learner_ops {
 const struct am_learner_ops *am_learner_find(struct am_str name); /* NULL = unknown */
 /* All of them, in the order of the manual. Static. */
 const struct am_learner_ops *const *am_learners(size_t *n);
+/* Can it do this task at all, by itself or with a model for each label? */
+bool am_learner_takes(const struct am_learner_ops *ops, enum am_task task);
+/* The table of docs/LEARNERS.md: learner x task, missing values, weights, sparse rows. */
+void am_learners_markdown(struct am_buf *out);
 /* The learner of `model.type`; a missing type or "auto" is "logistic", "linear" or "autoencoder" by
  * task. AM_EUSAGE with line, column and the nearest name. */
 enum am_rc am_learner_of(const struct am_learn_task *task, const struct am_learner_ops **out,

@@ -50,6 +50,9 @@ static enum am_rc baseline(struct am_training *t, const struct am_train_data *on
     struct am_learned base = {0};
     struct am_scored s = {0};
     struct am_node *model = am_new_map(a);
+    if (am_target_task(t->p.target) == AM_TASK_ANOMALY &&
+        am_graph_find_output(t->learned.graph, "reconstruction") == AM_VALUE_NONE)
+        return AM_OK; /* its scores are no distances: there is nothing to compare with */
     am_node_set(a, model, "type", am_new_cstr(a, "baseline"));
     AM_TRY(am_arena_check(a, err));
     AM_TRY(am_training_task(t, &task, err));
@@ -213,6 +216,8 @@ static enum am_rc advise(struct am_training *t, struct am_node *r, struct am_err
                                 .held_out = metric_of(t, held, name),
                                 .baseline = metric_of(t, "baseline", name),
                                 .deviation = NAN};
+    if (f.task == AM_TASK_CLUSTERING) /* a part's own figure, nothing that is predicted */
+        f.train = f.held_out = (double)NAN;
     if (t->p.split.leaks == AM_LEAKS_WARN)
         f.n_leaks = t->p.counts.n_leaks;
     if (t->p.near && t->p.near->action == AM_NEAR_KEEP)
@@ -251,15 +256,15 @@ static enum am_rc plots(struct am_training *t, const struct am_scored *s, struct
 {
     struct am_arena *a = t->p.arena;
     struct am_node *c;
-    if (am_task_is_own(s->in.task))
+    if (am_task_target_optional(s->in.task))
         return AM_OK;
+    if (s->in.task == AM_TASK_MULTILABEL)
+        return labels_table(t, s, r, err);
     am_node_set(a, r, "predictions", am_prediction_summary(&s->in, a));
     if (s->in.task == AM_TASK_REGRESSION) {
         am_node_set(a, r, "residuals", am_residuals(&s->in, 1000, a));
         return AM_OK;
     }
-    if (s->in.task == AM_TASK_MULTILABEL)
-        return labels_table(t, s, r, err);
     am_node_set(a, r, "classes", class_names(t));
     AM_TRY(confusion_node(t, s, &c, err));
     am_node_set(a, r, "confusion", c);

@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "base/num.h"
 #include "base/pool.h"
+#include "learn/learn.h"
 #include "pipeline/recipe.h"
 #include "platform/modules.h"
 
@@ -157,6 +158,11 @@ enum am_rc am_platform_schema(struct am_arena *a, struct am_node **out, struct a
 {
     *out = am_recipe_schema(a);
     return am_arena_check(a, err);
+}
+
+void am_platform_learners_markdown(struct am_buf *out)
+{
+    am_learners_markdown(out);
 }
 
 void am_platform_recipe_markdown(struct am_buf *out)

@@ -263,5 +263,7 @@ enum am_rc am_platform_doctor(struct am_platform *p, struct am_arena *a, struct 
 enum am_rc am_platform_schema(struct am_arena *a, struct am_node **out,
                               struct am_err *err) AM_MUST_CHECK;
 void am_platform_recipe_markdown(struct am_buf *out);
+/* The matrix of docs/LEARNERS.md. */
+void am_platform_learners_markdown(struct am_buf *out);
 
 #endif

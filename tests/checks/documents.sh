@@ -8,6 +8,8 @@ for f in README.md README.zh-CN.md CONTRIBUTING.md LICENSE docs/TOUR.md docs/REC
     examples/README.md bench/RESULTS.md CHANGELOG.md; do
     [ -s "$f" ] || { echo "missing: $f"; bad=1; }
 done
+"$1/aimass" schema --learners | diff -q - <(sed -n '/^| `model.type` | binary/,/^| `baseline` |/p' docs/LEARNERS.md) >/dev/null ||
+    { echo "the matrix of docs/LEARNERS.md is not what 'aimass schema --learners' prints: run scripts/docs-update"; bad=1; }
 "$1/aimass" schema --markdown | diff -q - <(sed -n '/^| key/,$p' docs/RECIPE.md) >/dev/null ||
     { echo "docs/RECIPE.md is not what 'aimass schema --markdown' prints: run scripts/docs-update"; bad=1; }
 scripts/docs-update --limits | diff -q - docs/LIMITS.md >/dev/null || { echo "docs/LIMITS.md is old: run scripts/docs-update"; bad=1; }
