@@ -79,6 +79,8 @@ static enum am_rc make_job(struct am_farm *f, const struct am_farm_options *o, s
     for (size_t i = 0; i < o->n_metrics; i++)
         am_node_push(a, metrics, am_new_str(a, o->metrics[i]));
     am_node_set(a, job, "name", am_new_str(a, f->p->name));
+    am_node_set(a, job, "base_dir", am_new_cstr(a, f->p->base_dir));
+    am_node_set(a, job, "foreign", am_new_bool(a, f->p->foreign));
     am_node_set(a, job, "dataset", dataset);
     am_node_set(a, job, "metrics", metrics);
     am_node_set(a, job, "weights", am_new_cstr(a, o->weights_path));

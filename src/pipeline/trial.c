@@ -281,10 +281,27 @@ static enum am_rc key_of(const struct am_node *resolved, unsigned char out[AM_SH
     return rc;
 }
 
+/* Entries of sparse rows are counted where they can be seen. */
+static uint64_t sparse_bytes(const struct am_train_data *d)
+{
+    uint64_t bytes = 0;
+    for (uint64_t at = 0; d->view_sparse && at < d->n_rows;) {
+        struct am_csr x;
+        const float *y, *w;
+        if (!d->view_sparse(d->self, at, &x, &y, &w) || x.n_rows == 0)
+            break;
+        bytes += (x.start[x.n_rows] - x.start[0]) * (sizeof *x.cols + sizeof *x.vals);
+        at += x.n_rows;
+    }
+    return bytes;
+}
+
 static uint64_t rows_bytes(const struct am_rows *r)
 {
     if (!r->matrix || am_matrix_spilled(r->matrix) || !r->data)
         return 0;
+    if (r->data->gather_sparse)
+        return sparse_bytes(r->data);
     return r->data->n_rows * (r->data->n_features + r->data->n_targets) * sizeof(float);
 }
 
@@ -592,22 +609,35 @@ static int by_time(const void *a, const void *b)
 
 struct one_row {
     const struct am_features *features;
+    size_t n_columns;
     struct am_session *session;
     struct am_column *columns; /* arena [n_columns] */
-    float *x, *y;              /* arena */
+    float *x, *y;              /* arena; x NULL: sparse */
+    struct am_csr_buf sparse;  /* owned */
 };
 
-static enum am_rc time_rows(const struct one_row *o, const struct am_batch *b, size_t n_columns,
-                            double *out, struct am_err *err)
+static enum am_rc predict_one(struct one_row *o, const struct am_batch *one, struct am_err *err)
 {
-    const struct am_batch rows = {b->n_rows, n_columns, b->columns, b->first_row};
+    if (o->x) {
+        AM_TRY(am_features_apply(o->features, one, o->x, err));
+        return am_session_run(o->session, 1, o->x, o->y, err);
+    }
+    am_csr_reset(&o->sparse, am_features_width(o->features));
+    AM_TRY(am_features_apply_sparse(o->features, one, &o->sparse, err));
+    const struct am_csr x = am_csr_of(&o->sparse);
+    return am_session_run_sparse(o->session, &x, o->y, err);
+}
+
+static enum am_rc time_rows(struct one_row *o, const struct am_batch *b, double *out,
+                            struct am_err *err)
+{
+    const struct am_batch rows = {b->n_rows, o->n_columns, b->columns, b->first_row};
     uint64_t ns[LATENCY_RUNS], began = am_mono_ns();
     size_t n = 0;
     for (size_t i = 0; n < LATENCY_RUNS && (n < 5 || am_mono_ns() - began < LATENCY_NS); i++) {
         const struct am_batch one = am_batch_slice(&rows, i % b->n_rows, 1, o->columns);
         uint64_t at = am_mono_ns();
-        AM_TRY(am_features_apply(o->features, &one, o->x, err));
-        AM_TRY(am_session_run(o->session, 1, o->x, o->y, err));
+        AM_TRY(predict_one(o, &one, err));
         if (i >= 3) /* the first ones warm up */
             ns[n++] = am_mono_ns() - at;
     }
@@ -616,12 +646,28 @@ static enum am_rc time_rows(const struct one_row *o, const struct am_batch *b, s
     return AM_OK;
 }
 
+static enum am_rc one_row_new(struct trial *r, const struct entry *e, const struct am_learned *l,
+                              struct one_row *o, struct am_err *err)
+{
+    const bool sparse = am_features_sparse(e->fitted.features) && am_plan_takes_sparse(l->graph);
+    struct am_plan_options po = {.mode = AM_PLAN_INFER, .bucket_rows = 1, .sparse_x = sparse};
+    struct am_plan *plan;
+    *o = (struct one_row){.features = e->fitted.features, .n_columns = e->fitted.n_columns};
+    AM_TRY(am_plan_build(l->graph, l->params, &po, &plan, err));
+    enum am_rc rc = am_session_new(plan, NULL, &o->session, err);
+    o->columns = am_arena_array(r->arena, o->n_columns + 1, sizeof *o->columns);
+    o->y = am_arena_aligned(r->arena, 64, (am_plan_n_outputs(plan) + 1) * sizeof *o->y);
+    if (!sparse)
+        o->x = am_arena_aligned(r->arena, 64, (am_features_width(o->features) + 1) * sizeof *o->x);
+    am_plan_put(plan);
+    AM_TRY(rc);
+    return am_arena_check(r->arena, err);
+}
+
 static enum am_rc latency(struct trial *r, struct entry *e, const struct am_learned *l,
                           struct am_err *err)
 {
-    struct am_plan_options po = {.mode = AM_PLAN_INFER, .bucket_rows = 1};
-    struct am_plan *plan = NULL;
-    struct one_row o = {.features = e->fitted.features};
+    struct one_row o = {.session = NULL};
     struct am_table view = {NULL, NULL};
     struct am_table_iter *it = NULL;
     const struct am_batch *b;
@@ -629,21 +675,16 @@ static enum am_rc latency(struct trial *r, struct entry *e, const struct am_lear
     am_folds_side(r->t->folds, e->fold, r->t->side);
     AM_TRY(am_rows_view(&r->t->p->table, r->t->side, r->t->p->n_rows, AM_PART_BIT(AM_ROW_TEST),
                         r->t->pl.pool, &view, err));
-    AM_GO(rc, am_plan_build(l->graph, l->params, &po, &plan, err));
-    AM_GO(rc, am_session_new(plan, NULL, &o.session, err));
-    o.columns = am_arena_array(r->arena, e->p.n_columns + 1, sizeof *o.columns);
-    o.x = am_arena_aligned(r->arena, 64, (am_features_width(e->fitted.features) + 1) * sizeof *o.x);
-    o.y = am_arena_aligned(r->arena, 64, (am_plan_n_outputs(plan) + 1) * sizeof *o.y);
-    AM_GO(rc, am_arena_check(r->arena, err));
-    AM_GO(rc, view.ops->open(view.impl, e->p.columns, e->p.n_columns, &it, err));
+    AM_GO(rc, one_row_new(r, e, l, &o, err));
+    AM_GO(rc, view.ops->open(view.impl, e->fitted.columns, e->fitted.n_columns, &it, err));
     AM_GO(rc, view.ops->next(it, &b, err));
     if (b && b->n_rows)
-        rc = time_rows(&o, b, e->p.n_columns, &r->out->latency_us, err);
+        rc = time_rows(&o, b, &r->out->latency_us, err);
 out:
     view.ops->close(it);
     view.ops->free(view.impl);
     am_session_free(o.session);
-    am_plan_put(plan);
+    am_csr_clear(&o.sparse);
     return rc;
 }
 

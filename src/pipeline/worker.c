@@ -274,7 +274,10 @@ static enum am_rc prepare(struct life *l, struct am_pipeline *pl, struct am_aren
 {
     const struct am_node *metrics = am_node_get(l->job, "metrics");
     struct am_recipe_source src = {.text = am_node_str(l->job, "recipe", ""),
-                                   .what = am_tr("recipe")};
+                                   .what = am_tr("recipe"),
+                                   .foreign = am_node_bool(l->job, "foreign", false)};
+    struct am_str base = am_node_str(l->job, "base_dir", "");
+    src.base_dir = base.len ? base.ptr : NULL;
     AM_TRY(am_prepare_data(&l->p, pl, a, &src, "", err));
     AM_TRY(am_prepare_rows(&l->p, err));
     AM_TRY(same_parts(l, err));
