@@ -108,6 +108,34 @@ static enum am_rc check_roles(const struct rules *r)
     return AM_OK;
 }
 
+/* ---- missing values that stay ---- */
+
+/* impute: none wants a learner that takes NaN; `auto` is none such. */
+static enum am_rc check_missing(const struct rules *r)
+{
+    const struct am_node *features = am_node_get(r->root, "features");
+    const struct am_str type = am_node_str(am_node_get(r->root, "model"), "type", "auto");
+    const struct am_learner_ops *l = am_learner_find(type);
+    if ((l && (l->flags & AM_LEARNER_MISSING)) || (!l && !am_str_is(type, "auto")) || !features ||
+        features->kind != AM_NODE_MAP)
+        return AM_OK;
+    for (size_t i = 0; i < features->map.n; i++) {
+        const struct am_pair *p = &features->map.pairs[i];
+        char where[256], path[192];
+        struct am_str impute = AM_STR("");
+        if (!am_node_as_str(am_node_get(p->value, "impute"), &impute) || !am_str_is(impute, "none"))
+            continue;
+        (void)snprintf(path, sizeof path, "features.%.*s", AM_FMT(p->key));
+        am_fail(r->err, AM_EUSAGE,
+                "%s: values stay missing (impute: none), but model type \"%.*s\" cannot learn from "
+                "missing values",
+                where_of(r, path, where, sizeof where), AM_FMT(type));
+        am_hint(r->err, "Remove impute: none, or use model.type gradient_boosting.");
+        return AM_EUSAGE;
+    }
+    return AM_OK;
+}
+
 /* ---- models that learn rows ---- */
 
 static enum am_rc check_model_type(const struct rules *r, bool own)
@@ -241,6 +269,7 @@ static enum am_rc check_task(const struct rules *r)
     AM_TRY(check_pairs(r));
     bool own = am_recipe_learns_rows(r->root);
     AM_TRY(check_model_type(r, own));
+    AM_TRY(check_missing(r));
     AM_TRY(check_labels(r, own));
     return own ? check_no_target(r) : AM_OK;
 }
