@@ -544,6 +544,26 @@ static void importance(struct am_buf *o, const struct am_node *r)
                       list->list.n - IMPORTANCE_SHOWN);
 }
 
+/* near_duplicates: {by, similarity, action, groups, rows, dropped, moved, leaks, pairs} */
+static void near_duplicates(struct am_buf *o, const struct am_node *r)
+{
+    static const char *const counts[] = {AM_N("groups"), AM_N("rows"), AM_N("leaks"), AM_N("moved"),
+                                         AM_N("dropped")};
+    const struct am_node *m = am_node_get(r, "near_duplicates");
+    if (!m)
+        return;
+    am_html_heading(o, "Rows that say almost the same");
+    am_buf_printf(o, "<p class='mute'>%s ", am_tr("Compared by"));
+    am_html_field(o, m, "by");
+    am_buf_printf(o, ", &ge; %.4g.</p><table><tr>", am_node_f64(m, "similarity", 0));
+    for (size_t i = 0; i < 5; i++)
+        am_buf_printf(o, "<th>%s</th>", am_tr(counts[i]));
+    am_buf_cstr(o, "</tr><tr>");
+    for (size_t i = 0; i < 5; i++)
+        am_buf_printf(o, "<td>%lld</td>", (long long)am_node_i64(m, counts[i], 0));
+    am_buf_cstr(o, "</tr></table>\n");
+}
+
 /* selection: {by, n_kept, columns: [{column, score, kept}]}, best first */
 static void selection(struct am_buf *o, const struct am_node *r)
 {
@@ -625,6 +645,7 @@ void am_report_html(const struct am_node *report, struct am_buf *out)
     saliency(out, report);
     am_html_layers(out, report, "filters", AM_N("Filters of the first layer"));
     am_html_layers(out, report, "activations", AM_N("What the layers answer to that picture"));
+    near_duplicates(out, report);
     selection(out, report);
     importance(out, report);
     columns(out, report);

@@ -332,18 +332,20 @@ static enum am_rc make(const struct am_learn_task *t, const struct classes *c,
     return AM_OK;
 }
 
-static enum am_rc check(const struct am_learn_task *t, const struct am_balance_spec *s,
-                        struct am_err *err)
+enum am_rc am_balanced_check(const struct am_learn_task *t, struct am_err *err)
 {
+    const struct am_balance_spec s = am_balance_spec_of(t->train_spec);
+    if (s.type == AM_BALANCE_NONE)
+        return AM_OK;
     if (!am_task_has_classes(t->task)) {
         am_fail(err, AM_EUSAGE, "train.balance makes classes of equal size, but the task is %s",
                 am_task_name(t->task));
         am_hint(err, "Leave it out.");
         return AM_EUSAGE;
     }
-    if (s->type != AM_BALANCE_SMOTE)
+    if (s.type != AM_BALANCE_SMOTE)
         return AM_OK;
-    if (t->n_tokens == 0 && t->shape.rank <= 1 && !t->train->gather_sparse)
+    if (t->n_tokens == 0 && t->shape.rank <= 1 && !(t->train && t->train->gather_sparse))
         return AM_OK;
     am_fail(err, AM_EUSAGE,
             "train.balance: smote makes rows between rows; texts, pictures and sounds have none");
@@ -360,7 +362,7 @@ enum am_rc am_balanced_new(const struct am_learn_task *task, struct am_balanced 
     *out = NULL;
     if (s.type == AM_BALANCE_NONE)
         return AM_OK;
-    AM_TRY(check(task, &s, err));
+    AM_TRY(am_balanced_check(task, err));
     struct am_balanced *b = am_calloc(1, sizeof *b);
     if (!b)
         return am_fail_nomem(err, sizeof *b);

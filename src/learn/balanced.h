@@ -19,9 +19,13 @@ struct am_balance_spec {
 /* train_spec: the recipe's `train:`, may be NULL. */
 struct am_balance_spec am_balance_spec_of(const struct am_node *train_spec);
 
+/* Can the task's classes be balanced as its train_spec says? Before any row: shape and sparse rows
+ * count where they are known. AM_EUSAGE. */
+enum am_rc am_balanced_check(const struct am_learn_task *task, struct am_err *err) AM_MUST_CHECK;
+
 struct am_balanced;
-/* *out = NULL when the task's train_spec asks for nothing. task->train is borrowed. AM_EUSAGE: the
- * task has no classes; SMOTE of sparse rows, tokens or pictures. */
+/* *out = NULL when the task's train_spec asks for nothing. task->train is borrowed. AM_EUSAGE as
+ * am_balanced_check. */
 enum am_rc am_balanced_new(const struct am_learn_task *task, struct am_balanced **out,
                            struct am_err *err) AM_MUST_CHECK;
 const struct am_train_data *am_balanced_data(const struct am_balanced *b);

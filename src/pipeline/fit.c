@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pool.h"
+#include "learn/balanced.h"
 #include "pipeline/automl_int.h"
 #include "pipeline/condition.h"
 #include "pipeline/distil.h"
@@ -446,6 +447,8 @@ enum am_rc am_training_check(struct am_training *t, struct am_err *err)
     AM_TRY(check_kernels(t, err));
     AM_TRY(am_training_task(t, &task, err));
     AM_TRY(am_learner_check(&task, err));
+    AM_TRY(am_balanced_check(&task, err));
+    AM_TRY(am_select_check(&t->p, err));
     AM_TRY(check_augment(&t->p, &task, err));
     AM_TRY(am_training_metrics(t, err));
     (void)am_node_as_f64(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), &threshold);

@@ -152,6 +152,7 @@ enum am_rc am_folds_make(const struct am_prepared *p, const struct am_folds_spec
         s.seed += r;
         AM_GO(rc, am_split_folds(&p->raw, &s, spec->n, parts, AM_PART_BIT(AM_ROW_TRAIN), of,
                                  p->n_rows, err));
+        am_near_fold(p->near, of, AM_FOLD_NONE);
         AM_GO(rc, check_filled(out, of, err));
     }
 out:

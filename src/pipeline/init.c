@@ -448,6 +448,8 @@ enum am_rc am_pipeline_plan(struct am_pipeline *pl, struct am_arena *a,
     for (size_t i = 0; i < 4; i++)
         am_node_set(a, split, parts[i], am_new_i64(a, (int64_t)t->p.counts.n[i]));
     am_node_set(a, *out, "split", split);
+    if (t->p.near)
+        am_node_set(a, *out, "near_duplicates", am_near_to_node(t->p.near, a));
     if (t->fitted.selection.by)
         am_node_set(a, *out, "selection", am_selection_to_node(&t->p, &t->fitted.selection, a));
     for (size_t i = 0; i < t->p.dataset_schema.n; i++) {

@@ -11,6 +11,7 @@
 #include "data/split.h"
 #include "feature/fit.h"
 #include "feature/target.h"
+#include "pipeline/near.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/recipe.h"
 #include "pipeline/select.h"
@@ -42,6 +43,7 @@ struct am_prepared {
     uint64_t n_rows;
     struct am_split_spec split;
     struct am_split_counts counts;
+    struct am_near *near; /* owned; of data.near_duplicates, NULL = not asked for */
     struct am_target *target;
     size_t target_column; /* SIZE_MAX: rows are learned and nobody labelled them */
     struct am_str task_why;

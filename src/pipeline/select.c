@@ -310,6 +310,17 @@ static enum am_rc finish(const struct work *w, struct am_selection *out, struct 
     return AM_EINVAL;
 }
 
+static bool asked(const struct am_prepared *p, struct work *w)
+{
+    *w = (struct work){.p = p, .spec = am_node_path(p->recipe.resolved, "features.select")};
+    struct am_str by = am_node_str(w->spec, "by", "");
+    if (!w->spec || w->spec->kind != AM_NODE_MAP || by.len == 0)
+        return false;
+    while (w->by + 1 < N_METHODS && !am_str_is(by, methods[w->by]))
+        w->by++;
+    return true;
+}
+
 static enum am_rc check(const struct work *w, struct am_err *err)
 {
     const enum am_task task = am_target_task(w->p->target);
@@ -323,6 +334,12 @@ static enum am_rc check(const struct work *w, struct am_err *err)
     if (said > 1) {
         am_fail(err, AM_EUSAGE, "features.select says more than one of keep, share and threshold");
         am_hint(err, "Leave one of them.");
+        return AM_EUSAGE;
+    }
+    if (w->by == AM_SCORE_CHI2 && !am_task_has_classes(task)) {
+        am_fail(err, AM_EUSAGE, "features.select by chi2 compares with classes, but the task is %s",
+                am_task_name(task));
+        am_hint(err, "Use anova, correlation or mutual_information.");
         return AM_EUSAGE;
     }
     if (own && w->by != AM_SCORE_VARIANCE) {
@@ -351,17 +368,20 @@ static enum am_rc score_all(struct work *w, const struct am_table *t, struct am_
     return AM_EINVAL;
 }
 
+enum am_rc am_select_check(const struct am_prepared *p, struct am_err *err)
+{
+    struct work w;
+    return asked(p, &w) ? check(&w, err) : AM_OK;
+}
+
 enum am_rc am_select_columns(const struct am_prepared *p, const struct am_table *t,
                              struct am_selection *out, struct am_err *err)
 {
-    struct work w = {.p = p, .spec = am_node_path(p->recipe.resolved, "features.select")};
-    struct am_str by = am_node_str(w.spec, "by", "");
+    struct work w;
     enum am_rc rc;
     *out = (struct am_selection){0};
-    if (!w.spec || w.spec->kind != AM_NODE_MAP || by.len == 0)
+    if (!asked(p, &w))
         return AM_OK;
-    while (w.by + 1 < N_METHODS && !am_str_is(by, methods[w.by]))
-        w.by++;
     AM_TRY(check(&w, err));
     w.scored = am_alloc_array(p->n_columns + 1, sizeof *w.scored);
     if (!w.scored)

@@ -28,6 +28,8 @@ struct am_selection { /* arrays in the prepared arena */
     size_t n;
 };
 
+/* Does features.select suit the task? Before any row. AM_EUSAGE. */
+enum am_rc am_select_check(const struct am_prepared *p, struct am_err *err) AM_MUST_CHECK;
 /* t: a view of the training rows. AM_EUSAGE: a method that does not suit the task; AM_EINVAL:
  * nothing is left. */
 enum am_rc am_select_columns(const struct am_prepared *p, const struct am_table *t,
