@@ -392,6 +392,119 @@ static void test_diverges(void **state)
     am_matrix_free(data);
 }
 
+/* Ruins the weights once, after some step; counts what training says of it. */
+struct ruin {
+    struct killer kill;
+    uint64_t at, from_epoch, times;
+    double rate;
+};
+
+static enum am_rc ruin(void *ctx, uint64_t step, struct am_params *p, struct am_err *err)
+{
+    const struct ruin *k = ctx;
+    (void)err;
+    if (step == k->at)
+        for (size_t i = 0; i < 8; i++)
+            am_param_data(p, 0)[i] = NAN;
+    return AM_OK;
+}
+
+static enum am_rc recovered(void *ctx, const struct am_train_recovery *r, struct am_err *err)
+{
+    struct ruin *k = ctx;
+    (void)err;
+    k->times++;
+    assert_int_equal(r->times, k->times);
+    assert_non_null(strstr(r->why, "diverged"));
+    k->from_epoch = r->from_epoch;
+    k->rate = r->learning_rate;
+    return AM_OK;
+}
+
+static enum am_rc die_too(void *ctx, const struct am_train_epoch *e, struct am_err *err)
+{
+    return die(&((struct ruin *)ctx)->kill, e, err);
+}
+
+/* Set back once, in the fourth epoch: the rate falls, the bits depend on neither threads nor a
+ * kill at any epoch. */
+static void test_recovers(void **state)
+{
+    struct am_matrix *data = rows_new(ROWS, 0, 1), *val = rows_new(200, 0, 2);
+    struct am_train_config c = config();
+    struct ruin k = {.at = 36};
+    struct am_train_hooks h = {.ctx = &k, .after_step = ruin, .on_recovery = recovered};
+    struct run first, o;
+    const uint64_t batches = (ROWS + BATCH - 1) / BATCH;
+    (void)state;
+    c.recover = 2;
+    assert_int_equal(run(&first, data, val, &c, &h, 1), AM_OK);
+    assert_int_equal(k.times, 1);
+    assert_int_equal(first.r.n_recovered, 1);
+    assert_int_equal(first.r.epochs, EPOCHS);
+    assert_true(first.r.steps > EPOCHS * batches); /* some were in vain */
+    assert_true(k.from_epoch >= 1 && k.from_epoch <= 3);
+    assert_true(fabs(k.rate - 0.001) < 1e-12);
+    assert_true(first.r.validation_loss < 0.8);
+    for (unsigned threads = 2; threads <= 3; threads++) {
+        k.times = 0;
+        assert_int_equal(run(&o, data, val, &c, &h, threads), AM_OK);
+        assert_true(same(&first, &o));
+        run_clear(&o);
+    }
+    for (uint64_t at = 1; at <= EPOCHS; at++) {
+        char path[64];
+        int status;
+        temp_path(path);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        struct ruin mine = {.at = 36, .kill = {.at = at}};
+        struct am_train_hooks hooks = {.ctx = &mine,
+                                       .after_step = ruin,
+                                       .on_epoch = child == 0 ? die_too : NULL,
+                                       .checkpoint_path = path};
+        if (child == 0)
+            _exit(run(&o, data, val, &c, &hooks, 1) == AM_OK ? 0 : 1);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(WEXITSTATUS(status), 42);
+        assert_int_equal(run(&o, data, val, &c, &hooks, 2), AM_OK);
+        assert_true(same(&first, &o));
+        assert_int_equal(o.r.n_recovered, 1);
+        assert_true(o.r.steps == first.r.steps);
+        run_clear(&o);
+        (void)unlink(path);
+    }
+    run_clear(&first);
+    am_matrix_free(data);
+    am_matrix_free(val);
+}
+
+/* Before any epoch is complete it begins again from the first weights; at most so often. */
+static void test_recovers_from_the_start(void **state)
+{
+    struct am_matrix *data = rows_new(ROWS, 0, 1);
+    struct am_train_config c = config();
+    struct ruin k = {.at = 3};
+    struct am_train_hooks h = {.ctx = &k, .after_step = ruin, .on_recovery = recovered};
+    struct run o;
+    (void)state;
+    c.recover = 1;
+    assert_int_equal(run(&o, data, NULL, &c, &h, 1), AM_OK);
+    assert_int_equal(k.times, 1);
+    assert_int_equal(k.from_epoch, 0);
+    run_clear(&o);
+    c.optim.kind = AM_OPTIM_SGD, c.optim.clip_norm = 0, c.learning_rate = 1e30;
+    c.recover = 3;
+    k = (struct ruin){.at = 0};
+    assert_int_equal(run(&o, data, NULL, &c, &h, 1), AM_EINVAL);
+    assert_int_equal(k.times, 3);
+    assert_non_null(strstr(o.err.message, "training diverged"));
+    run_clear(&o);
+    c.recover_factor = 1;
+    assert_int_equal(am_train_config_check(&c, NULL), AM_EUSAGE);
+    am_matrix_free(data);
+}
+
 static void test_bad_checkpoints(void **state)
 {
     struct am_matrix *data = rows_new(ROWS, 0, 1);
@@ -519,6 +632,8 @@ int main(void)
         cmocka_unit_test(test_canceled_at_once),
         cmocka_unit_test(test_early_stopping),
         cmocka_unit_test(test_diverges),
+        cmocka_unit_test(test_recovers),
+        cmocka_unit_test(test_recovers_from_the_start),
         cmocka_unit_test(test_bad_checkpoints),
         cmocka_unit_test(test_bad_arguments),
         cmocka_unit_test(test_faults),
