@@ -41,6 +41,22 @@ static void show_metrics(const struct am_node *r)
     }
 }
 
+/* What the search found, in a line. */
+static void show_search(const struct am_node *r)
+{
+    const struct am_node *study = am_node_get(r, "study"), *best = am_node_get(study, "best"),
+                         *goals = am_node_get(study, "objectives");
+    struct am_str run = am_node_str(r, "run", ""), goal = AM_STR("");
+    if (!best)
+        return;
+    if (goals && goals->list.n)
+        goal = am_node_str(goals->list.items[0], "name", "");
+    am_say(
+        am_tr("\nsearch   %lld trials, the best is trial %lld with %.*s %.4f; aimass study %.12s"),
+        (long long)am_node_i64(study, "trials", 0), (long long)am_node_i64(best, "trial", 0),
+        AM_FMT(goal), am_node_f64(best, "objective", NAN), run.ptr);
+}
+
 static void show_trained(struct am_cli *c, const struct am_node *r)
 {
     const struct am_node *advice = am_node_get(r, "advice"), *aliases = am_node_get(r, "aliases");
@@ -67,6 +83,7 @@ static void show_trained(struct am_cli *c, const struct am_node *r)
     }
     if (kept.len)
         am_say(am_tr("  (alias kept where it was: %.*s)"), AM_FMT(kept));
+    show_search(r);
     am_say(am_tr("\nrun      %.*s (%.1f s)\ndata     %.*s\nreport   %.*s\npackage  %.*s\n"),
            AM_FMT(am_node_str(r, "run", "")), am_node_f64(r, "seconds", 0),
            AM_FMT(am_node_str(r, "dataset", "")), AM_FMT(am_node_str(r, "report", "")),

@@ -107,6 +107,11 @@ static enum am_rc search(struct am_training *t, struct am_err *err)
         return AM_OK;
     if (t->folds)
         AM_TRY(am_run_trial(t->run, AM_STUDY_FOLDS, 0, t->folds, err));
+    const struct am_node *trials = am_node_get(t->study, "trials");
+    const struct am_metric_point points[] = {
+        {"tune.trials", 0, trials ? (double)trials->list.n : 0},
+        {"tune.best", 0, am_node_f64(am_node_get(t->study, "best"), "objective", NAN)}};
+    AM_TRY(am_run_metrics(t->run, points, 2, err));
     struct am_run_spec s = {.recipe = yaml_of(t, t->p.recipe.resolved), .params = params(t)};
     AM_TRY(am_arena_check(t->p.arena, err));
     return am_run_update(t->run, &s, err);
