@@ -350,6 +350,9 @@ enum am_rc am_training_metrics(struct am_training *t, struct am_err *err)
     struct am_str chosen =
         am_node_str(am_node_path(t->p.recipe.resolved, "evaluate.threshold"), "maximize", "");
     enum am_task task = am_target_task(t->p.target);
+    const struct am_node *model = am_node_get(t->p.recipe.resolved, "model");
+    const bool rates = !am_node_bool(model, "implicit", false) &&
+                       !am_str_is(am_node_str(model, "method", "als"), "bpr");
     bool labels = t->p.target_column != SIZE_MAX;
     const char *const *defaults =
         task == AM_TASK_ANOMALY && labels          ? am_metrics_default_labelled()
