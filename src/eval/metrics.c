@@ -619,7 +619,7 @@ static const struct am_metric_info infos[] = {
     {"mape", REG, DOWN, false, "Mean absolute error as a fraction of the truth."},
     {"reconstruction_error", OWN, DOWN, false,
      "Mean squared distance of a row to what came back, in scaled features: the mean anomaly "
-     "score."},
+     "score; of isolation_forest, whose rows do not come back, the mean of its scores."},
     {"flagged_share", ANO, AM_METRIC_NEITHER, false,
      "Share of the rows whose anomaly score reaches the threshold."},
     {"prediction_mean", REG | CLS | OWN, AM_METRIC_NEITHER, false, "Mean of the predictions."},

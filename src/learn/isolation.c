@@ -326,6 +326,7 @@ static enum am_rc fit_isolation(const struct am_learn_task *t, struct am_learned
     AM_GO(rc, am_trees_init(&trees, t->n_features, 1, 1, AM_TREES_MEAN, NULL, err));
     AM_GO(rc, grow_forest(&v, n_work, n_trees, &trees, err));
     AM_GO(rc, am_forest_graph(t, &trees, &out->graph, &x, &y, err));
+    am_graph_output(out->graph, "code", y); /* the mean depth, in expected depths */
     y = am_layer_exp(out->graph, y, -0.69314718f);
     AM_GO(rc, am_forest_finish(t, &trees, y, out, a, ops->name, "random splits", err));
     am_node_set(a, out->info, "samples", am_new_i64(a, (int64_t)n));

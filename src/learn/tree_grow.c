@@ -571,7 +571,8 @@ enum am_rc am_trees_add_grown(struct am_trees *t, const struct am_grown_tree *g,
         const struct am_tree_node *v = &g->nodes.ptr[i];
         feature[i] = v->feature;
         if (v->feature >= 0) {
-            threshold[i] = isinf(v->threshold) ? (float)INFINITY : am_trees_threshold(v->threshold);
+            /* stored numbers are finite */
+            threshold[i] = isinf(v->threshold) ? FLT_MAX : am_trees_threshold(v->threshold);
             left[i] = v->left;
             right[i] = v->right;
             missing[i] = v->missing_left;

@@ -107,6 +107,8 @@ static enum am_rc check_own_outputs(const struct am_graph *g, enum am_task task,
         am_value v = am_graph_find_output(g, names[i]);
         const struct am_gnode *n = v == AM_VALUE_NONE ? NULL : am_graph_node(g, v);
         char text[AM_DIMS_CHARS];
+        if (!n && i == 1 && task == AM_TASK_ANOMALY)
+            continue; /* rows need not come back (isolation_forest) */
         if (!n)
             return am_fail(err, AM_EINVAL, "the graph has no output \"%s\"", names[i]);
         if (n->dims.rank != 2 || !am_dims_batched(&n->dims) ||
@@ -206,7 +208,7 @@ struct am_node *am_model_outputs_node(const struct am_graph *g, const struct am_
     d = am_dims1((int64_t)am_dims_cols(&am_graph_node(g, am_graph_find_output(g, "code"))->dims));
     put_shape(a, output_node(a, list, "embedding", "vector"), &d);
     size_t n = am_features_n_restored(f, &d);
-    if (n == 0)
+    if (n == 0 || am_graph_find_output(g, "reconstruction") == AM_VALUE_NONE)
         return list;
     m = output_node(a, list, "reconstruction", "vector");
     put_shape(a, m, &d);

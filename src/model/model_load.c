@@ -156,8 +156,8 @@ static enum am_rc read_weights(struct loader *l, struct am_err *err)
 
 /* ---- plans ---- */
 
-/* One run gives all that may be asked for: [y | code | reconstruction], of clusters [y | code |
- * cluster]. */
+/* One run gives all that may be asked for: [y | code | reconstruction], the last only of models
+ * whose rows come back; of clusters [y | code | cluster]. */
 static enum am_rc join_outputs(struct am_model *m, struct am_err *err)
 {
     const am_value parts[3] = {am_graph_find_output(m->graph, "y"),
@@ -166,7 +166,8 @@ static enum am_rc join_outputs(struct am_model *m, struct am_err *err)
     m->info.n_embedding = am_dims_cols(&am_graph_node(m->graph, parts[1])->dims);
     if (am_graph_find_output(m->graph, AM_MODEL_ALL_OUTPUTS) != AM_VALUE_NONE)
         return am_fail(err, AM_EINVAL, "output \"%s\" is not for files", AM_MODEL_ALL_OUTPUTS);
-    am_graph_output(m->graph, AM_MODEL_ALL_OUTPUTS, am_layer_concat(m->graph, parts, 3));
+    am_graph_output(m->graph, AM_MODEL_ALL_OUTPUTS,
+                    am_layer_concat(m->graph, parts, parts[2] == AM_VALUE_NONE ? 2 : 3));
     return am_graph_check(m->graph, err);
 }
 
@@ -240,7 +241,8 @@ static enum am_rc fill_restored(struct am_model *m, struct am_err *err)
 {
     struct am_model_info *i = &m->info;
     struct am_str *names;
-    if (!am_task_is_own(i->task) || i->task == AM_TASK_CLUSTERING)
+    if (!am_task_is_own(i->task) || i->task == AM_TASK_CLUSTERING ||
+        m->n_outputs == 1 + i->n_embedding) /* rows do not come back */
         return AM_OK;
     i->n_restored = am_features_n_restored(m->features, &i->restored_shape);
     if (!am_features_restored_columns(m->features))
@@ -279,13 +281,13 @@ static enum am_rc load_parts(struct loader *l, struct am_err *err)
     classes = am_arena_array(m->arena, am_target_n_classes(m->target) + 1, sizeof *classes);
     AM_TRY(am_arena_check(m->arena, err));
     fill_info(m, classes);
-    AM_TRY(fill_restored(m, err));
     AM_TRY(parse_part(l, AM_PART_GRAPH, l->scratch, &n, err));
     AM_TRY(in_part(am_graph_from_node(n, &m->graph, err), AM_PART_GRAPH, err));
     AM_TRY(in_part(am_model_check_shapes(m->graph, m->features, m->target, m->info.output, err),
                    AM_PART_GRAPH, err));
     AM_TRY(in_part(read_weights(l, err), AM_PART_WEIGHTS, err));
     AM_TRY(in_part(build_plans(l, err), AM_PART_GRAPH, err));
+    AM_TRY(fill_restored(m, err));
     AM_TRY(load_texts(l, err));
     return in_part(load_sample(l, err), AM_PART_SAMPLE, err);
 }

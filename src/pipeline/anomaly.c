@@ -89,7 +89,7 @@ static enum am_rc column_errors(struct am_training *t, const struct am_train_dat
     struct am_node *list = am_new_list(a);
     struct am_graph *back;
     AM_TRY(am_arena_check(a, err));
-    if (n < 2)
+    if (n < 2 || am_graph_find_output(t->learned.graph, "reconstruction") == AM_VALUE_NONE)
         return AM_OK;
     AM_TRY(am_learn_select_output(t->learned.graph, "reconstruction", &back, err));
     enum am_rc rc = sum_errors(t, rows, back, e, err);
@@ -154,7 +154,8 @@ static enum am_rc pictures(struct am_training *t, const struct am_scored *s,
     struct am_dims d = am_features_shape(t->fitted.features, &n_tokens);
     float *x = NULL, *y = NULL;
     enum am_rc rc;
-    if (d.rank != 3 || n == 0)
+    if (d.rank != 3 || n == 0 ||
+        am_graph_find_output(t->learned.graph, "reconstruction") == AM_VALUE_NONE)
         return AM_OK;
     AM_TRY(am_learn_select_output(t->learned.graph, "reconstruction", &l.graph, err));
     x = am_alloc_array(n, width * sizeof *x);

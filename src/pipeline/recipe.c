@@ -235,6 +235,12 @@ static enum am_rc check_value(struct check *c, const struct am_recipe_key *row,
     return AM_OK;
 }
 
+/* A map among a learner's keys (model.of): the learner checks what is in it. */
+static bool learner_map(const struct am_recipe_path *p)
+{
+    return p->n == 2 && am_str_is(p->seg[0], "model");
+}
+
 static enum am_rc check_map(struct check *c, const struct am_recipe_path *parent,
                             const struct am_node *map)
 {
@@ -249,7 +255,7 @@ static enum am_rc check_map(struct check *c, const struct am_recipe_path *parent
         if (!row)
             return unknown_key(c, parent, pair);
         AM_TRY(check_value(c, row, &p, pair->value));
-        if (pair->value->kind == AM_NODE_MAP)
+        if (pair->value->kind == AM_NODE_MAP && !learner_map(&p))
             AM_TRY(check_map(c, &p, pair->value));
     }
     return AM_OK;
