@@ -112,6 +112,8 @@ static double place(const struct am_node *param, const struct am_node *trial, si
     if (choices)
         return isnan(u) ? NAN
                         : fmin(floor(u * (double)choices->list.n), (double)choices->list.n - 1);
+    if (am_str_is(am_node_str(param, "kind", ""), "int") && !am_node_bool(param, "log", false))
+        return fmin(low + floor(u * (high - low + 1)), high); /* places are the middles of cells */
     if (am_node_bool(param, "log", false))
         return log10(low) + u * (log10(high) - log10(low));
     return low + u * (high - low);

@@ -173,6 +173,72 @@ static inline void add_pictures(struct am_node *m, const struct am_eval_input *i
     am_node_set(a, m, "import", import);
 }
 
+/* A search over four settings with two goals: trials of every status, one without a place. */
+static inline void add_study(struct am_node *m, const char *text, struct am_arena *a)
+{
+    static const char *const kinds[] = {"float", "int", "choice", "bool"};
+    static const char *const states[] = {"ok", "ok", "failed", "pruned", "canceled"};
+    struct am_node *s = am_new_map(a), *goals = am_new_list(a), *params = am_new_list(a),
+                   *trials = am_new_list(a), *front = am_new_list(a), *imp = am_new_list(a),
+                   *best = am_new_map(a);
+    for (size_t i = 0; i < 2; i++) {
+        struct am_node *g = am_new_map(a);
+        am_node_set(a, g, "name", am_new_cstr(a, text ? text : i ? "latency_us" : "log_loss"));
+        am_node_set(a, g, "direction", am_new_cstr(a, "minimize"));
+        am_node_push(a, goals, g);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        struct am_node *p = am_new_map(a), *choices = am_new_list(a), *share = am_new_map(a);
+        am_node_set(a, p, "name", am_new_cstr(a, text ? text : "train.learning_rate_of_something"));
+        am_node_set(a, p, "kind", am_new_cstr(a, kinds[i]));
+        am_node_set(a, p, "log", am_new_bool(a, i == 0));
+        am_node_set(a, p, "low", am_new_f64(a, i == 0 && text ? -1 : 1e-4));
+        am_node_set(a, p, "high", am_new_f64(a, 8));
+        am_node_push(a, choices, am_new_cstr(a, text ? text : "relu"));
+        am_node_push(a, choices, am_new_cstr(a, text ? text : "tanh"));
+        if (i >= 2)
+            am_node_set(a, p, "choices", choices);
+        am_node_push(a, params, p);
+        am_node_set(a, share, "name", am_new_cstr(a, text ? text : "train.learning_rate"));
+        am_node_set(a, share, "share", am_new_f64(a, 0.25));
+        am_node_push(a, imp, share);
+    }
+    for (int n = 0; n < 20; n++) {
+        struct am_node *t = am_new_map(a), *unit = am_new_list(a), *o = am_new_list(a),
+                       *v = am_new_map(a);
+        for (int i = 0; i < 4; i++)
+            am_node_push(a, unit, am_new_f64(a, n == 3 && i == 1 ? NAN : (n * 7 + i) % 20 / 20.0));
+        am_node_push(a, o, am_new_f64(a, n == 5 ? INFINITY : 0.1 + n % 7));
+        am_node_push(a, o, am_new_f64(a, 100.0 - n));
+        am_node_set(a, v, "train.learning_rate", am_new_f64(a, 0.01 * n));
+        am_node_set(a, v, "model.activation", am_new_cstr(a, text ? text : "relu"));
+        am_node_set(a, v, "model.layers", goals);
+        am_node_set(a, t, "number", am_new_i64(a, n));
+        am_node_set(a, t, "status", am_new_cstr(a, text ? text : states[n % 5]));
+        am_node_set(a, t, "why", am_new_cstr(a, text ? text : n % 5 == 2 ? "diverged" : ""));
+        am_node_set(a, t, "unit", unit);
+        am_node_set(a, t, "values", v);
+        if (n % 5 < 2)
+            am_node_set(a, t, "objectives", o);
+        am_node_set(a, t, "seconds", am_new_f64(a, 1.5));
+        am_node_push(a, trials, t);
+    }
+    am_node_push(a, front, am_new_i64(a, 0));
+    am_node_push(a, front, am_new_i64(a, 16));
+    am_node_set(a, best, "trial", am_new_i64(a, 0));
+    am_node_set(a, best, "values", am_node_get(trials->list.items[0], "values"));
+    am_node_set(a, s, "objectives", goals);
+    am_node_set(a, s, "search", am_new_cstr(a, text ? text : "bayesian"));
+    am_node_set(a, s, "ended", am_new_cstr(a, "budget"));
+    am_node_set(a, s, "seconds", am_new_f64(a, 12));
+    am_node_set(a, s, "params", params);
+    am_node_set(a, s, "trials", trials);
+    am_node_set(a, s, "pareto", front);
+    am_node_set(a, s, "best", best);
+    am_node_set(a, s, "importance", imp);
+    am_node_set(a, m, "study", s);
+}
+
 static inline struct am_node *made_report(enum am_task task, const char *text, struct am_arena *a)
 {
     static double truth[MADE_ROWS];
@@ -206,6 +272,8 @@ static inline struct am_node *made_report(enum am_task task, const char *text, s
     am_node_set(a, h, "validation_loss", valid);
     am_node_set(a, m, "history", h);
     add_figures(m, &in, a);
+    if (task == AM_TASK_BINARY || text)
+        add_study(m, text, a);
     if (task == AM_TASK_MULTICLASS)
         add_pictures(m, &in, text, a);
     return m;
