@@ -86,8 +86,8 @@ bool am_augment_shape_of(const struct am_features *f, struct am_augment_shape *o
 
 static void draws_of(struct am_rng *r, uint64_t seed, uint64_t epoch, uint64_t row, bool mix)
 {
-    am_rng_init(r, seed, (epoch + 1) << 32 | AM_RNG_AUGMENT);
-    r->counter = row << 24 | (uint64_t)mix << 23;
+    am_augment_rng(r, seed, epoch, row);
+    r->counter |= (uint64_t)mix << 23;
 }
 
 static double spread(struct am_rng *r, double v) /* in [-v, v) */

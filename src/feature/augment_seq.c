@@ -85,13 +85,6 @@ bool am_augment_seq_shape_of(const struct am_features *f, struct am_augment_seq_
 
 /* ---- draws ---- */
 
-/* As for pictures; 2^23 draws of 32 bits are a row's own. */
-static void rng_of(struct am_rng *r, uint64_t seed, uint64_t epoch, uint64_t row)
-{
-    am_rng_init(r, seed, (epoch + 1) << 32 | AM_RNG_AUGMENT);
-    r->counter = row << 24;
-}
-
 static double even(struct am_rng *r, double most) /* [-most, most) */
 {
     return (2 * am_rng_unit(r) - 1) * most;
@@ -150,8 +143,8 @@ void am_augment_sound(const struct am_augment_seq *a, uint64_t seed, uint64_t ep
                       size_t n_frames, size_t n_channels, float *x, float *scratch)
 {
     struct am_rng few, many;
-    rng_of(&few, seed, epoch, row);
-    rng_of(&many, seed, epoch, row);
+    am_augment_rng(&few, seed, epoch, row);
+    am_augment_rng(&many, seed, epoch, row);
     many.counter += 64; /* behind the few */
     double speed = 1 + even(&few, a->speed), shift = even(&few, a->shift);
     if (a->speed > 0) {
@@ -172,7 +165,7 @@ void am_augment_tokens(const struct am_augment_seq *a, uint64_t seed, uint64_t e
 {
     struct am_rng r;
     size_t n = 0, kept = 0;
-    rng_of(&r, seed, epoch, row);
+    am_augment_rng(&r, seed, epoch, row);
     while (n < length && ids[n] != 0)
         n++;
     for (size_t i = 0; i < n; i++) {

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "feature/augment.h"
+#include "feature/augment_rows.h"
 #include "feature/augment_seq.h"
 
 struct block {
@@ -16,7 +17,7 @@ struct block {
     float x[]; /* [2, n_features]: scratch, partner */
 };
 
-enum kind { PICTURE, SOUND, TOKENS };
+enum kind { PICTURE, SOUND, TOKENS, TABLE };
 
 struct am_augmented {
     struct am_train_data data;
@@ -26,6 +27,8 @@ struct am_augmented {
     struct am_augment_shape picture_shape;
     struct am_augment_seq seq;
     struct am_augment_seq_shape seq_shape;
+    struct am_augment_rows rows;
+    struct am_augment_layout *layout; /* owned, of a table */
     uint64_t seed;
     bool classes;
     pthread_mutex_t lock; /* of the list below */
@@ -51,6 +54,18 @@ static void give_back(struct am_augmented *a, struct block *b)
     b->next = a->free;
     a->free = b;
     pthread_mutex_unlock(&a->lock);
+}
+
+/* A table's row, with another one that lends its categories. */
+static enum am_rc change_row(const struct am_augmented *a, uint64_t epoch, uint64_t row, float *x,
+                             float *partner, struct am_err *err)
+{
+    if (a->rows.swap > 0) {
+        const uint64_t other = am_augment_partner(a->seed, epoch, row, a->data.n_rows);
+        AM_TRY(a->base->gather(a->base->self, &other, 1, partner, NULL, NULL, err));
+    }
+    am_augment_row(&a->rows, a->layout, a->seed, epoch, row, x, partner);
+    return AM_OK;
 }
 
 static void change(const struct am_augmented *a, uint64_t epoch, uint64_t row, float *x,
@@ -110,7 +125,9 @@ static enum am_rc gather_at(void *self, uint64_t epoch, const uint64_t *rows, si
     enum am_rc rc = AM_OK;
     for (size_t i = 0; i < n && rc == AM_OK; i++) {
         float *row = x ? x + i * width : NULL;
-        if (row)
+        if (row && a->kind == TABLE)
+            rc = change_row(a, epoch, rows[i], row, b->x, err);
+        else if (row)
             change(a, epoch, rows[i], row, b->x);
         if (mix)
             rc = blend(a, epoch, rows[i], first ? first[i] : 0, row, y ? y + i * n_targets : NULL,
@@ -137,8 +154,8 @@ static bool view(void *self, uint64_t first, const float **x, const float **y, c
 static enum am_rc unsuited(const struct am_node *spec, struct am_err *err)
 {
     enum am_rc rc = am_fail(err, AM_EUSAGE,
-                            "line %u, column %u: train.augment: the model's only input must be a "
-                            "picture, a video, a sound or a text of tokens",
+                            "line %u, column %u: train.augment: the model's input must be one "
+                            "picture, video, sound or text of tokens, or a table's columns",
                             spec->line, spec->column);
     am_hint(err, "Remove it, or name one such column in features.only.");
     return rc;
@@ -154,11 +171,12 @@ enum am_rc am_augmented_check(const struct am_node *spec, const struct am_schema
 {
     struct am_augment picture;
     struct am_augment_seq seq;
+    struct am_augment_rows rows;
     bool any;
     if (is_off(spec))
         return AM_OK;
     if (inputs->n != 1)
-        return unsuited(spec, err);
+        return am_augment_rows_read(spec, &rows, &any, err);
     switch (inputs->columns[0].type) {
     case AM_COL_IMAGE:
     case AM_COL_VIDEO:
@@ -167,9 +185,37 @@ enum am_rc am_augmented_check(const struct am_node *spec, const struct am_schema
         return am_augment_seq_read(spec, AM_AUGMENT_SOUND, &seq, &any, err);
     case AM_COL_TEXT:
         return am_augment_seq_read(spec, AM_AUGMENT_TOKENS, &seq, &any, err);
+    case AM_COL_NUMBER:
+    case AM_COL_BOOLEAN:
+    case AM_COL_CATEGORY:
+    case AM_COL_DATE:
+        return am_augment_rows_read(spec, &rows, &any, err);
     default:
         return unsuited(spec, err);
     }
+}
+
+#define LAYOUT_ROWS 4096 /* looked at for means and deviations */
+
+/* Means and deviations of a table's features, from rows spread evenly over the base. */
+static enum am_rc make_layout(struct am_augmented *a, const struct am_features *f,
+                              struct am_err *err)
+{
+    const struct am_train_data *b = a->base;
+    const uint64_t stride = b->n_rows / LAYOUT_ROWS + 1;
+    const size_t n = (size_t)((b->n_rows + stride - 1) / stride);
+    uint64_t *rows = am_alloc_array(n + 1, sizeof *rows);
+    float *x = am_alloc_array(n + 1, b->n_features * sizeof *x);
+    enum am_rc rc = rows && x && n ? AM_OK : am_fail_nomem(err, n * b->n_features * sizeof *x);
+    for (size_t i = 0; i < n && rc == AM_OK; i++)
+        rows[i] = i * stride;
+    if (rc == AM_OK)
+        rc = b->gather(b->self, rows, n, x, NULL, NULL, err);
+    if (rc == AM_OK)
+        rc = am_augment_layout_new(f, x, n, &a->layout, err);
+    am_free(rows);
+    am_free(x);
+    return rc;
 }
 
 static enum am_rc read_spec(const struct am_node *spec, const struct am_features *f,
@@ -179,8 +225,10 @@ static enum am_rc read_spec(const struct am_node *spec, const struct am_features
         a->kind = PICTURE;
         return am_augment_read(spec, &a->picture, any, err);
     }
-    if (!am_augment_seq_shape_of(f, &a->seq_shape))
-        return unsuited(spec, err);
+    if (!am_augment_seq_shape_of(f, &a->seq_shape)) {
+        a->kind = TABLE;
+        return am_augment_rows_read(spec, &a->rows, any, err);
+    }
     a->kind = a->seq_shape.kind == AM_AUGMENT_SOUND ? SOUND : TOKENS;
     return am_augment_seq_read(spec, a->seq_shape.kind, &a->seq, any, err);
 }
@@ -200,9 +248,13 @@ enum am_rc am_augmented_new(const struct am_node *spec, const struct am_features
     if (base->n_features != am_features_width(f) || base->n_targets > 16)
         return am_fail(err, AM_EINVAL, "rows of %zu features and %zu targets, %zu expected",
                        base->n_features, base->n_targets, am_features_width(f));
+    if (a.kind == TABLE)
+        AM_TRY(make_layout(&a, f, err));
     struct am_augmented *own = am_alloc(sizeof *own);
-    if (!own)
+    if (!own) {
+        am_augment_layout_free(a.layout);
         return am_fail_nomem(err, sizeof *own);
+    }
     *own = a;
     pthread_mutex_init(&own->lock, NULL);
     own->data =
@@ -233,5 +285,6 @@ void am_augmented_free(struct am_augmented *a)
         a->free = next;
     }
     pthread_mutex_destroy(&a->lock);
+    am_augment_layout_free(a->layout);
     am_free(a);
 }

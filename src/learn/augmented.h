@@ -1,5 +1,5 @@
 /* Training rows that look different in every epoch: am_train_data over other data, whose gather_at
- * changes rows as `train.augment` says (feature/augment.h, feature/augment_seq.h).
+ * changes rows as `train.augment` says (feature/augment.h, augment_seq.h, augment_rows.h).
  *
  * gather and view give the rows as they are. A row of an epoch is a pure function of (seed, epoch,
  * row), so the step sees the same bits whichever thread reads ahead, and in whatever batches. Any
@@ -19,8 +19,8 @@ struct am_augmented;
 enum am_rc am_augmented_check(const struct am_node *spec, const struct am_schema *inputs,
                               struct am_err *err) AM_MUST_CHECK;
 /* *out = NULL when nothing is switched on. base and f are borrowed; f is needed here only.
- * classes: targets are class indices; mixup makes the data mix (am_train_data). AM_EUSAGE: the
- * model's input is neither one picture nor one sound nor one text of tokens. */
+ * classes: targets are class indices; mixup makes the data mix (am_train_data). AM_EUSAGE: a
+ * picture, sound or video stands among other columns. */
 enum am_rc am_augmented_new(const struct am_node *spec, const struct am_features *f,
                             const struct am_train_data *base, bool classes, uint64_t seed,
                             struct am_augmented **out, struct am_err *err) AM_MUST_CHECK;

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "feature/augment.h"
+#include "feature/augment_rows.h"
 #include "feature/augment_seq.h"
 #include "feature/fit.h"
 #include "learn/learn.h"
@@ -243,8 +244,8 @@ static const struct am_recipe_key general[] = {
      "Factors of the learning rate by layer or parameter name; the last that fits wins."},
     {"train.learning_rates.*", NUM, NULL, 0, 1000, NULL, "Factor of what this name fits."},
     {"train.augment", MAP, NULL, 0, 0, NULL,
-     "Training pictures, sounds or texts changed anew in each epoch; the settings are those of the "
-     "model's only input."},
+     "Training pictures, sounds, texts or table rows changed anew in each epoch; the settings are "
+     "those of the model's only such input, or of a table."},
     {"train.shuffle", BOOL, NULL, 0, 0, "true", "New order of the rows in each epoch."},
     {"train.schedule", ENUM | MAP, "constant|step|exponential|cosine|plateau", 0, 0, "constant",
      "How the learning rate moves."},
@@ -458,16 +459,18 @@ static void add_augment(const struct am_feature_key *k, size_t n)
 
 static void build(void)
 {
-    size_t n_general, n_features, n_learners, n_pictures, n_seq, n = 0;
+    size_t n_general, n_features, n_learners, n_pictures, n_seq, n_tables, n = 0;
     const struct am_feature_key *pictures = am_augment_keys(&n_pictures);
     const struct am_feature_key *seq = am_augment_seq_keys(&n_seq);
+    const struct am_feature_key *tables = am_augment_rows_keys(&n_tables);
     const struct am_recipe_key *rows = am_recipe_general(&n_general);
     const struct am_learner_ops *const *learners = am_learners(&n_learners);
     const char *types = "auto";
     (void)am_feature_keys(&n_features);
     for (size_t i = 0; i < n_learners; i++)
         n += learners[i]->n_keys;
-    all = am_xalloc((n_general + 2 * n_features + n_pictures + n_seq + n + 8) * sizeof *all);
+    all = am_xalloc((n_general + 2 * n_features + n_pictures + n_seq + n_tables + n + 8) *
+                    sizeof *all);
     for (size_t i = 0; i < n_general; i++)
         add(rows[i]);
     add((struct am_recipe_key){"features.default", AM_KEY_MAP, NULL, 0, 0, NULL,
@@ -478,6 +481,7 @@ static void build(void)
     add_features("features.*.");
     add_augment(pictures, n_pictures);
     add_augment(seq, n_seq);
+    add_augment(tables, n_tables);
     for (size_t i = 0; i < n_learners; i++)
         types = joined(types, joined("|", learners[i]->name));
     add((struct am_recipe_key){"model.type", AM_KEY_ENUM, types, 0, 0, NULL,

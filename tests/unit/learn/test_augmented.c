@@ -274,7 +274,7 @@ static void test_refused(void **state)
     OK(am_yaml_parse(arena, AM_STR("{flip: horizontal}"), "spec", &spec, &err));
     assert_int_equal(am_augmented_new(spec, numbers, base, true, 1, &a, &err), AM_EUSAGE);
     assert_null(a);
-    assert_non_null(strstr(err.message, "only input"));
+    assert_non_null(strstr(err.message, "tables"));
     am_features_free(numbers);
     struct am_column_desc d[2] = {{AM_STR("x"), AM_COL_NUMBER}, {AM_STR("z"), AM_COL_IMAGE}};
     struct am_schema s = {d, 2};
@@ -291,6 +291,81 @@ static void test_refused(void **state)
     OK(am_yaml_parse(arena, AM_STR("{flip: none}"), "spec", &spec, &err));
     OK(am_augmented_new(spec, features, base, true, 1, &a, &err));
     assert_null(a);
+}
+
+/* A table: noise on numbers in their deviations, categories from other rows, columns at their mean;
+ * each epoch anew, the same bits in whatever order. */
+#define TABLE_ROWS 400
+static void test_table(void **state)
+{
+    (void)state;
+    static double numbers[2][TABLE_ROWS];
+    static struct am_str kinds[TABLE_ROWS];
+    static const char *const names[] = {"a", "b", "c", "d"};
+    struct am_column_desc d[3] = {
+        {AM_STR("u"), AM_COL_NUMBER}, {AM_STR("v"), AM_COL_NUMBER}, {AM_STR("k"), AM_COL_CATEGORY}};
+    const struct am_schema schema = {d, 3};
+    const struct am_features_config config = {.schema = &schema};
+    struct am_features_fit *fit;
+    struct am_features *f;
+    struct am_matrix *m;
+    struct am_augmented *a;
+    struct am_node *spec;
+    for (size_t i = 0; i < TABLE_ROWS; i++) {
+        numbers[0][i] = (double)(i * 37 % 101) * 10;
+        numbers[1][i] = (double)(i * 53 % 89);
+        kinds[i] = am_str(names[i % 4]);
+    }
+    const struct am_column c[3] = {{.type = AM_COL_NUMBER, .number = numbers[0]},
+                                   {.type = AM_COL_NUMBER, .number = numbers[1]},
+                                   {.type = AM_COL_CATEGORY, .text = kinds}};
+    const struct am_batch b = {.n_rows = TABLE_ROWS, .n_columns = 3, .columns = c};
+    OK(am_features_fit_new(&config, &fit, &err));
+    OK(am_features_fit_update(fit, &b, NULL, NULL, &err));
+    OK(am_features_fit_finish(fit, &f, &err));
+    assert_int_equal(am_features_width(f), 6);
+    static float plain[TABLE_ROWS][6], y[TABLE_ROWS], first[TABLE_ROWS][6], again[TABLE_ROWS][6];
+    static uint64_t rows[TABLE_ROWS];
+    OK(am_features_apply(f, &b, plain[0], &err));
+    OK(am_matrix_new(6, 1, NULL, &m, &err));
+    OK(am_matrix_append(m, TABLE_ROWS, plain[0], y, NULL, &err));
+    OK(am_matrix_finish(m, &err));
+    OK(am_yaml_parse(arena, AM_STR("{noise: 0.2, swap: 0.3, drop: 0.1}"), "s", &spec, &err));
+    OK(am_augmented_new(spec, f, am_matrix_data(m), true, 5, &a, &err));
+    const struct am_train_data *data = am_augmented_data(a);
+    for (size_t i = 0; i < TABLE_ROWS; i++)
+        rows[i] = i;
+    OK(data->gather_at(data->self, 3, rows, TABLE_ROWS, first[0], NULL, NULL, &err));
+    double squares = 0;
+    size_t n_numbers = 0, n_mean = 0, n_other = 0;
+    for (size_t i = 0; i < TABLE_ROWS; i++) {
+        OK(data->gather_at(data->self, 3, rows + i, 1, again[0], NULL, NULL, &err));
+        assert_memory_equal(again[0], first[i], sizeof first[i]);
+        if (fabsf(first[i][0]) < 1e-6f) { /* the mean of a standardised number */
+            n_mean++;
+        } else {
+            squares += pow((double)first[i][0] - (double)plain[i][0], 2);
+            n_numbers++;
+        }
+        float sum = 0;
+        for (size_t k = 2; k < 6; k++)
+            sum += first[i][k];
+        assert_true(fabsf(sum - 1) < 1e-5f); /* one category, or their shares */
+        n_other += memcmp(first[i] + 2, plain[i] + 2, 4 * sizeof(float)) != 0;
+    }
+    assert_true(fabs(sqrt(squares / (double)n_numbers) - 0.2) < 0.03);
+    assert_in_range(n_mean, 20, 60);   /* of 400, one in ten */
+    assert_in_range(n_other, 90, 155); /* one in ten, and 0.3 * 3 / 4 of the others */
+    OK(data->gather_at(data->self, 4, rows, TABLE_ROWS, again[0], NULL, NULL, &err));
+    assert_true(memcmp(again, first, sizeof first) != 0);
+    OK(data->gather(data->self, rows, TABLE_ROWS, again[0], NULL, NULL, &err));
+    assert_memory_equal(again, plain, sizeof plain);
+    am_augmented_free(a);
+    AM_OOM_LOOP(am_augmented_new(spec, f, am_matrix_data(m), true, 5, &a, &err),
+                am_augmented_free(a));
+    am_matrix_free(m);
+    am_features_free(f);
+    am_features_fit_free(fit);
 }
 
 /* Mixed targets through the losses of classes: two or three of them, class weights, hinge; the same
@@ -402,8 +477,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),   cmocka_unit_test(test_as_they_are),
         cmocka_unit_test(test_mixup),       cmocka_unit_test(test_mixup_weights),
-        cmocka_unit_test(test_learn_mixed), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_learn_mixed), cmocka_unit_test(test_table),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
