@@ -127,6 +127,7 @@ enum am_rc am_model_check_shapes(const struct am_graph *g, const struct am_featu
     const struct am_gnode *x = vx == AM_VALUE_NONE ? NULL : am_graph_node(g, vx);
     const struct am_gnode *y = vy == AM_VALUE_NONE ? NULL : am_graph_node(g, vy);
     size_t width = am_features_width(f), n_classes = am_target_n_classes(t);
+    const enum am_task task = am_target_task(t);
     char text[AM_DIMS_CHARS];
     if (!x || !y)
         return am_fail(err, AM_EINVAL, "the graph has no input \"x\" or no output \"y\"");
@@ -134,12 +135,13 @@ enum am_rc am_model_check_shapes(const struct am_graph *g, const struct am_featu
         return am_fail(err, AM_EINVAL, "the graph reads %s, the features make %zu numbers a row",
                        am_dims_print(&x->dims, text), width);
     if (y->dims.rank != 2 || !am_dims_batched(&y->dims) ||
-        !((uint64_t)y->dims.d[1] == n_classes || (y->dims.d[1] == 1 && n_classes <= 2)))
+        !((uint64_t)y->dims.d[1] == n_classes ||
+          (y->dims.d[1] == 1 && n_classes <= 2 && task != AM_TASK_MULTILABEL)))
         return am_fail(err, AM_EINVAL, "the graph makes %s, the target has %zu classes",
                        am_dims_print(&y->dims, text), n_classes);
-    enum am_task task = am_target_task(t);
     bool densities = task == AM_TASK_CLUSTERING && output == AM_MODEL_PROBABILITY;
-    if (!densities && am_task_has_classes(task) == (output == AM_MODEL_VALUE))
+    const bool classes = am_task_has_classes(task) || task == AM_TASK_MULTILABEL;
+    if (!densities && classes == (output == AM_MODEL_VALUE))
         return am_fail(err, AM_EINVAL, "a %s model cannot answer with a %s",
                        am_task_name(am_target_task(t)), am_model_output_name(output));
     return am_task_is_own(task) ? check_own_outputs(g, task, width, err) : AM_OK;
