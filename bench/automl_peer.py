@@ -214,6 +214,8 @@ def score(test, predictions):
         table = list(csv.DictReader(f))
     names = sorted(set(y))
     p = []
+    if set(names) == {"no", "yes"} and "probability_true" in table[0]:
+        y, names = ["true" if v == "yes" else "false" for v in y], ["false", "true"]
     for row in table:
         p.append([float(row["probability_" + n]) for n in names])
     print(json.dumps({"log_loss": loss(y, p, names)}))

@@ -2,12 +2,13 @@
  * features fitted inside each fold, once for all members (trial.h). Lives as long as the training.
  * One thread. */
 #include "base/alloc.h"
+#include "base/log.h"
 #include "pipeline/automl_int.h"
 #include "pipeline/trial.h"
 
 struct offer {
     struct offer *next;
-    struct am_str model; /* as compact JSON */
+    struct am_str model; /* text_of */
     size_t n_folds, n_rows, n_out;
     const float *pred; /* borrowed */
 };
@@ -19,14 +20,24 @@ struct am_oof {
     struct offer *offers;     /* arena */
 };
 
-static struct am_str json_of(struct am_arena *a, const struct am_node *n)
+/* As text that does not depend on whether the node was read or built: numbers of a recipe are plain
+ * text, those of a search are numbers. */
+static enum am_rc text_of(struct am_arena *a, const struct am_node *n, struct am_str *out,
+                          struct am_err *err)
 {
+    struct am_node *read;
     struct am_buf b;
     am_buf_init(&b, 1 << 20);
-    am_node_to_json(n, AM_JSON_COMPACT, &b);
-    const struct am_str s = am_arena_str(a, am_buf_view(&b));
+    am_node_to_yaml(n, &b);
+    enum am_rc rc = am_yaml_parse(a, am_arena_str(a, am_buf_view(&b)), "model", &read, err);
+    am_buf_reset(&b);
+    if (rc == AM_OK) {
+        am_node_to_json(read, AM_JSON_COMPACT, &b);
+        *out = am_arena_str(a, am_buf_view(&b));
+        rc = am_arena_check(a, err);
+    }
     am_buf_clear(&b);
-    return s;
+    return rc;
 }
 
 static enum am_rc oof_of(struct am_training *t, struct am_err *err)
@@ -40,9 +51,11 @@ enum am_rc am_oof_offer(struct am_training *t, const struct am_node *model, size
                         size_t n_rows, size_t n_out, const float *pred, struct am_err *err)
 {
     struct offer *o = am_arena_zalloc(t->p.arena, sizeof *o);
+    struct am_str text;
     AM_TRY(oof_of(t, err));
+    AM_TRY(text_of(t->p.arena, model, &text, err));
     *o = (struct offer){.next = t->oof->offers,
-                        .model = json_of(t->p.arena, model),
+                        .model = text,
                         .n_folds = n_folds,
                         .n_rows = n_rows,
                         .n_out = n_out,
@@ -91,9 +104,11 @@ enum am_rc am_oof_predict(void *ctx, const struct am_node *model, size_t n_folds
 {
     struct am_training *t = ctx;
     AM_TRY(oof_of(t, err));
-    const struct am_str json = json_of(t->p.arena, model);
-    AM_TRY(am_arena_check(t->p.arena, err));
+    struct am_str json;
+    AM_TRY(text_of(t->p.arena, model, &json, err));
     const struct offer *known = find(t, json, n_folds);
+    am_log(AM_LOG_INFO, "pipeline", "member=%.*s out_of_fold=%s", AM_FMT(json),
+           known ? "known" : "trained");
     if (known && known->n_rows == n_rows && known->n_out == n_out) {
         memcpy(pred, known->pred, n_rows * n_out * sizeof *pred);
         return AM_OK;
