@@ -47,8 +47,8 @@
 #define AM_LIMIT_CATEGORIES 1000000                /* distinct values kept for one column */
 #define AM_LIMIT_FEATURES 1048576                  /* floats a row that the transforms may give */
 #define AM_LIMIT_DENSIFY_BYTES ((size_t)1 << 30)   /* sparse rows made dense for a learner */
-#define AM_LIMIT_TEXT_TERMS ((size_t)1 << 24)      /* distinct terms counted for one text column */
-#define AM_LIMIT_TEXT_TERM_BYTES ((size_t)1 << 30) /* and their bytes */
+#define AM_LIMIT_TEXT_TERMS ((size_t)1 << 22)      /* distinct terms counted for one text column */
+#define AM_LIMIT_TEXT_TERM_BYTES ((size_t)1 << 29) /* and their bytes */
 #define AM_LIMIT_TEXT_RULES 64                     /* cleaning rules of a text column */
 #define AM_LIMIT_TEXT_RULE_BYTES 1024              /* the pattern of one */
 #define AM_LIMIT_VECTOR_DIMENSIONS 2000            /* of a word's vector */
