@@ -524,7 +524,10 @@ static void importance(struct am_buf *o, const struct am_node *r)
     am_buf_printf(o, "<p class='mute'>%s ",
                   am_tr("What is lost when a column is shuffled, measured by"));
     am_html_field(o, r, "importance_metric");
-    am_buf_cstr(o, ".</p><table>\n");
+    am_buf_cstr(o, ".");
+    if (list->list.n && am_node_get(list->list.items[0], "split_gain"))
+        am_buf_printf(o, " %s", am_tr("Behind the bars: the share of what splits by it gained."));
+    am_buf_cstr(o, "</p><table>\n");
     for (size_t i = 0; i < list->list.n; i++)
         top = fmax(top, am_node_f64(list->list.items[i], "mean", 0));
     for (size_t i = 0; i < list->list.n && i < IMPORTANCE_SHOWN; i++) {
@@ -535,8 +538,11 @@ static void importance(struct am_buf *o, const struct am_node *r)
         mean_and_deviation(o, list->list.items[i]);
         am_buf_printf(o,
                       "</td><td style='text-align:left'><span class='bar' "
-                      "style='width:%.0fpx'></span></td></tr>\n",
+                      "style='width:%.0fpx'></span></td>",
                       isfinite(top) && v > 0 ? 200 * v / top : 0);
+        if (am_node_get(list->list.items[i], "split_gain"))
+            am_buf_printf(o, "<td>%.3f</td>", am_node_f64(list->list.items[i], "split_gain", 0));
+        am_buf_cstr(o, "</tr>\n");
     }
     am_buf_cstr(o, "</table>\n");
     if (list->list.n > IMPORTANCE_SHOWN)

@@ -163,6 +163,31 @@ static struct am_str main_metric(const struct am_training *t)
     return am_str(am_metrics_default(am_target_task(t->p.target))[0]);
 }
 
+/* What splits by a column's features gained, as a share of all, beside what shuffling it costs:
+ * learners of trees say it by feature (info.importance). */
+static enum am_rc add_gains(struct am_training *t, struct am_node *list, struct am_err *err)
+{
+    const struct am_features *f = t->fitted.features;
+    const struct am_node *gains = am_node_get(t->learned.info, "importance");
+    const size_t width = am_features_width(f), n = am_features_n_inputs(f);
+    double *sums = am_arena_array(t->p.arena, n + 1, sizeof *sums), v;
+    AM_TRY(am_arena_check(t->p.arena, err));
+    if (!gains || gains->kind != AM_NODE_LIST || gains->list.n != width)
+        return AM_OK;
+    for (size_t k = 0; k < n; k++)
+        sums[k] = 0;
+    for (size_t j = 0; j < width; j++)
+        if (am_features_output_input(f, j) < n && am_node_as_f64(gains->list.items[j], &v))
+            sums[am_features_output_input(f, j)] += v;
+    for (size_t i = 0; i < list->list.n; i++)
+        for (size_t k = 0; k < n; k++)
+            if (am_str_eq(am_node_str(list->list.items[i], "column", ""),
+                          am_features_input(f, k)->name))
+                am_node_set(t->p.arena, list->list.items[i], "split_gain",
+                            am_new_f64(t->p.arena, sums[k]));
+    return am_arena_check(t->p.arena, err);
+}
+
 #define IMPORTANCE_ROWS 2000
 
 static enum am_rc importance(struct am_training *t, const struct am_train_data *on,
@@ -177,6 +202,7 @@ static enum am_rc importance(struct am_training *t, const struct am_train_data *
     AM_TRY(am_score_importance(&t->learned, t->fitted.features, am_target_task(t->p.target),
                                am_target_n_classes(t->p.target), on, main_metric(t), t->threshold,
                                t->seed, IMPORTANCE_ROWS, t->p.pl->pool, t->p.arena, &list, err));
+    AM_TRY(add_gains(t, list, err));
     am_node_set(t->p.arena, r, "importance", list);
     am_node_set(t->p.arena, r, "importance_metric", am_new_str(t->p.arena, main_metric(t)));
     return AM_OK;

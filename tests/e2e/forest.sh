@@ -30,6 +30,9 @@ jq -r '.predictions[].probability | to_entries | map(.value) | @csv' "$out" >htt
 same "the server answers as the command line" "$(cat cli.csv)" "$(cat http.csv)"
 kill "$server"; wait "$server"
 
+json run breast_cancer.csv --target diagnosis --set 'model={type: random_forest, trees: 30}' --set name=ranked
+report=$(get .report)
+check "what splits gained by column" grep -q "the share of what splits by it gained" "$report"
 echo "== the others, and numbers"
 for spec in '{type: decision_tree, max_depth: 4}' '{type: extra_trees, trees: 20}' '{type: ada_boost, trees: 20}' \
     '{type: bagging, n: 3, of: {type: logistic}}' '{type: bagging, n: 3}'; do
