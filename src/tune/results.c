@@ -23,7 +23,8 @@ const struct am_tune_trial *am_tune_best(const struct am_tune *t)
             for (size_t i = 0; i < n; i++)
                 for (size_t k = 0; k < m; k++)
                     f[i * m + k] = am_tune_sign(t, k) * front[i]->objectives[k];
-            at = front[am_tune_knee(f, n, m)]->number;
+            if (n)
+                at = front[am_tune_knee(f, n, m)]->number;
         }
         am_free(f);
         am_free(front);
