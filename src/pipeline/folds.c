@@ -7,49 +7,67 @@
 #include "base/alloc.h"
 #include "pipeline/recipe_int.h"
 
-static enum am_rc spec_by(const struct am_prepared *p, const struct am_node *map, const char *key,
-                          struct am_split_spec *out, struct am_err *err)
+struct drawing { /* what a map of folds says */
+    const char *key, *where;
+    struct am_str by, group, time;
+};
+
+/* The words of it among themselves and against the target. */
+static enum am_rc check_words(const struct drawing *d, bool classes, struct am_err *err)
 {
-    struct am_str by = am_node_str(map, "by", "auto"), group = am_node_str(map, "group", ""),
-                  time = am_node_str(map, "time", "");
-    bool classes = am_task_has_classes(am_target_task(p->target));
-    char where[256];
-    am_recipe_where(map, &p->recipe.origin, where, sizeof where);
-    if (am_str_is(by, "auto") && group.len)
-        by = AM_STR("group");
-    else if (am_str_is(by, "auto") && time.len)
-        by = AM_STR("time");
-    if ((am_str_is(by, "group") && !group.len) || (am_str_is(by, "time") && !time.len)) {
-        am_fail(err, AM_EUSAGE, "%s: %s.by is %.*s, but no column is named", where, key,
-                AM_FMT(by));
-        am_hint(err, "Write %s: {n: 5, by: %.*s, %.*s: COLUMN}.", key, AM_FMT(by), AM_FMT(by));
+    bool group = am_str_is(d->by, "group"), time = am_str_is(d->by, "time");
+    if ((group && !d->group.len) || (time && !d->time.len)) {
+        am_fail(err, AM_EUSAGE, "%s: %s.by is %.*s, but no column is named", d->where, d->key,
+                AM_FMT(d->by));
+        am_hint(err, "Write %s: {n: 5, by: %.*s, %.*s: COLUMN}.", d->key, AM_FMT(d->by),
+                AM_FMT(d->by));
         return AM_EUSAGE;
     }
-    if ((group.len && !am_str_is(by, "group")) || (time.len && !am_str_is(by, "time"))) {
-        am_fail(err, AM_EUSAGE, "%s: %s names a column, but its rows are drawn by %.*s", where, key,
-                AM_FMT(by));
-        am_hint(err, "Leave the column out, or write by: %s.", group.len ? "group" : "time");
+    if ((d->group.len && !group) || (d->time.len && !time)) {
+        am_fail(err, AM_EUSAGE, "%s: %s names a column, but its rows are drawn by %.*s", d->where,
+                d->key, AM_FMT(d->by));
+        am_hint(err, "Leave the column out, or write by: %s.", d->group.len ? "group" : "time");
         return AM_EUSAGE;
     }
-    if (am_str_is(by, "stratified") && !classes) {
-        am_fail(err, AM_EUSAGE, "%s: %s.by is stratified, but the target has no classes", where,
-                key);
+    if (am_str_is(d->by, "stratified") && !classes) {
+        am_fail(err, AM_EUSAGE, "%s: %s.by is stratified, but the target has no classes", d->where,
+                d->key);
         am_hint(err, "Write by: random.");
         return AM_EUSAGE;
     }
-    if (am_str_is(by, "auto")) { /* as data.split does it, where it says how */
-        if (out->by == AM_SPLIT_HASH || out->by == AM_SPLIT_GIVEN) {
-            out->by = classes ? AM_SPLIT_STRATIFIED : AM_SPLIT_RANDOM;
-            if (classes)
-                out->column = p->schema->columns[p->target_column].name;
-        }
+    return AM_OK;
+}
+
+/* As data.split draws, where that says how. */
+static void spec_auto(const struct am_prepared *p, bool classes, struct am_split_spec *out)
+{
+    if (out->by != AM_SPLIT_HASH && out->by != AM_SPLIT_GIVEN)
+        return;
+    out->by = classes ? AM_SPLIT_STRATIFIED : AM_SPLIT_RANDOM;
+    if (classes)
+        out->column = p->schema->columns[p->target_column].name;
+}
+
+static enum am_rc spec_by(const struct am_prepared *p, const struct am_node *map, const char *key,
+                          struct am_split_spec *out, struct am_err *err)
+{
+    char where[256];
+    struct drawing d = {key, where, am_node_str(map, "by", "auto"), am_node_str(map, "group", ""),
+                        am_node_str(map, "time", "")};
+    bool classes = am_task_has_classes(am_target_task(p->target));
+    am_recipe_where(map, &p->recipe.origin, where, sizeof where);
+    if (am_str_is(d.by, "auto") && (d.group.len || d.time.len))
+        d.by = d.group.len ? AM_STR("group") : AM_STR("time");
+    AM_TRY(check_words(&d, classes, err));
+    if (am_str_is(d.by, "auto")) {
+        spec_auto(p, classes, out);
         return AM_OK;
     }
-    out->by = am_str_is(by, "random")       ? AM_SPLIT_RANDOM
-              : am_str_is(by, "stratified") ? AM_SPLIT_STRATIFIED
-              : am_str_is(by, "group")      ? AM_SPLIT_GROUP
-                                            : AM_SPLIT_TIME;
-    out->column = group.len ? group : time;
+    out->by = am_str_is(d.by, "random")       ? AM_SPLIT_RANDOM
+              : am_str_is(d.by, "stratified") ? AM_SPLIT_STRATIFIED
+              : am_str_is(d.by, "group")      ? AM_SPLIT_GROUP
+                                              : AM_SPLIT_TIME;
+    out->column = d.group.len ? d.group : d.time;
     if (out->by == AM_SPLIT_STRATIFIED)
         out->column = p->schema->columns[p->target_column].name;
     return AM_OK;
