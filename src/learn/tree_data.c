@@ -321,15 +321,21 @@ static size_t bins_of(const struct am_learn_task *t, const struct am_tree_load *
     return t->train->n_rows > AM_TREE_EXACT_ROWS ? AM_TREE_BINS : 0;
 }
 
-/* What coding and growing hold at most: codes, targets, weights, and samples of each tree. */
+/* Bytes a row: target, weight and out-of-bag votes; and of each tree that is being grown samples,
+ * keys and sums (tree_grow.c). */
+#define ROW_BYTES 28
+#define SAMPLE_BYTES 96
+
+/* What coding and growing hold at most, codes being up to 4 bytes (bins: 1 or 2). */
 static enum am_rc check_memory(const struct am_learn_task *t, const struct am_tree_load *load,
                                struct am_tree_data *d, struct am_err *err)
 {
     const double n = (double)d->n_rows, f = (double)d->n_features,
-                 trees = (double)(load->n_at_once ? load->n_at_once : 1);
-    const double exact = n * (4 * f + 12 + 36 * trees),
-                 binned = n * (f + 12 + 36 * trees) + (double)SKETCH_ROWS * 4 * f,
-                 need = d->bins ? binned * (d->bins > 255 ? 2 : 1) : exact;
+                 trees = (double)(load->n_at_once ? load->n_at_once : 1),
+                 row = ROW_BYTES + 8 * (double)d->n_classes + SAMPLE_BYTES * trees;
+    const double exact = n * (4 * f + row), sketch = fmin(n, (double)SKETCH_ROWS) * 4 * f,
+                 binned = n * ((d->bins > 255 ? 2 : 1) * f + row) + sketch,
+                 need = d->bins ? binned : exact;
     d->n_bytes = (uint64_t)need;
     if (t->memory_bytes == 0 || need <= (double)t->memory_bytes)
         return AM_OK;
