@@ -761,7 +761,8 @@ enum am_rc am_fspec_read(const struct am_node *features, const struct am_column_
 {
     struct am_str name = column->name; /* these are keys of `features:` itself */
     bool reserved = am_str_is(name, "only") || am_str_is(name, "drop") ||
-                    am_str_is(name, "default") || am_str_is(name, "select");
+                    am_str_is(name, "default") || am_str_is(name, "select") ||
+                    am_str_is(name, "derived");
     struct reader r = {.own = reserved ? NULL : am_node_get_str(features, name),
                        .common = am_node_get(features, "default"),
                        .column = column,

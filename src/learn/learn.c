@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/num.h"
 #include "learn/balanced.h"
+#include "learn/derived.h"
 #include "learn/stream.h"
 
 static const struct am_learner_ops *const learners[] = {
@@ -267,6 +268,8 @@ enum am_rc am_learner_check(const struct am_learn_task *task, struct am_err *err
         if (!am_spec_fits(k, p->value))
             return am_spec_wrong(k, p->value, what, err);
     }
+    if (am_derived_asked(task))
+        AM_TRY(am_derived_check(task, err));
     return ops->check ? ops->check(task, err) : AM_OK;
 }
 
@@ -347,6 +350,12 @@ enum am_rc am_learner_fit(const struct am_learn_task *task, struct am_learned *o
         am_fail(err, AM_EINVAL, "there are no features to learn from");
         am_hint(err, "Name at least one column besides target and ids under features.");
         return AM_EINVAL;
+    }
+    if (am_derived_asked(task)) {
+        rc = am_derived_fit(task, out, a, err);
+        if (rc != AM_OK)
+            am_learned_clear(out);
+        return rc;
     }
     AM_TRY(refuse_weights(ops, task->train, err));
     struct am_learn_task dense = *task;

@@ -33,6 +33,11 @@ struct am_learner_key {    /* a key under `model:` */
 
 struct am_features;
 
+struct am_learn_column { /* the numbers of a row that come from a column of the data */
+    struct am_str name;
+    size_t first, n;
+};
+
 struct am_learn_task {
     enum am_task task;
     size_t n_classes; /* 0 without classes, 2 for binary, >= 3 else */
@@ -45,6 +50,11 @@ struct am_learn_task {
     /* What the features are made of: SMOTE (train.balance) interpolates numbers and lets neighbours
      * vote on categories. NULL = all numbers. Borrowed. */
     const struct am_features *features;
+    /* Features made of features (derived.h): the recipe's `features.derived`, NULL = none, and the
+     * columns that it may name, NULL = not known yet. */
+    const struct am_node *derived;
+    const struct am_learn_column *columns;
+    size_t n_columns;
     size_t user_feature; /* recommendation: which of the two features is the user's number */
     /* Targets: one column; a value, or a class index 0..n_classes-1, or for multilabel a whole
      * number whose bit i says whether the row has label i of n_classes (AM_LIMIT_LABELS at most);

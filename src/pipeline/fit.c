@@ -300,6 +300,25 @@ static enum am_rc class_weights(const struct am_training *t, double **out, struc
     return AM_OK;
 }
 
+/* What `of` in features.derived may name; NULL before features are fitted. */
+static enum am_rc feature_columns(const struct am_training *t, const struct am_learn_column **out,
+                                  size_t *n, struct am_err *err)
+{
+    const struct am_features *f = t->fitted.features;
+    *out = NULL;
+    *n = f ? am_features_n_inputs(f) : 0;
+    if (!f)
+        return AM_OK;
+    struct am_learn_column *c = am_arena_array(t->p.arena, *n + 1, sizeof *c);
+    AM_TRY(am_arena_check(t->p.arena, err));
+    for (size_t i = 0; i < *n; i++) {
+        const struct am_feature_input *in = am_features_input(f, i);
+        c[i] = (struct am_learn_column){in->name, in->first_output, in->n_outputs};
+    }
+    *out = c;
+    return AM_OK;
+}
+
 /* Of a recommender's two features: the user's. */
 static size_t user_feature(const struct am_training *t)
 {
@@ -320,6 +339,9 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
         shape = am_features_shape(t->fitted.features, &n_tokens);
         missing = am_features_keep_missing(t->fitted.features);
     }
+    const struct am_learn_column *columns;
+    size_t n_columns;
+    AM_TRY(feature_columns(t, &columns, &n_columns, err));
     *out = (struct am_learn_task){
         .task = am_target_task(t->p.target),
         .n_classes = am_target_n_classes(t->p.target),
@@ -327,6 +349,9 @@ enum am_rc am_training_task(const struct am_training *t, struct am_learn_task *o
         .shape = shape,
         .n_tokens = n_tokens,
         .user_feature = user_feature(t),
+        .derived = am_node_path(t->p.recipe.resolved, "features.derived"),
+        .columns = columns,
+        .n_columns = n_columns,
         .features = t->fitted.features,
         .train = t->rows[AM_ROW_TRAIN].data,
         .validation = t->rows[AM_ROW_VALIDATION].data,
@@ -357,7 +382,7 @@ enum am_rc am_training_metrics(struct am_training *t, struct am_err *err)
     const char *const *defaults =
         task == AM_TASK_ANOMALY && labels          ? am_metrics_default_labelled()
         : task == AM_TASK_CLUSTERING && labels     ? am_metrics_default_grouped()
-        : task == AM_TASK_RECOMMENDATION && labels ? am_metrics_default_rated()
+        : task == AM_TASK_RECOMMENDATION && labels && rates ? am_metrics_default_rated()
                                                    : am_metrics_default(task);
     size_t n = 0;
     while (defaults[n])

@@ -57,6 +57,7 @@ static enum am_rc baseline(struct am_training *t, const struct am_train_data *on
     AM_TRY(am_arena_check(a, err));
     AM_TRY(am_training_task(t, &task, err));
     task.model = model;
+    task.derived = NULL;
     task.validation = NULL;
     enum am_rc rc = am_learner_fit(&task, &base, a, err);
     if (rc == AM_OK)

@@ -395,7 +395,7 @@ enum am_rc am_recipe_check_columns(const struct am_recipe *r, const struct am_sc
                                         "evaluate.folds.time",
                                         "tune.folds.group",
                                         "tune.folds.time"};
-    static const char *const reserved[] = {"only", "drop", "default", "select", NULL};
+    static const char *const reserved[] = {"only", "drop", "default", "select", "derived", NULL};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         AM_TRY(columns_of_list(schema, &r->origin, am_node_path(r->resolved, lists[i]), lists[i],
                                err));

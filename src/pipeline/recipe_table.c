@@ -172,6 +172,12 @@ static const struct am_recipe_key general[] = {
 
     {"features", MAP, NULL, 0, 0, NULL,
      "Which columns are used and how; say only what you disagree with."},
+    {"features.derived", MAPS, NULL, 0, 0, NULL,
+     "Numbers made of other features, fitted on the training rows: [{type: kmeans, clusters: 8, "
+     "of: "
+     "[a, b]}, ..]; types are the learners of clusters and embeddings with their keys, `of` names "
+     "columns (all without it). Clusters give distances or memberships, pca and the like their "
+     "codes."},
     {"features.only", TEXTS, NULL, 0, 0, NULL, "Use these columns and no others."},
     {"features.drop", TEXTS, NULL, 0, 0, NULL, "Never use these columns."},
     {"features.select", MAP, NULL, 0, 0, NULL,
