@@ -20,7 +20,7 @@
 #define LEARNER (&am_learner_gradient_boosting)
 #define BLOCK_FLOATS 4096 /* margins worked at once */
 #define CLASSES_MAX 4096
-#define GRAIN 0x1p-24f
+#define GRAIN 0x1p-24
 
 static const struct am_learner_key keys[] = {
     AM_KEY("trees", AM_LEARNER_KEY_INT, NULL, 1, 100000, "300",
@@ -64,6 +64,7 @@ struct boosting {
     double *sums;   /* owned, [blocks, 2]: loss and weight */
     const struct am_kernels *kern;
     float unit; /* a power of two, at least every weight */
+    bool even;  /* all weights are 1 */
     double subsample;
     size_t rounds, patience, kept; /* kept: rounds of the model */
     struct am_train_result result;
@@ -94,12 +95,14 @@ static bool sampled(const struct pass *p, size_t row)
     return (double)out[row % 4] < p->b->subsample * 0x1p32;
 }
 
-static float grain(float v, float unit)
+/* v to a whole multiple of unit * GRAIN: adding 1.5 * 2^52 rounds to whole numbers. */
+static inline float grain(float v, float unit)
 {
-    return rintf(v / (unit * GRAIN)) * (unit * GRAIN);
+    const double step = (double)unit * GRAIN, round = 0x1.8p52;
+    return (float)((((double)v * (1 / step) + round) - round) * step);
 }
 
-static void put(const struct pass *p, size_t at, size_t row, float g, float h)
+static inline void put(const struct pass *p, size_t at, size_t row, float g, float h)
 {
     struct boosting *b = p->b;
     const bool in = b->subsample >= 1 || sampled(p, row);
@@ -107,10 +110,27 @@ static void put(const struct pass *p, size_t at, size_t row, float g, float h)
     b->h[at] = in ? grain(h, p->unit_h) : 0;
 }
 
+static float at_least(float p)
+{
+    return p > 1e-12f ? p : 1e-12f;
+}
+
 static void add_loss(double *sums, float w, float right)
 {
-    sums[0] -= (double)w * (double)logf(right > 1e-12f ? right : 1e-12f);
+    sums[0] -= (double)w * (double)logf(at_least(right));
     sums[1] += (double)w;
+}
+
+/* The loss of n rows of weight 1: one logarithm for each sixteen of them. */
+static void add_losses(double *sums, const float *q, const float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        double product = 1;
+        for (size_t k = i; k < n && k < i + 16; k++)
+            product *= (double)at_least(y[k] > 0.5f ? q[k] : 1 - q[k]);
+        sums[0] -= log(product);
+    }
+    sums[1] += (double)n;
 }
 
 static void binary_rows(const struct pass *p, size_t r0, size_t r1, double *sums)
@@ -120,9 +140,12 @@ static void binary_rows(const struct pass *p, size_t r0, size_t r1, double *sums
     const size_t n = r1 - r0;
     b->kern->scale(p->margins + r0, 1, b->base[0], q, n);
     b->kern->act(AM_ACT_SIGMOID, 0, q, q, n);
+    if (b->even)
+        add_losses(sums, q, p->rows->y + r0, n);
     for (size_t i = 0; i < n; i++) {
-        const float w = row_weight(b, p->rows, r0 + i), y = p->rows->y[r0 + i];
-        add_loss(sums, w, y > 0.5f ? q[i] : 1 - q[i]);
+        const float w = b->even ? 1 : row_weight(b, p->rows, r0 + i), y = p->rows->y[r0 + i];
+        if (!b->even)
+            add_loss(sums, w, y > 0.5f ? q[i] : 1 - q[i]);
         if (p->train)
             put(p, r0 + i, r0 + i, (q[i] - y) * w, q[i] * (1 - q[i]) * w);
     }
@@ -299,6 +322,20 @@ static enum am_rc value_base(struct boosting *b, struct am_err *err)
     return AM_OK;
 }
 
+static bool all_ones(const struct boosting *b)
+{
+    for (size_t k = 0; b->weight && k < b->t->n_classes; k++)
+        if (b->weight[k] != 1)
+            return false;
+    for (size_t i = 0; i < b->train.seen; i++)
+        if (b->train.w[i] != 1)
+            return false;
+    for (size_t i = 0; i < b->validation.seen; i++)
+        if (b->validation.w[i] != 1)
+            return false;
+    return true;
+}
+
 static enum am_rc begin(struct boosting *b, struct am_err *err)
 {
     AM_TRY(b->t->task == AM_TASK_REGRESSION ? value_base(b, err) : class_base(b, err));
@@ -307,6 +344,7 @@ static enum am_rc begin(struct boosting *b, struct am_err *err)
     for (size_t k = 0; b->weight && k < b->t->n_classes; k++)
         heaviest = b->weight[k] > heaviest ? b->weight[k] : heaviest;
     b->unit = power_above((float)((double)most * heaviest));
+    b->even = all_ones(b);
     return AM_OK;
 }
 
