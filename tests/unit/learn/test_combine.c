@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "learn/combine.h"
 #include "learn/learn.h"
+#include "nn/layers_combine.h"
 #include "nn/session.h"
 #include "tests/support/faults.h"
 
@@ -469,6 +470,46 @@ static void test_refused(void **state)
             "too few for 50 folds");
 }
 
+/* Whatever a hostile package feeds them, the two ops give finite numbers; attributes out of range
+ * are no graph. */
+static void test_ops(void **state)
+{
+    const float x[8] = {NAN, INFINITY, -INFINITY, 0, 1, 0.25f, -3, 1e30f};
+    float y[8];
+    (void)state;
+    for (unsigned k = 0; k < 3; k++) {
+        struct am_learned l = {0};
+        struct am_plan *plan;
+        struct am_session *s;
+        const struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = 2};
+        assert_int_equal(am_graph_new(&l.graph, NULL), AM_OK);
+        const am_value in = am_graph_input(l.graph, "x", am_dims2(AM_DIM_BATCH, 4));
+        am_graph_output(
+            l.graph, "y",
+            k == 2 ? am_layer_vote(l.graph, in, 0.5f)
+                   : am_layer_log_odds(l.graph, in, k ? AM_ODDS_LOGIT : AM_ODDS_LOG, 1e-6f));
+        assert_int_equal(am_params_new(l.graph, &l.params, NULL), AM_OK);
+        assert_int_equal(am_plan_build(l.graph, l.params, &o, &plan, NULL), AM_OK);
+        assert_int_equal(am_session_new(plan, NULL, &s, NULL), AM_OK);
+        assert_int_equal(am_session_run(s, 2, x, y, NULL), AM_OK);
+        for (size_t i = 0; i < 8; i++)
+            assert_true(isfinite(y[i]));
+        if (k == 2)
+            assert_true(y[4] == 0 && y[7] == 1);
+        else
+            assert_true(fabs((double)y[5] - (k ? log(0.25 / 0.75) : log(0.25))) < 1e-6);
+        am_session_free(s);
+        am_plan_put(plan);
+        am_learned_clear(&l);
+    }
+    struct am_graph *g;
+    assert_int_equal(am_graph_new(&g, NULL), AM_OK);
+    const am_value in = am_graph_input(g, "x", am_dims2(AM_DIM_BATCH, 4));
+    (void)am_layer_log_odds(g, in, AM_ODDS_LOG, 0);
+    assert_int_not_equal(am_graph_check(g, NULL), AM_OK);
+    am_graph_free(g);
+}
+
 static void test_no_memory(void **state)
 {
     struct am_matrix *m = rows_of(0, 60);
@@ -495,6 +536,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_stored),
         cmocka_unit_test(test_leak_check),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_ops),
         cmocka_unit_test(test_no_memory),
     };
     (void)argc;
