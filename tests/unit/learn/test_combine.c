@@ -466,8 +466,8 @@ static void test_refused(void **state)
             AM_TASK_BINARY, "has a weight");
     refused("{type: ensemble, combine: weighted, members: [{type: logistic, weight: -1}]}",
             AM_TASK_BINARY, "at least 0");
-    refused("{type: ensemble, folds: 50, members: [{type: logistic}]}", AM_TASK_BINARY,
-            "too few for 50 folds");
+    refused("{type: ensemble, combine: greedy, folds: 50, members: [{type: logistic}]}",
+            AM_TASK_BINARY, "too few for 50 folds");
 }
 
 /* Whatever a hostile package feeds them, the two ops give finite numbers; attributes out of range
