@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "feature/target.h"
+#include "pipeline/train_int.h"
 #include "pipeline/trial.h"
 #include "tests/support/faults.h"
 
@@ -425,6 +426,54 @@ static void memory_runs_out(void **state)
     unmake(&m);
 }
 
+static size_t n_left;
+static enum am_rc count_left(void *ctx, const char *name, struct am_err *e)
+{
+    (void)ctx, (void)e;
+    n_left += strncmp(name, "oof", 3) == 0;
+    return AM_OK;
+}
+
+/* Whole or not at all, whichever write fails, and no file is left behind. */
+static void predictions_are_kept(void **state)
+{
+    struct made m;
+    struct am_folds f;
+    struct am_trials *t = NULL;
+    struct am_trial_result r;
+    struct am_registry *reg = NULL;
+    struct am_buf text;
+    char dir[96];
+    (void)state;
+    make(&m, RECIPE("model: {type: baseline}\nevaluate: {metrics: [rmse]}"));
+    make_folds(&m, "4", &f);
+    OK(am_trials_new(&m.p, &(struct am_trials_options){.folds = &f}, &t, &err));
+    OK(am_trial_run(t, &(struct am_trial_spec){.predictions = true}, &r, &err));
+    snprintf(dir, sizeof dir, "%s/ws", scratch);
+    OK(am_registry_open(&(struct am_registry_options){.workspace = dir}, &reg, &err));
+    struct am_training training = {.p = m.p};
+    OK(am_run_start(reg, &(struct am_run_spec){.name = "kept"}, &training.run, &err));
+    AM_IO_LOOP(am_training_keep_predictions(&training, &r.rows, &err), (void)0, (void)0);
+    OK(am_training_keep_predictions(&training, &r.rows, &err));
+    OK(am_fs_list(scratch, count_left, NULL, &err));
+    assert_int_equal(n_left, 0);
+    am_buf_init(&text, 1 << 20);
+    OK(am_registry_file_read(reg, AM_KIND_RUN, am_run_id(training.run), "out_of_fold.csv", &text,
+                             &err));
+    assert_true(am_str_starts(am_buf_view(&text), AM_STR("row,y,prediction\n1,0,")));
+    size_t lines = 0;
+    for (size_t i = 0; i < text.len; i++)
+        lines += text.ptr[i] == '\n';
+    assert_int_equal(lines, N + 1);
+    am_buf_clear(&text);
+    am_run_close(training.run);
+    am_registry_close(reg);
+    am_trial_result_clear(&r);
+    am_trials_free(t);
+    am_folds_clear(&f);
+    unmake(&m);
+}
+
 static int folder(void **state)
 {
     (void)state;
@@ -444,7 +493,7 @@ int main(void)
         cmocka_unit_test(out_of_fold),         cmocka_unit_test(kinds_of_folds),
         cmocka_unit_test(bad_folds),           cmocka_unit_test(candidates_that_end_early),
         cmocka_unit_test(epochs_are_reported), cmocka_unit_test(features_are_fitted_once),
-        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(memory_runs_out),     cmocka_unit_test(predictions_are_kept),
     };
     return cmocka_run_group_tests(tests, folder, no_folder);
 }
