@@ -466,6 +466,99 @@ static void test_missing(void **state)
     }
 }
 
+/* Missing values like the low ones (left) or like the high ones (right): one split says all, in
+ * every kind of node (counted and sorted), for classes and numbers. */
+static void test_missing_sides(void **state)
+{
+    static struct table t;
+    static float y[300];
+    const char *specs[] = {"{type: decision_tree}", "{type: decision_tree, criterion: entropy}",
+                           "{type: decision_tree}", "{type: decision_tree, criterion: absolute}"};
+    (void)state;
+    for (unsigned which = 0; which < 16; which++) {
+        const bool left = which & 1, few = which & 2, numbers = which / 4 >= 2;
+        struct am_arena *a = am_arena_new(0);
+        struct am_learned l;
+        memset(&t, 0, sizeof t);
+        t.n = 300;
+        t.f = 1;
+        t.n_classes = numbers ? 0 : 2;
+        for (uint32_t i = 0; i < t.n; i++) {
+            t.x[i][0] = i % 3 == 0 ? (double)NAN : few ? i % 7 : hashed(i, 1);
+            t.y[i] = i % 3 == 0 ? !left : t.x[i][0] > (few ? 3 : 30000);
+        }
+        struct am_matrix *m = matrix_of(&t, NULL, 0, false, false, 0);
+        struct am_learn_task k = task_of(a, &t, m, specs[which / 4], "");
+        fit(&k, &l, a);
+        assert_int_equal(am_node_i64(l.info, "leaves", 0), 2);
+        assert_int_equal(predict(&l, m, y), 1);
+        for (size_t i = 0; i < t.n; i++)
+            assert_true((double)y[i] == t.y[i]);
+        am_learned_clear(&l);
+        am_matrix_free(m);
+        am_arena_free(a);
+    }
+}
+
+/* A value that training never missed goes with the larger part of the rows. */
+static void test_never_missing(void **state)
+{
+    static struct table t, one;
+    float y[1];
+    (void)state;
+    for (size_t low = 10; low <= 30; low += 20) {
+        struct am_arena *a = am_arena_new(0);
+        struct am_learned l;
+        memset(&t, 0, sizeof t);
+        t.n = 40;
+        t.f = 1;
+        t.n_classes = 2;
+        for (size_t i = 0; i < t.n; i++) {
+            t.x[i][0] = (double)i;
+            t.y[i] = i >= low;
+        }
+        one = t;
+        one.n = 1;
+        one.x[0][0] = (double)NAN;
+        struct am_matrix *m = matrix_of(&t, NULL, 0, false, false, 0),
+                         *missing = matrix_of(&one, NULL, 0, false, false, 0);
+        struct am_learn_task k = task_of(a, &t, m, "{type: decision_tree}", "");
+        fit(&k, &l, a);
+        assert_int_equal(predict(&l, missing, y), 1);
+        assert_true(y[0] == (low < 20));
+        am_learned_clear(&l);
+        am_matrix_free(m);
+        am_matrix_free(missing);
+        am_arena_free(a);
+    }
+}
+
+/* Labels that mean nothing are learned by heart; the rows not drawn know better. */
+static void test_out_of_bag(void **state)
+{
+    static struct table t;
+    const char *specs[] = {"{type: random_forest, trees: 40}",
+                           "{type: bagging, n: 15, of: {type: decision_tree}}"};
+    (void)state;
+    for (size_t s = 0; s < 2; s++) {
+        struct am_arena *a = am_arena_new(0);
+        struct am_learned l;
+        formula_table(&t, "binary", 0);
+        for (uint32_t i = 0; i < t.n; i++)
+            t.y[i] = hashed(i, 7) & 1;
+        struct am_matrix *m = matrix_of(&t, NULL, 0, false, false, 0);
+        struct am_learn_task k = task_of(a, &t, m, specs[s], "");
+        fit(&k, &l, a);
+        assert_true(score(&l, m, 2) > 0.95);
+        const struct am_node *bag = am_node_get(l.info, "out_of_bag");
+        assert_true(am_node_i64(bag, "rows", 0) > 390);
+        assert_true(fabs(am_node_f64(bag, "accuracy", 0) - 0.5) < 0.12);
+        am_learned_clear(&l);
+        am_matrix_free(m);
+        am_arena_free(a);
+    }
+}
+
 /* Where a feature has no more values than bins, quantiles are exact; else they are close. */
 static void test_bins(void **state)
 {
@@ -719,6 +812,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_isolation_formula),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_missing_sides),
+        cmocka_unit_test(test_never_missing),
+        cmocka_unit_test(test_out_of_bag),
         cmocka_unit_test(test_bins),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_refused),
