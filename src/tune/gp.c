@@ -216,25 +216,17 @@ bool am_gp_factor(struct tune_gp *gp)
 
 void am_gp_fit(struct tune_gp *gp, const double *start)
 {
-    double low[TUNE_MODEL_MAX], high[TUNE_MODEL_MAX], p[TUNE_MODEL_MAX], best = INFINITY;
+    double low[TUNE_MODEL_MAX], high[TUNE_MODEL_MAX];
     double work[TUNE_MODEL_MAX * TUNE_MINIMIZE_WORK];
     size_t n = gp->d + 2;
     for (size_t i = 0; i < n; i++) {
         size_t k = i < gp->d ? 0 : 1 + i - gp->d;
         low[i] = log_low[k];
         high[i] = log_high[k];
+        gp->p[i] = start ? start[i] : i + 1 < n ? 0 : -5;
     }
     am_gp_pairs(gp);
-    for (int s = 0; s < (start ? 2 : 1); s++) {
-        double loss;
-        for (size_t i = 0; i < n; i++)
-            p[i] = s ? start[i] : i + 1 < n ? 0 : -5;
-        loss = am_tune_minimize(am_gp_loss, gp, n, p, low, high, 40, 1e-5, work);
-        if (loss < best) {
-            best = loss;
-            memcpy(gp->p, p, n * sizeof *p);
-        }
-    }
+    (void)am_tune_minimize(am_gp_loss, gp, n, gp->p, low, high, 40, 1e-3, work);
 }
 
 static void kernel_row(const struct tune_gp *gp, const double *x, double *k, double *slope)

@@ -30,7 +30,8 @@ double am_gp_distance(const struct tune_gp *gp, size_t dim, double a, double b);
 /* After x, y, n are set. Negative log posterior of hyper-parameters p [d + 2] and its gradient. */
 void am_gp_pairs(struct tune_gp *gp);
 double am_gp_loss(void *gp, const double *p, double *gradient);
-/* Fits p from the default and, when not NULL, from `start`; then factors. */
+/* Fits p, from `start` [d + 2] or, NULL, from the default: roughly, as a sharp optimum of a few
+ * trials says little. */
 void am_gp_fit(struct tune_gp *gp, const double *start);
 /* The factor and alpha for the present p, x, y, n; false when even with jitter it is singular. */
 bool am_gp_factor(struct tune_gp *gp);
