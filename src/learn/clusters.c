@@ -28,10 +28,10 @@ enum am_rc am_clusters_check(const struct am_learn_task *t, struct am_err *err)
 
 static enum am_rc too_many(const struct am_learn_task *t, int64_t k, struct am_err *err)
 {
-    am_fail(err, AM_EUSAGE, "model.clusters is %lld, but there are %llu training rows",
+    am_fail(err, AM_EINVAL, "model.clusters is %lld, but there are %llu training rows",
             (long long)k, (unsigned long long)t->train->n_rows);
     am_hint(err, "Ask for fewer clusters than there are training rows.");
-    return AM_EUSAGE;
+    return AM_EINVAL;
 }
 
 enum am_rc am_clusters_asked(const struct am_learn_task *t, int64_t out[AM_CLUSTERS_TRIED],

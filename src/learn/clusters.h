@@ -7,7 +7,7 @@
 
 #define AM_CLUSTERS_TRIED 64
 
-/* The counts that model.clusters asks to try, rising; one = no choice. AM_EUSAGE: more than rows.
+/* The counts that model.clusters asks to try, rising; one = no choice. AM_EINVAL: more than rows.
  */
 enum am_rc am_clusters_asked(const struct am_learn_task *t, int64_t out[AM_CLUSTERS_TRIED],
                              size_t *n, struct am_err *err) AM_MUST_CHECK;

@@ -109,7 +109,9 @@ static enum am_rc entry_columns(const struct am_learn_task *t, const struct am_n
         for (size_t j = 0; j < c->n; j++)
             p->columns[p->n++] = c->first + j;
     }
-    return p->n ? AM_OK : bad_entry(e, "`of` is an empty list", err);
+    return of && of->kind == AM_NODE_LIST && of->list.n == 0
+               ? bad_entry(e, "`of` is an empty list", err)
+               : AM_OK;
 }
 
 enum am_rc am_derived_check(const struct am_learn_task *t, struct am_err *err)
@@ -176,6 +178,8 @@ static enum am_rc part_fit(const struct am_learn_task *t, const struct am_node *
 {
     AM_TRY(entry_task(t, e, &p->task, a, err));
     AM_TRY(entry_columns(t, e, p, a, err));
+    if (p->n == 0)
+        return bad_entry(e, "its columns make no features", err);
     p->base = t->train;
     p->data = (struct am_train_data){.n_rows = t->train->n_rows,
                                      .n_features = p->n,

@@ -798,10 +798,10 @@ enum am_rc am_kmeans_fit(const struct am_train_data *data, const struct am_kmean
     float *owned;
     *out = (struct am_kmeans){0};
     if (o->k > data->n_rows) {
-        am_fail(err, AM_EUSAGE, "%zu clusters of %llu rows", o->k,
+        am_fail(err, AM_EINVAL, "%zu clusters of %llu rows", o->k,
                 (unsigned long long)data->n_rows);
         am_hint(err, "Ask for fewer clusters than there are training rows.");
-        return AM_EUSAGE;
+        return AM_EINVAL;
     }
     if (o->batch)
         return fit_batches(data, o, pool, progress, out, err);

@@ -31,7 +31,7 @@ struct am_kmeans {
     bool converged;
 };
 void am_kmeans_clear(struct am_kmeans *m);
-/* AM_EUSAGE: more clusters than rows. AM_ECANCELED. */
+/* AM_EINVAL: more clusters than rows. AM_ECANCELED. */
 enum am_rc am_kmeans_fit(const struct am_train_data *data, const struct am_kmeans_options *o,
                          struct am_pool *pool, struct am_progress *progress, struct am_kmeans *out,
                          struct am_err *err) AM_MUST_CHECK;

@@ -51,7 +51,7 @@ struct am_learn_task {
      * vote on categories. NULL = all numbers. Borrowed. */
     const struct am_features *features;
     /* Features made of features (derived.h): the recipe's `features.derived`, NULL = none, and the
-     * columns that it may name, NULL = not known yet. */
+     * columns that it may name (n 0 = its place is not known yet), NULL = not known. */
     const struct am_node *derived;
     const struct am_learn_column *columns;
     size_t n_columns;

@@ -138,11 +138,11 @@ static enum am_rc fit(const struct am_learn_task *t, const struct am_learner_ops
                                       .seed = t->seed};
     if (o.k > most) {
         if (am_key_given(t, "components")) {
-            am_fail(err, AM_EUSAGE,
+            am_fail(err, AM_EINVAL,
                     "model.components is %zu, but there are %llu rows of %zu features", o.k,
                     (unsigned long long)t->train->n_rows, t->n_features);
             am_hint(err, "Ask for at most as many components as there are rows and features.");
-            return AM_EUSAGE;
+            return AM_EINVAL;
         }
         o.k = most;
     }

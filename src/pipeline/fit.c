@@ -300,18 +300,18 @@ static enum am_rc class_weights(const struct am_training *t, double **out, struc
     return AM_OK;
 }
 
-/* What `of` in features.derived may name; NULL before features are fitted. */
+/* What `of` in features.derived may name; before features are fitted without places. */
 static enum am_rc feature_columns(const struct am_training *t, const struct am_learn_column **out,
                                   size_t *n, struct am_err *err)
 {
     const struct am_features *f = t->fitted.features;
-    *out = NULL;
-    *n = f ? am_features_n_inputs(f) : 0;
-    if (!f)
-        return AM_OK;
+    *n = f ? am_features_n_inputs(f) : t->p.n_columns;
     struct am_learn_column *c = am_arena_array(t->p.arena, *n + 1, sizeof *c);
     AM_TRY(am_arena_check(t->p.arena, err));
-    for (size_t i = 0; i < *n; i++) {
+    memset(c, 0, (*n + 1) * sizeof *c);
+    for (size_t i = 0; !f && i < *n; i++) /* their names alone */
+        c[i].name = t->p.schema->columns[t->p.columns[i]].name;
+    for (size_t i = 0; f && i < *n; i++) {
         const struct am_feature_input *in = am_features_input(f, i);
         c[i] = (struct am_learn_column){in->name, in->first_output, in->n_outputs};
     }
@@ -380,10 +380,10 @@ enum am_rc am_training_metrics(struct am_training *t, struct am_err *err)
                        !am_str_is(am_node_str(model, "method", "als"), "bpr");
     bool labels = t->p.target_column != SIZE_MAX;
     const char *const *defaults =
-        task == AM_TASK_ANOMALY && labels          ? am_metrics_default_labelled()
-        : task == AM_TASK_CLUSTERING && labels     ? am_metrics_default_grouped()
+        task == AM_TASK_ANOMALY && labels                   ? am_metrics_default_labelled()
+        : task == AM_TASK_CLUSTERING && labels              ? am_metrics_default_grouped()
         : task == AM_TASK_RECOMMENDATION && labels && rates ? am_metrics_default_rated()
-                                                   : am_metrics_default(task);
+                                                            : am_metrics_default(task);
     size_t n = 0;
     while (defaults[n])
         n++;

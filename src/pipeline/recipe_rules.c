@@ -162,8 +162,8 @@ static enum am_rc check_model_type(const struct rules *r, bool own)
                 "predict a target: data.task classification or regression.");
     else
         am_hint(r->err,
-                "Such a model learns rows, not a target: set data.task to anomaly, embedding "
-                "or clustering.");
+                "Such a model learns rows, not a target: set data.task to anomaly or embedding; "
+                "clustering for kmeans, dbscan and gaussian_mixture.");
     return AM_EUSAGE;
 }
 

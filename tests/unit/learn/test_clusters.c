@@ -471,8 +471,8 @@ static void refused(void **state)
         enum am_rc rc;
         const char *says;
     } bad[] = {
-        {"{type: kmeans, clusters: 200}", AM_TASK_CLUSTERING, AM_EUSAGE, "200"},
-        {"{type: kmeans, clusters: [2, 900]}", AM_TASK_CLUSTERING, AM_EUSAGE, "900"},
+        {"{type: kmeans, clusters: 200}", AM_TASK_CLUSTERING, AM_EINVAL, "200"},
+        {"{type: kmeans, clusters: [2, 900]}", AM_TASK_CLUSTERING, AM_EINVAL, "900"},
         {"{type: kmeans, clusters: 0}", AM_TASK_CLUSTERING, AM_EUSAGE, "clusters"},
         {"{type: kmeans, clusters: []}", AM_TASK_CLUSTERING, AM_EUSAGE, "clusters"},
         {"{type: kmeans, cluster: 3}", AM_TASK_CLUSTERING, AM_EUSAGE, "cluster"},
@@ -484,7 +484,7 @@ static void refused(void **state)
         {"{type: logistic}", AM_TASK_CLUSTERING, AM_EUSAGE, "clustering"},
         {"{type: pca, components: 2.5}", AM_TASK_EMBEDDING, AM_EUSAGE, "2.5"},
         {"{type: pca, components: 0}", AM_TASK_EMBEDDING, AM_EUSAGE, "components"},
-        {"{type: svd, components: 4}", AM_TASK_EMBEDDING, AM_EUSAGE, "4"},
+        {"{type: svd, components: 4}", AM_TASK_EMBEDDING, AM_EINVAL, "4"},
     };
     size_t n, width;
     float *x = floats(am_node_get(f.g, "x"), &n, &width);
