@@ -124,7 +124,7 @@ struct am_node *am_tune_export(const struct am_tune *t, struct am_arena *a)
 
 /* ---- in ---- */
 
-static enum am_rc damaged(struct am_err *err, const char *what)
+static enum am_rc bad_part(struct am_err *err, const char *what)
 {
     return am_fail(err, AM_ECORRUPT, "the stored search is damaged: %s", what);
 }
@@ -170,18 +170,18 @@ static enum am_rc read_goals(const struct am_node *m, struct am_tune_objective *
     const struct am_node *g = am_node_get(m, "objectives"), *l = am_node_get(m, "constraints");
     if (!g || !l || g->kind != AM_NODE_LIST || l->kind != AM_NODE_LIST ||
         g->list.n > TUNE_GOALS_MAX || l->list.n > TUNE_GOALS_MAX)
-        return damaged(err, "objectives");
+        return bad_part(err, "objectives");
     for (size_t i = 0; i < g->list.n; i++) {
         unsigned d = 0;
         if (!index_of(am_node_str(g->list.items[i], "direction", ""), direction_names, 2, &d))
-            return damaged(err, "direction");
+            return bad_part(err, "direction");
         goals[i].direction = (enum am_tune_direction)d;
         goals[i].name = am_arena_str(a, am_node_str(g->list.items[i], "name", "")).ptr;
     }
     for (size_t i = 0; i < l->list.n; i++) {
         unsigned b = 0;
         if (!index_of(am_node_str(l->list.items[i], "bound", ""), bound_names, 2, &b))
-            return damaged(err, "bound");
+            return bad_part(err, "bound");
         limits[i].bound = (enum am_tune_bound)b;
         limits[i].name = am_arena_str(a, am_node_str(l->list.items[i], "name", "")).ptr;
         limits[i].limit = am_node_f64(l->list.items[i], "limit", NAN);
@@ -209,7 +209,7 @@ static enum am_rc read_config(const struct am_node *m, struct am_tune_config *c,
 {
     if (!am_tune_sampler_by_name(am_node_str(m, "sampler", ""), &c->sampler) ||
         !am_tune_pruner_by_name(am_node_str(m, "pruner", ""), &c->pruner))
-        return damaged(err, "sampler or pruner");
+        return bad_part(err, "sampler or pruner");
     c->seed = (uint64_t)am_node_i64(m, "seed", 0);
     c->delay = small(m, "delay");
     c->n_trials = large(m, "n_trials");
@@ -233,7 +233,7 @@ static enum am_rc read_steps(const struct am_node *list, struct am_arena *a,
     if (!list)
         return AM_OK;
     if (list->kind != AM_NODE_LIST)
-        return damaged(err, "steps");
+        return bad_part(err, "steps");
     s = am_arena_array(a, list->list.n + 1, sizeof *s);
     AM_TRY(am_arena_check(a, err));
     for (size_t i = 0; i < list->list.n; i++) {
@@ -241,7 +241,7 @@ static enum am_rc read_steps(const struct am_node *list, struct am_arena *a,
         int64_t step;
         if (pair->kind != AM_NODE_LIST || pair->list.n != 2 ||
             !am_node_as_i64(pair->list.items[0], &step) || step < 0)
-            return damaged(err, "steps");
+            return bad_part(err, "steps");
         s[i].step = (uint64_t)step;
         s[i].value = NAN;
         (void)am_node_as_f64(pair->list.items[1], &s[i].value);
@@ -260,22 +260,22 @@ static enum am_rc put_asked(struct am_tune *t, const struct am_node *m, struct a
     struct tune_trial *x;
     unsigned origin = 0;
     if (!read_unit(t, am_node_get(m, "unit"), unit))
-        return damaged(err, "unit");
+        return bad_part(err, "unit");
     if (!index_of(am_node_str(m, "origin", ""), origins, sizeof origins / sizeof *origins, &origin))
-        return damaged(err, "origin");
+        return bad_part(err, "origin");
     p.origin = origins[origin];
     p.resumes = am_node_i64(m, "resumes", -1);
     p.rung = small(m, "rung");
     p.bracket = small(m, "bracket");
     if (p.resumes >= (int64_t)t->trials.len || p.resumes < -1 || p.rung >= am_tune_n_rungs(t) ||
         p.bracket > p.rung)
-        return damaged(err, "rung");
+        return bad_part(err, "rung");
     if (numbers_left) {
         p.n_model = numbers_left->kind == AM_NODE_LIST && numbers_left->list.n <= TUNE_MODEL_MAX
                         ? (uint32_t)numbers_left->list.n
                         : 0;
         if (!read_numbers(numbers_left, p.n_model, model))
-            return damaged(err, "model");
+            return bad_part(err, "model");
     }
     if (!am_vec_reserve(&t->trials, t->trials.len + 1))
         return am_fail_nomem(err, sizeof x);
@@ -298,7 +298,7 @@ static enum am_rc put_result(struct am_tune *t, const struct am_node *m, uint64_
     if ((o && !read_numbers(o, t->config.n_objectives, objectives)) ||
         (c && !read_numbers(c, t->config.n_constraints, constraints)) ||
         (status == AM_TUNE_OK && !o))
-        return damaged(err, "objectives or constraints");
+        return bad_part(err, "objectives or constraints");
     r.objectives = o ? objectives : NULL;
     r.constraints = c ? constraints : NULL;
     AM_TRY(read_steps(am_node_get(m, "steps"), a, &r, err));
@@ -315,9 +315,9 @@ enum am_rc am_tune_import_trial(struct am_tune *t, const struct am_node *trial, 
     struct am_arena *a;
     enum am_rc rc;
     if (number < 0 || (uint64_t)number > t->trials.len)
-        return damaged(err, "number");
+        return bad_part(err, "number");
     if (!index_of(am_node_str(trial, "status", ""), am_tune_status_names, 4, &status))
-        return damaged(err, "status");
+        return bad_part(err, "status");
     if ((uint64_t)number == t->trials.len)
         AM_TRY(put_asked(t, trial, err));
     if (status == AM_TUNE_PENDING)
@@ -341,7 +341,7 @@ static enum am_rc import_rest(struct am_tune *t, const struct am_node *state, st
         if (!unit || !am_vec_push(&t->queue, unit))
             return am_fail_nomem(err, t->space->n * sizeof *unit);
         if (!read_unit(t, queue->list.items[i], unit))
-            return damaged(err, "queue");
+            return bad_part(err, "queue");
     }
     return AM_OK;
 }
