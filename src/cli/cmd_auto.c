@@ -108,6 +108,13 @@ enum am_exit am_cmd_auto(struct am_cli *c)
     struct am_node *r;
     int64_t n;
     double us;
+    const struct am_str data = am_str(q.source);
+    if (am_str_ends(data, AM_STR(".yaml")) || am_str_ends(data, AM_STR(".yml"))) {
+        am_fail(&c->err, AM_EUSAGE, "--budget and --trials search over data, not over a recipe");
+        am_hint(&c->err, "Give the data file, or write `tune: {budget: 5m, over: ...}` into the "
+                         "recipe.");
+        return am_cli_fail(c);
+    }
     if (!q.target) {
         am_fail(&c->err, AM_EUSAGE, "which column is to be predicted?");
         am_hint(&c->err, "Name it with --target COLUMN; `aimass profile DATA` lists the columns.");

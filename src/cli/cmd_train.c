@@ -122,10 +122,10 @@ enum am_exit am_cmd_resume(struct am_cli *c)
 enum am_exit am_cmd_run(struct am_cli *c)
 {
     const struct am_str data = am_str(c->args[0]);
-    if (am_str_ends(data, AM_STR(".yaml")) || am_str_ends(data, AM_STR(".yml")))
-        return am_cmd_train(c);
     if (am_cli_value(c, "--budget") || am_cli_value(c, "--trials"))
         return am_cmd_auto(c);
+    if (am_str_ends(data, AM_STR(".yaml")) || am_str_ends(data, AM_STR(".yml")))
+        return am_cmd_train(c);
     const char *target = am_cli_value(c, "--target");
     struct am_node *start, *r;
     if (am_cli_open(c) != AM_OK ||

@@ -801,6 +801,7 @@ const struct am_learner_ops am_learner_ensemble = {
     .keys = keys,
     .n_keys = sizeof keys / sizeof keys[0],
     .flags = AM_LEARNER_FROM_ROWS | AM_LEARNER_MISSING | AM_LEARNER_AS_IS,
+    .sparse = true, /* to members that read them; the others get them dense */
     .check = check,
     .fit = fit,
 };

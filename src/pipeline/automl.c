@@ -98,7 +98,7 @@ static double elapsed_s(const struct search *s)
 /* What the last training, its report and the registry are kept for, beside training itself. */
 static double tail_s(const struct search *s)
 {
-    return 1.5 * s->prepare_s + fmax(0.6, 0.06 * s->budget_s);
+    return 1.5 * s->prepare_s + fmax(0.8, 0.08 * s->budget_s);
 }
 
 /* Until when candidates may run: the last training takes about 15 % of the budget at most. */

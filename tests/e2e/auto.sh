@@ -52,6 +52,8 @@ same "a model and a search" 2 "$rc"
 check "say so" grep -q "what is searched" "$err"
 am run adult_like.csv --trials 2
 same "no target" 2 "$rc"
+am run hand.yaml --budget 5s
+same "a recipe and a search" 2 "$rc"
 json run adult_like.csv --target income --trials 8 --latency-us 1.5 --set name=quick "${fast[@]}"
 has '[.leaderboard[] | select(.chosen and .family == "ensemble")] | all(.latency_us <= 1.5)'
 
