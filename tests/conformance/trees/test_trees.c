@@ -42,9 +42,10 @@ static int setup(void **state)
     return !ops || ops->start(am_host_table(), &err) != AM_OK;
 }
 
+enum how { WELL, FAILS, NOTHING, TOO_MANY };
 struct feed {
     size_t first, most; /* rows of a batch */
-    enum { WELL, FAILS, NOTHING, TOO_MANY } how;
+    enum how how;
     struct am_csr_buf sparse;
 };
 
@@ -295,7 +296,7 @@ static void test_bad_feeds(void **state)
 {
     (void)state;
     static const struct {
-        int how;
+        enum how how;
         enum am_rc rc;
     } bad[] = {{FAILS, AM_EIO}, {NOTHING, AM_EINVAL}, {TOO_MANY, AM_EINVAL}};
     for (size_t i = 0; i < 3; i++) {
