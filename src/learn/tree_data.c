@@ -116,9 +116,10 @@ static enum am_rc code_exactly(struct am_tree_column *c, const float *x, size_t 
     if (!c->low)
         return am_fail_nomem(err, c->n_values * sizeof *c->low);
     c->high = c->low;
+    c->missing = there < n;
     AM_TRY(make_codes(c, n, err));
-    for (size_t i = 0; i < n; i++)
-        if (there < n && isnan(x[i]))
+    for (size_t i = 0; c->missing && i < n; i++)
+        if (isnan(x[i]))
             put_code(c, i, c->n_values);
     for (size_t i = 0; i < there; i++) {
         code += i > 0 && key[i] >> 32 != key[i - 1] >> 32;
@@ -305,7 +306,9 @@ static enum am_rc read_bins(struct reading *r, struct am_tree_data *d, struct am
             struct am_tree_column *c = &d->columns[k];
             for (size_t j = 0; j < m; j++) {
                 const float v = r->block[j * d->n_features + k];
-                put_code(c, i + j, isnan(v) || c->n_values == 0 ? c->n_values : bin_of(c, v));
+                const bool none = isnan(v) || c->n_values == 0;
+                c->missing = c->missing || none;
+                put_code(c, i + j, none ? c->n_values : bin_of(c, v));
             }
         }
     }

@@ -41,6 +41,7 @@ struct am_tree_column {
     void *codes;       /* owned, [n_rows] of `width` bytes; n_values = missing */
     unsigned width;    /* 1, 2 or 4 */
     uint32_t n_values; /* codes of values are 0..n_values-1 */
+    bool missing;      /* some row's value is */
     float *low,
         *high;   /* owned, [n_values]: the least and largest value of a code; equal when exact */
     double *cut; /* owned, [n_values - 1]: code <= k exactly when x <= cut[k]; NULL = exact: halfway

@@ -88,13 +88,19 @@ struct scan {
 #define GATHER(type)                                                                               \
     do {                                                                                           \
         const type *codes = sc->c->codes;                                                          \
-        for (size_t i = 0; i < n; i++) {                                                           \
+        for (size_t i = 0; sc->c->missing && i < n; i++) {                                         \
             const uint32_t k = codes[s[i].row];                                                    \
             const bool there = k != missing;                                                       \
             out[i] = k;                                                                            \
             least = k < least ? k : least;                                                         \
             most = there && k > most ? k : most;                                                   \
             n_missing += !there;                                                                   \
+        }                                                                                          \
+        for (size_t i = 0; !sc->c->missing && i < n; i++) {                                        \
+            const uint32_t k = codes[s[i].row];                                                    \
+            out[i] = k;                                                                            \
+            least = k < least ? k : least;                                                         \
+            most = k > most ? k : most;                                                            \
         }                                                                                          \
     } while (0)
 
