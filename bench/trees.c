@@ -123,8 +123,9 @@ static BoosterHandle theirs(const float *x, const float *y)
 
 static const float *in_place(BoosterHandle b, const char *array)
 {
-    static const char config[] = "{\"type\":0,\"cache_id\":0,\"training\":false,\"iteration_begin\":0,"
-                                 "\"iteration_end\":0,\"strict_shape\":false,\"missing\":NaN}";
+    static const char config[] =
+        "{\"type\":0,\"cache_id\":0,\"training\":false,\"iteration_begin\":0,"
+        "\"iteration_end\":0,\"strict_shape\":false,\"missing\":NaN}";
     const bst_ulong *shape;
     bst_ulong dim;
     const float *out;
