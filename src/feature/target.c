@@ -196,7 +196,7 @@ static void encode_labels(const struct am_target *t, const struct am_column *c, 
 
 bool am_target_next_label(struct am_str separator, struct am_str *rest, struct am_str *out)
 {
-    while (rest->len > 0) {
+    while (rest->len > 0 && separator.len > 0) {
         size_t end = 0;
         while (end + separator.len <= rest->len &&
                memcmp(rest->ptr + end, separator.ptr, separator.len) != 0)

@@ -66,6 +66,13 @@ enum am_rc am_target_fit_new(const struct am_target_config *config, struct am_ta
         am_hint(err, "Choose another target, or another type in data.types.");
         return rc;
     }
+    if (config->want == AM_TARGET_LABELS &&
+        (config->separator.len == 0 || config->separator.len > 8)) {
+        am_fail(err, AM_EUSAGE, "data.labels.separator has %zu bytes, it needs 1 to 8",
+                config->separator.len);
+        am_hint(err, "Name what stands between two labels of a cell, such as \";\".");
+        return AM_EUSAGE;
+    }
     if (config->want == AM_TARGET_LABELS && !am_col_is_string(config->type)) {
         am_fail(err, AM_EUSAGE, "target \"%.*s\" of type %s holds no texts of several labels",
                 AM_FMT(config->name), am_col_type_name(config->type));

@@ -55,6 +55,10 @@ static enum am_rc choose_class(struct explaining *e, struct am_err *err)
 {
     const char *name = e->o->class_name, *near, *names[64];
     size_t n = e->info->n_classes;
+    for (size_t k = 1, best = 0; e->info->task == AM_TASK_MULTILABEL && k <= n; k++) {
+        e->answer.label[0] = (int32_t)best; /* of several labels the most probable */
+        best = k < n && e->answer.probability[k] > e->answer.probability[best] ? k : best;
+    }
     if (!name || !has_classes(e)) {
         e->cls = has_classes(e) ? (size_t)e->answer.label[0] : 0;
         if (!name)
