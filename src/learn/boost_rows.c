@@ -11,6 +11,26 @@
 #define BATCH_ROWS ((size_t)1 << 18)
 #define ROWS_MAX ((uint64_t)1 << 29) /* 2^53 / 2^24: sums of gradients stay exact */
 
+/* Room for weights at the first one that is not 1. */
+static enum am_rc keep_weights(struct am_boost_feed *f, uint64_t first, size_t n, const float *w,
+                               struct am_err *err)
+{
+    bool even = !f->w;
+    for (size_t i = 0; even && i < n; i++)
+        even = w[i] == 1.0f;
+    if (even)
+        return AM_OK;
+    if (!f->w) {
+        f->w = am_alloc_array((size_t)f->rows.n_rows, sizeof *f->w);
+        if (!f->w)
+            return am_fail_nomem(err, f->rows.n_rows * sizeof *f->w);
+        for (uint64_t i = 0; i < f->rows.n_rows; i++)
+            f->w[i] = 1.0f;
+    }
+    memcpy(f->w + first, w, n * sizeof *w);
+    return AM_OK;
+}
+
 /* Targets, weights and a look at the features, once for each row. */
 static enum am_rc look(struct am_boost_feed *f, uint64_t first, size_t n, const float *x,
                        size_t n_x, const float *y, const float *w, struct am_err *err)
@@ -23,10 +43,12 @@ static enum am_rc look(struct am_boost_feed *f, uint64_t first, size_t n, const 
         am_hint(err, "Clean infinite values first; missing ones may stay.");
         return AM_EINVAL;
     }
-    memcpy(f->y + first, y, n * sizeof *y);
+    if (y != f->y + first)
+        memcpy(f->y + first, y, n * sizeof *y);
+    if (w)
+        AM_TRY(keep_weights(f, first, n, w, err));
     for (size_t i = 0; i < n; i++) {
-        f->w[first + i] = w ? w[i] : 1.0f;
-        if (!isfinite(y[i]) || !(f->w[first + i] >= 0.0f && isfinite(f->w[first + i])))
+        if (!isfinite(y[i]) || (w && !(w[i] >= 0.0f && isfinite(w[i]))))
             return am_fail(err, AM_EINVAL, "target or weight of training row %llu is not finite",
                            (unsigned long long)(first + i));
     }
@@ -58,7 +80,7 @@ static enum am_rc fetch(struct am_boost_feed *f, uint64_t first, struct am_csr *
 {
     const struct am_train_data *d = f->data;
     const bool new = first >= f->seen;
-    float *y = new ? f->y + first : NULL, *w = new ? f->w + first : NULL;
+    float *y = new ? f->y + first : NULL, *w = new ? f->some_w : NULL;
     for (size_t i = 0; i < n; i++)
         f->numbers[i] = first + i;
     if (!f->rows.sparse)
@@ -76,9 +98,10 @@ static enum am_rc room(struct am_boost_feed *f, struct am_err *err)
         return AM_OK;
     f->batch_rows = BATCH_FLOATS / width + 1;
     f->numbers = am_alloc_array(f->batch_rows, sizeof *f->numbers);
+    f->some_w = am_alloc_array(f->batch_rows, sizeof *f->some_w);
     if (!f->rows.sparse)
         f->x = am_alloc_array(f->batch_rows * width, sizeof *f->x);
-    return f->numbers && (f->rows.sparse || f->x)
+    return f->numbers && f->some_w && (f->rows.sparse || f->x)
                ? AM_OK
                : am_fail_nomem(err, f->batch_rows * width * sizeof(float));
 }
@@ -95,7 +118,7 @@ static enum am_rc batch(void *ctx, uint64_t first, const float **x, struct am_cs
         *n = f->rows.n_rows - first < f->batch_rows ? (size_t)(f->rows.n_rows - first)
                                                     : f->batch_rows;
         y = f->y + first;
-        w = f->w + first;
+        w = f->some_w;
         AM_TRY(fetch(f, first, sparse, *n, err));
         *x = f->x;
     }
@@ -124,8 +147,7 @@ enum am_rc am_boost_feed_init(struct am_boost_feed *f, const struct am_train_dat
         return AM_ELIMIT;
     }
     f->y = am_alloc_array((size_t)data->n_rows, sizeof *f->y);
-    f->w = am_alloc_array((size_t)data->n_rows, sizeof *f->w);
-    return f->y && f->w ? AM_OK : am_fail_nomem(err, data->n_rows * 2 * sizeof(float));
+    return f->y ? AM_OK : am_fail_nomem(err, data->n_rows * sizeof(float));
 }
 
 void am_boost_feed_clear(struct am_boost_feed *f)
@@ -134,6 +156,7 @@ void am_boost_feed_clear(struct am_boost_feed *f)
     am_free(f->w);
     am_free(f->x);
     am_free(f->numbers);
+    am_free(f->some_w);
     am_csr_clear(&f->sparse);
     memset(f, 0, sizeof *f);
 }

@@ -14,11 +14,13 @@ struct am_boost_feed {
     const struct am_train_data *data; /* borrowed */
     struct am_progress *progress;     /* borrowed; its cancel flag is obeyed between batches */
     struct am_boost_rows rows;        /* what the library reads; ctx is this struct */
-    float *y, *w;                     /* owned, [n_rows]; of the rows seen so far */
+    float *y;                         /* owned, [n_rows]; of the rows seen so far */
+    float *w;                         /* the same; NULL while all are 1 */
     uint64_t seen;                    /* rows whose target and weight are here */
     size_t batch_rows;
     float *x;                 /* owned, [batch_rows, n_features]; rows that are not in memory */
     uint64_t *numbers;        /* owned, [batch_rows] */
+    float *some_w;            /* owned, [batch_rows] */
     struct am_csr_buf sparse; /* owned */
 };
 
@@ -26,5 +28,9 @@ struct am_boost_feed {
 enum am_rc am_boost_feed_init(struct am_boost_feed *f, const struct am_train_data *data,
                               struct am_progress *progress, struct am_err *err) AM_MUST_CHECK;
 void am_boost_feed_clear(struct am_boost_feed *f);
+static inline float am_boost_weight(const struct am_boost_feed *f, size_t row)
+{
+    return f->w ? f->w[row] : 1.0f;
+}
 
 #endif

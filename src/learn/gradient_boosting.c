@@ -84,7 +84,8 @@ struct pass {
 
 static float row_weight(const struct boosting *b, const struct am_boost_feed *f, size_t row)
 {
-    return b->weight ? (float)((double)f->w[row] * b->weight[(size_t)f->y[row]]) : f->w[row];
+    const float w = am_boost_weight(f, row);
+    return b->weight ? (float)((double)w * b->weight[(size_t)f->y[row]]) : w;
 }
 
 /* Is the row part of this round? A function of seed, round and row alone. */
@@ -172,7 +173,7 @@ static void value_rows(const struct pass *p, size_t r0, size_t r1, double *sums)
 {
     struct boosting *b = p->b;
     for (size_t r = r0; r < r1; r++) {
-        const float w = p->rows->w[r];
+        const float w = am_boost_weight(p->rows, r);
         const double off = (double)p->margins[r] + (double)b->base[0] - (double)p->rows->y[r];
         sums[0] += (double)w * off * off;
         sums[1] += (double)w;
@@ -205,7 +206,7 @@ static void round_blocks(void *ctx, size_t begin, size_t end)
     const struct pass *p = ctx;
     const size_t n = (size_t)p->rows->rows.n_rows;
     for (size_t r = begin * BLOCK_FLOATS; r < end * BLOCK_FLOATS && r < n; r++)
-        put(p, r, r, p->b->g[r], p->rows->w[r]);
+        put(p, r, r, p->b->g[r], am_boost_weight(p->rows, r));
 }
 
 static float power_above(float v)
@@ -264,7 +265,7 @@ static enum am_rc check_classes(const struct boosting *b, const struct am_boost_
             return am_fail(err, AM_EINVAL, "target %g is not a class index from 0 to %zu",
                            (double)f->y[i], b->t->n_classes - 1);
         if (counts)
-            counts[(size_t)f->y[i]] += (double)f->w[i];
+            counts[(size_t)f->y[i]] += (double)am_boost_weight(f, i);
     }
     for (size_t k = 0; counts && k < b->t->n_classes; k++)
         if (!(counts[k] > 0)) {
@@ -313,8 +314,9 @@ static enum am_rc value_base(struct boosting *b, struct am_err *err)
 {
     double sum = 0, weight = 0;
     for (size_t i = 0; i < b->train.seen; i++) {
-        sum += (double)b->train.w[i] * (double)b->train.y[i];
-        weight += (double)b->train.w[i];
+        const double w = (double)am_boost_weight(&b->train, i);
+        sum += w * (double)b->train.y[i];
+        weight += w;
     }
     if (!(weight > 0))
         return am_fail(err, AM_EINVAL, "the weights of the training rows sum to %g", weight);
@@ -327,19 +329,13 @@ static bool all_ones(const struct boosting *b)
     for (size_t k = 0; b->weight && k < b->t->n_classes; k++)
         if (b->weight[k] != 1)
             return false;
-    for (size_t i = 0; i < b->train.seen; i++)
-        if (b->train.w[i] != 1)
-            return false;
-    for (size_t i = 0; i < b->validation.seen; i++)
-        if (b->validation.w[i] != 1)
-            return false;
-    return true;
+    return !b->train.w && !b->validation.w;
 }
 
 static enum am_rc begin(struct boosting *b, struct am_err *err)
 {
     AM_TRY(b->t->task == AM_TASK_REGRESSION ? value_base(b, err) : class_base(b, err));
-    float most = largest(b->train.w, (size_t)b->train.seen);
+    float most = b->train.w ? largest(b->train.w, (size_t)b->train.seen) : 1;
     double heaviest = 1;
     for (size_t k = 0; b->weight && k < b->t->n_classes; k++)
         heaviest = b->weight[k] > heaviest ? b->weight[k] : heaviest;
