@@ -228,6 +228,8 @@ static void fill_config(const struct am_training *t, const struct am_node *tune,
         u->folds.n >= 2
             ? am_folds_count(&(struct am_folds){.spec = u->folds})
             : (uint64_t)am_node_i64(am_node_get(t->p.recipe.resolved, "train"), "epochs", 50);
+    /* three rungs: with the usual number of trials some come to the last one */
+    u->config.min_steps = u->config.max_steps > 9 ? u->config.max_steps / 9 : 1;
 }
 
 /* ---- the space against the recipe ---- */
@@ -705,6 +707,27 @@ static enum am_rc take_up(struct study *s, const struct am_node *stored, struct 
     return am_arena_check(s->t->p.arena, err);
 }
 
+/* The best one that ended; where halving let none run to its end, the best of those that came
+ * furthest. */
+static const struct am_tune_trial *best_of(const struct study *s)
+{
+    const struct am_tune_trial *best = am_tune_best(s->tune);
+    bool up = s->u->objectives[0].maximize;
+    if (best || s->n_ok)
+        return best;
+    for (uint64_t n = 0; n < am_tune_n(s->tune); n++) {
+        const struct am_tune_trial *t = am_tune_trial(s->tune, n);
+        if (t->status != AM_TUNE_PRUNED || t->n_steps == 0)
+            continue;
+        const struct am_tune_step *a = &t->steps[t->n_steps - 1],
+                                  *b = best ? &best->steps[best->n_steps - 1] : NULL;
+        if (!b || a->step > b->step ||
+            (a->step == b->step && (up ? a->value > b->value : a->value < b->value)))
+            best = t;
+    }
+    return best;
+}
+
 static enum am_rc nothing_found(const struct study *s, struct am_err *err)
 {
     const struct am_tune_trial *failed = NULL, *least = NULL;
@@ -893,7 +916,8 @@ static struct am_node *chosen_node(struct am_training *t, const struct am_tune_t
     struct am_node *m = am_new_map(a);
     am_node_set(a, m, "trial", am_new_i64(a, (int64_t)best->number));
     am_node_set(a, m, "values", am_node_copy(a, best->values));
-    am_node_set(a, m, "objective", am_new_f64(a, best->objectives[0]));
+    am_node_set(a, m, "objective",
+                best->objectives ? am_new_f64(a, best->objectives[0]) : am_new_null(a));
     return m;
 }
 
@@ -911,7 +935,7 @@ static enum am_rc nested(struct am_training *t, struct am_farm *farm, struct am_
         rc = study_begin(&s, t, (int64_t)k + 1, farm, err);
         if (rc == AM_OK)
             rc = search(&s, err);
-        const struct am_tune_trial *best = rc == AM_OK ? am_tune_best(s.tune) : NULL;
+        const struct am_tune_trial *best = rc == AM_OK ? best_of(&s) : NULL;
         if (rc == AM_OK && s.stopped)
             rc = am_fail(err, AM_ECANCELED, "canceled while folds were measured");
         if (rc == AM_OK && !best)
@@ -1103,7 +1127,7 @@ enum am_rc am_training_tune(struct am_training *t, struct am_err *err)
     if (!t->search_done)
         AM_GO(rc, search(&s, err));
     am_progress_end(progress);
-    best = am_tune_best(s.tune);
+    best = best_of(&s);
     if (!best) {
         rc = nothing_found(&s, err);
         goto out;
