@@ -68,6 +68,18 @@ same "the header" anomaly_score,is_anomaly "$(head -n 1 "$out")"
 check "the strange row scores higher" awk -F, 'NR == 2 {a=$1} NR == 3 {b=$1} END {exit !(b > a && a > 0 && b < 1)}' "$out"
 bad 2 'no output "reconstruction"' 'anomaly_score' predict alone new.csv --output reconstruction
 
+echo "== memory"
+python3 -c '
+import random
+r = random.Random(1)
+print("a,b,c,d,e,f,y")
+for i in range(100000): print(",".join("%.4f" % r.random() for _ in range(6)), r.randrange(2), sep=",")' >big.csv
+am run big.csv --target y --set 'model={type: random_forest, trees: 5}' --memory 16m --threads 1 "${fast[@]}"
+same "refused while training" 1 "$rc"
+check "with what it takes" grep -Eq 'random_forest over 60000 rows of 6 features needs 10 MB, but 8 MB are allowed' "$err"
+check "and a way out" grep -q gradient_boosting "$err"
+good run big.csv --target y --set 'model={type: random_forest, trees: 2, max_depth: 4}' --memory 64m --threads 1 "${fast[@]}"
+
 echo "== contradictions"
 bad 2 'criterion' 'squared' run diabetes.csv --target progression --set 'model={type: random_forest, criterion: gini}'
 bad 2 'does not fit this task' 'reconstruction_error' run wine.csv --target cultivar --set 'model={type: isolation_forest}'
