@@ -18,7 +18,7 @@ struct table {
     double *v;
     size_t shape[DIMS], n_dims;
 };
-static struct table svc, svr, boosting;
+static struct table svc, boosting;
 
 static double branin(const double *v)
 {
@@ -86,12 +86,6 @@ static double svc_loss(const double *v)
     return interpolate(svc.v, svc.shape, 2, at, 1);
 }
 
-static double svr_loss(const double *v)
-{
-    double at[] = {place(v[0], 1e-2, 1e4, 19), place(v[1], 1e-5, 10, 19), place(v[2], 1e-3, 1, 7)};
-    return interpolate(svr.v, svr.shape, 3, at, 1);
-}
-
 static double boosting_loss(const double *v)
 {
     const size_t *s = boosting.shape;
@@ -115,8 +109,6 @@ static const struct task {
      "depth: {int: [0, 7]}}",
      mixed},
     {"svc", "{c: {log: [1e-2, 1e3]}, gamma: {log: [1e-6, 1]}}", svc_loss},
-    {"svr", "{c: {log: [1e-2, 1e4]}, gamma: {log: [1e-5, 10]}, epsilon: {log: [1e-3, 1]}}",
-     svr_loss},
     {"boosting",
      "{rate: {log: [0.005, 0.5]}, trees: {int: [1, 30]}, depth: {int: [1, 6]}, "
      "features: [0, 1, 2], rows: [0, 1]}",
@@ -171,8 +163,6 @@ static int run(const struct task *task, enum am_tune_sampler sampler, double tar
         y = evaluate(task, x->values);
         if (am_tune_tell(t, x->number, &r, &err))
             die(err.message);
-        if (getenv("SEARCH_TRACE"))
-            (void)fprintf(stderr, "%d %s %g\n", n, x->origin, y);
         if (y <= target) {
             n++;
             am_tune_free(t);
@@ -259,7 +249,6 @@ int main(int argc, char **argv)
         die("usage: search TABLES.json --values | TABLES.json SAMPLER TASK SEEDS");
     doc = read_file(a, argv[1]);
     read_table(doc, "svc", &svc);
-    read_table(doc, "svr", &svr);
     read_table(doc, "boosting", &boosting);
     if (argc < 5) {
         print_values();

@@ -10,11 +10,11 @@ import sys
 import warnings
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.metrics import log_loss
-from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.svm import SVC, SVR
+from sklearn.model_selection import StratifiedKFold
+from sklearn.svm import SVC
 
 import search_tasks
 
@@ -28,18 +28,6 @@ def svc():
     c, gamma = np.logspace(-2, 3, 29), np.logspace(-6, 0, 29)
     table = [[1 - np.mean([SVC(C=a, gamma=g).fit(x[i], y[i]).score(x[j], y[j]) for i, j in folds]) for g in gamma] for a in c]
     return {"shape": [29, 29], "values": np.ravel(table).tolist()}
-
-
-def svr():
-    """RMSE of SVR(C, gamma, epsilon) on diabetes, standardised, 3 folds; log-spaced grid 19 x 19 x 7."""
-    x, y = load_diabetes(return_X_y=True)
-    x, y = (x - x.mean(0)) / x.std(0), (y - y.mean()) / y.std()
-    folds = list(KFold(3, shuffle=True, random_state=0).split(x))
-    table = []
-    for c, gamma, eps in itertools.product(np.logspace(-2, 4, 19), np.logspace(-5, 1, 19), np.logspace(-3, 0, 7)):
-        e = [SVR(C=c, gamma=gamma, epsilon=eps, max_iter=200000).fit(x[i], y[i]).predict(x[j]) - y[j] for i, j in folds]
-        table.append(float(np.sqrt(np.mean(np.concatenate(e) ** 2))))
-    return {"shape": [19, 19, 7], "values": table}
 
 
 def boosting():
@@ -67,7 +55,7 @@ def main(out):
     if os.path.exists(out):
         with open(out) as f:
             tables = json.load(f)["tables"]
-    for name, make in (("svc", svc), ("svr", svr), ("boosting", boosting)):
+    for name, make in (("svc", svc), ("boosting", boosting)):
         if name not in tables:
             tables[name] = make()
     tasks = {}

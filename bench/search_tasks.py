@@ -71,7 +71,6 @@ def mixed_best():
 
 def tasks(tables):
     svc = np.array(tables["svc"]["values"]).reshape(tables["svc"]["shape"])
-    svr = np.array(tables["svr"]["values"]).reshape(tables["svr"]["shape"])
     gbm = np.array(tables["boosting"]["values"]).reshape(tables["boosting"]["shape"])
     return {
         "branin": Task({"x": ("float", -5, 10), "y": ("float", 0, 15)}, branin, 0.39788735772973816),
@@ -80,9 +79,6 @@ def tasks(tables):
                        "depth": ("int", 0, 7)}, mixed, search_best=mixed_best),
         "svc": Task({"c": ("log", 1e-2, 1e3), "gamma": ("log", 1e-6, 1)},
                     lambda c, g: interpolate(svc, [place(c, 1e-2, 1e3, 29), place(g, 1e-6, 1, 29)]), float(svc.min())),
-        "svr": Task({"c": ("log", 1e-2, 1e4), "gamma": ("log", 1e-5, 10), "epsilon": ("log", 1e-3, 1)},
-                    lambda c, g, e: interpolate(svr, [place(c, 1e-2, 1e4, 19), place(g, 1e-5, 10, 19), place(e, 1e-3, 1, 7)]),
-                    float(svr.min())),
         "boosting": Task({"rate": ("log", 0.005, 0.5), "trees": ("int", 1, 30), "depth": ("int", 1, 6),
                           "features": ("choice", 3, 0), "rows": ("choice", 2, 0)},
                          lambda r, t, d, f, s: interpolate(gbm[:, t - 1, d - 1, f, s], [place(r, 0.005, 0.5, 13)]),
