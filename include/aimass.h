@@ -110,9 +110,10 @@ typedef struct aimass_answer { /* arrays belong to the predictor and live until 
     size_t n_rows, n_classes;
     const float *probability; /* [n_rows, n_classes]; NULL without classes */
     const int32_t *label;     /* [n_rows] index of the class; anomaly: 1 = it is one, 0 = it is not;
-                                 NULL for regression and embedding */
+                                 clusters: which, -1 = none; NULL for regression and embedding */
     const double *value;      /* [n_rows] regression: the number; classes: probability of the label;
-                                 anomaly and embedding: the anomaly score */
+                                 anomaly and embedding: the anomaly score; clusters: the distance
+                                 to the nearest, or the log density of the row */
 } aimass_answer;
 
 /* One row of all inputs in order, when every input is a number or boolean; NaN = missing. About a
@@ -124,8 +125,8 @@ AIMASS_API aimass_status aimass_predict_rows(aimass_predictor *p, const double *
                                              size_t n_rows, size_t n_columns, aimass_answer *out,
                                              aimass_error *err);
 
-/* Models of anomalies and embeddings: what each row of the last call was reduced to, [n_rows,
- * aimass_n_embedding()]; NULL for other models. Belongs to the predictor and lives until its next
+/* Models of anomalies and embeddings: what each row of the last call was reduced to, of clusters the
+ * distance to, or the probability of, each; [n_rows, aimass_n_embedding()]; NULL for other models. Belongs to the predictor and lives until its next
  * call. */
 AIMASS_API size_t aimass_n_embedding(const aimass_model *m); /* 0 for other models */
 AIMASS_API const float *aimass_embedding(const aimass_predictor *p);
