@@ -375,6 +375,18 @@ static void recoveries(struct am_buf *o, const struct am_node *r)
         am_html_number(o, am_node_get(m, "learning_rate"));
         am_buf_cstr(o, ".</p>\n");
     }
+    list = am_html_items(am_node_get(r, "history"), "plateaus");
+    for (size_t i = 0; list && i < list->list.n; i++) {
+        if (i == 0)
+            am_buf_printf(o, "<p class='mute'>%s ",
+                          am_tr("The learning rate was lowered on a plateau (epoch: rate):"));
+        else
+            am_buf_cstr(o, ", ");
+        am_buf_printf(o, "%lld: ", (long long)am_node_i64(list->list.items[i], "epoch", 0));
+        am_html_number(o, am_node_get(list->list.items[i], "learning_rate"));
+    }
+    if (list)
+        am_buf_cstr(o, ".</p>\n");
 }
 
 static void residuals(struct am_buf *o, const struct am_node *r)

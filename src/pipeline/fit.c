@@ -486,6 +486,31 @@ enum am_rc am_training_check(struct am_training *t, struct am_err *err)
 
 /* ---- learning ---- */
 
+/* A plateau that lowered the rate is said in the log and in the report ("plateaus" of the history).
+ */
+static void note_plateau(struct am_training *t, const struct am_train_epoch *e)
+{
+    struct am_arena *a = t->p.arena;
+    const struct am_node *schedule = am_node_path(t->p.recipe.resolved, "train.schedule");
+    struct am_str kind = am_node_str(schedule, "type", "");
+    struct am_node *list = am_node_get(t->history, "plateaus"), *m;
+    (void)am_node_as_str(schedule, &kind);
+    double before = t->rate;
+    t->rate = e->learning_rate;
+    if (!am_str_is(kind, "plateau") || !(before > 0 && e->learning_rate < before))
+        return;
+    am_log(AM_LOG_INFO, "train", "plateau epoch=%llu learning_rate=%g before=%g",
+           (unsigned long long)e->epoch, e->learning_rate, before);
+    if (!list) {
+        list = am_new_list(a);
+        am_node_set(a, t->history, "plateaus", list);
+    }
+    m = am_new_map(a);
+    am_node_set(a, m, "epoch", am_new_i64(a, (int64_t)e->epoch));
+    am_node_set(a, m, "learning_rate", am_new_f64(a, e->learning_rate));
+    am_node_push(a, list, m);
+}
+
 static enum am_rc on_epoch(void *ctx, const struct am_train_epoch *e, struct am_err *err)
 {
     struct am_training *t = ctx;
@@ -494,6 +519,7 @@ static enum am_rc on_epoch(void *ctx, const struct am_train_epoch *e, struct am_
         {"train.loss", (int64_t)e->epoch, e->train_loss},
         {"train.learning_rate", (int64_t)e->epoch, e->learning_rate},
         {"validation.loss", (int64_t)e->epoch, e->validation_loss}};
+    note_plateau(t, e);
     am_node_push(a, am_node_get(t->history, "epoch"), am_new_i64(a, (int64_t)e->epoch));
     am_node_push(a, am_node_get(t->history, "train_loss"), am_new_f64(a, e->train_loss));
     if (!isnan(e->validation_loss))

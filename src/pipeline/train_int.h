@@ -47,6 +47,7 @@ struct am_training {
     struct am_node *study;               /* of the report; NULL = none */
     const struct am_node *stored_trials; /* of an earlier attempt of the run; NULL = none */
     bool search_done;                    /* that attempt's search had ended */
+    double rate;                         /* learning rate of the last epoch; 0 = none yet */
 };
 
 /* fit.c */

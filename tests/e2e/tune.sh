@@ -145,6 +145,10 @@ first=$(trials_of "$(get .run)")
 train search.yaml --set name=pruned --set tune.pruner=median --set tune.folds=0 --set tune.trials=25 --set train.epochs=12 --set tune.search=random --set tune.workers=1
 same "pruning does not depend on the workers" "$first" "$(trials_of "$(get .run)")"
 
+train search.yaml --set name=halving --set tune.pruner=halving --set tune.folds=0 --set tune.trials=30 --set train.epochs=27 --set tune.search=random
+json study "$(get .run)"
+has '[.trials[] | select(.status == "pruned")] | length >= 15' '[.trials[] | select(.origin == "promoted")] | length >= 3'
+
 echo "== spaces that are none"
 over() { bad 2 "$1" "$2" train search.yaml --set "tune.over=$3"; }
 over "tune.over" "Say what" '{}'
@@ -230,5 +234,11 @@ same "unless it is told not to" 1 "$rc"
 check "then it is an error" grep -q "training diverged" "$err"
 am train wild.yaml --set name=wild --set train.learning_rate=1000 --set 'train.recover={times: 1}' "${fast[@]}"
 same "and at most so often" 1 "$rc"
+
+json train wild.yaml --set name=flat --set train.learning_rate=0.01 --set train.epochs=60 \
+    --set 'train.schedule={type: plateau, patience: 1, factor: 0.5}' "${fast[@]}"
+json run-show "$(get .run)"
+has '.log | test("plateau epoch=")' '.history."train.learning_rate" | map(.value) | unique | length >= 2'
+check "the report says so" grep -q "lowered on a plateau" "$AIMASS_WORKSPACE"/reports/flat-1.html
 
 finish
