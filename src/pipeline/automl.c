@@ -872,6 +872,36 @@ static const char *metrics_of(const struct am_node *start)
                                            : "[rmse, mae, r2]";
 }
 
+static bool listed(const struct am_node *list, struct am_str name)
+{
+    struct am_str s;
+    for (size_t i = 0; list && list->kind == AM_NODE_LIST && i < list->list.n; i++)
+        if (am_node_as_str(list->list.items[i], &s) && am_str_eq(s, name))
+            return true;
+    return false;
+}
+
+/* Texts as terms, sparse: what every family can read and straight lines are good at. */
+static void encode_texts(struct search *s, struct am_node *recipe, const struct am_node *columns)
+{
+    struct am_arena *a = s->arena;
+    for (size_t i = 0; columns && i < columns->list.n; i++) {
+        const struct am_str name = am_node_str(columns->list.items[i], "name", "");
+        struct am_node *features = am_node_get(recipe, "features"), *how = am_new_map(a);
+        if (!am_str_is(am_node_str(columns->list.items[i], "type", ""), "text") ||
+            (s->job->target && am_str_is(name, s->job->target)) ||
+            listed(am_node_path(recipe, "data.id"), name) ||
+            listed(am_node_get(features, "drop"), name))
+            continue;
+        if (!features) {
+            features = am_new_map(a);
+            am_node_set(a, recipe, "features", features);
+        }
+        am_node_set(a, how, "encode", am_new_cstr(a, "tfidf"));
+        am_node_set_str(a, features, name, how);
+    }
+}
+
 /* The starter recipe without a validation part (folds do its work), networks that end by
  * themselves. */
 static enum am_rc base_recipe(struct search *s, struct am_node **out, struct am_err *err)
@@ -889,6 +919,7 @@ static enum am_rc base_recipe(struct search *s, struct am_node **out, struct am_
                          "train", &train, err));
     AM_TRY(am_yaml_parse(a, am_str(metrics_of(start)), "metrics", &metrics, err));
     am_node_set(a, recipe, "train", train);
+    encode_texts(s, recipe, am_node_get(start, "columns"));
     am_node_set(a, am_node_get(recipe, "evaluate"), "metrics", metrics);
     *out = recipe;
     return am_arena_check(a, err);
@@ -927,6 +958,13 @@ static enum am_rc open_search(struct search *s, struct am_node *recipe, struct a
     AM_TRY(am_prepare_rows(&s->p, err));
     AM_TRY(am_facts_of(&s->p, &s->facts, err));
     s->prepare_s = elapsed_s(s);
+    if (s->facts.n_media) {
+        am_fail(err, AM_EUSAGE,
+                "the rows are pictures, sounds or videos, and --budget compares "
+                "models of tables");
+        am_hint(err, "Train a network with `aimass run DATA`, or search with `tune:` in a recipe.");
+        return AM_EUSAGE;
+    }
     struct am_node *folds = am_new_i64(s->arena, n_folds_for(s->facts.n_rows));
     AM_TRY(am_folds_spec_from_node(&s->p, folds, "run", AM_PART_BIT(AM_ROW_TRAIN), &spec, err));
     AM_TRY(am_folds_make(&s->p, &spec, NULL, &s->folds, err));
