@@ -7,6 +7,9 @@
 #include "tune/gp.h"
 
 static const double noise_least = 1e-6;
+/* Optuna takes 0.1; against very long lengths a dimension is not given up for what a local optimum
+ * says of it. */
+static const double length_prior = 0.4;
 static const double log_low[3] = {-6, -5, -14}, log_high[3] = {8, 5, 0}; /* theta, s2, noise */
 
 typedef double v4 __attribute__((vector_size(32)));
@@ -147,8 +150,8 @@ static double priors(const struct tune_gp *gp, const double *p, double *g)
     double sum = 0, s2 = exp(p[d]), noise = exp(p[d + 1]) + noise_least;
     for (size_t i = 0; i < d; i++) {
         double theta = exp(p[i]);
-        sum += 0.1 / theta + 0.1 * theta;
-        g[i] += -0.1 / theta + 0.1 * theta;
+        sum += length_prior / theta + 0.1 * theta;
+        g[i] += -length_prior / theta + 0.1 * theta;
     }
     sum -= p[d] - s2;
     g[d] -= 1 - s2;

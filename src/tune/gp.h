@@ -2,8 +2,8 @@
  * and the minimiser that both use.
  *
  * Distances: (a - b)^2 a dimension, a != b for unordered ones, 1 when a dimension is on in one
- * place only, 0 when in neither. Hyper-parameters are maximum a posteriori with the priors of
- * Optuna's GP sampler. Memory comes from the caller's arena. One thread. */
+ * place only, 0 when in neither. Hyper-parameters are maximum a posteriori, nearly with the
+ * priors of Optuna's GP sampler. Memory comes from the caller's arena. One thread. */
 #ifndef AM_TUNE_GP_H
 #define AM_TUNE_GP_H
 

@@ -58,7 +58,7 @@ def kernel(a, b):
 
 c = kernel(x, x) + noise * np.eye(n)
 loss = .5 * y @ np.linalg.solve(c, y) + .5 * np.linalg.slogdet(c)[1]
-loss += (.1 / theta + .1 * theta).sum() - (np.log(s2) - s2) - (.1 * np.log(noise) - 30 * noise)
+loss += (.4 / theta + .1 * theta).sum() - (np.log(s2) - s2) - (.1 * np.log(noise) - 30 * noise)
 q = np.round(rng.random((9, d)), 6)
 q[:, 2] = rng.integers(0, 3, 9)
 k = kernel(x, q)
