@@ -245,28 +245,41 @@ uint32_t am_tagger_word_hash(struct am_str token)
     return hash_of(token.ptr, token.len, 99);
 }
 
+/* Which kinds of characters are in it: digit 1, capital 2, small letter 4, hyphen 8. */
+static uint32_t kinds_of(const char *p, size_t n)
+{
+    uint32_t kinds = 0;
+    for (size_t i = 0; i < n; i++)
+        kinds |= p[i] >= '0' && p[i] <= '9'   ? 1u
+                 : p[i] >= 'A' && p[i] <= 'Z' ? 2u
+                 : p[i] >= 'a' && p[i] <= 'z' ? 4u
+                 : p[i] == '-'                ? 8u
+                                              : 0u;
+    return kinds;
+}
+
+static uint32_t suffix(const char *p, size_t n, size_t k, uint32_t salt)
+{
+    return n > k ? hash_of(p + n - k, k, salt) : hash_of(p, n, salt);
+}
+
 void am_tagger_word(struct am_str token, bool first, struct am_tagger_word *out)
 {
     char low[64];
     const size_t n = token.len < sizeof low ? token.len : sizeof low;
-    bool digit = false, upper = false, lower = false, hyphen = false;
-    for (size_t i = 0; i < n; i++) {
-        const char c = token.ptr[token.len - n + i]; /* of long words the end */
-        digit = digit || (c >= '0' && c <= '9');
-        upper = upper || (c >= 'A' && c <= 'Z');
-        lower = lower || (c >= 'a' && c <= 'z');
-        hyphen = hyphen || c == '-';
-        low[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-    }
+    const char *p = token.ptr + (token.len - n); /* of long words the end */
+    const uint32_t kinds = kinds_of(p, n);
     const bool capital = token.len > 0 && token.ptr[0] >= 'A' && token.ptr[0] <= 'Z';
-    out->shape = (uint32_t)(digit | upper << 1 | lower << 2 | hyphen << 3 | capital << 4 |
-                            (first && capital) << 5);
+    const bool year = n == 4 && !(kinds & 8);
+    for (size_t i = 0; i < n; i++)
+        low[i] = p[i] >= 'A' && p[i] <= 'Z' ? (char)(p[i] | 0x20) : p[i];
+    out->shape = kinds | (uint32_t)capital << 4 | (uint32_t)(first && capital) << 5;
     out->word = hash_of(low, n, 1);
-    if (digit && !lower && !upper)
-        out->word = hash_of(n == 4 && !hyphen ? "!year" : "!digits", n == 4 && !hyphen ? 5 : 7, 1);
-    out->suffix1 = hash_of(low + (n > 1 ? n - 1 : 0), n > 1 ? 1 : n, 2);
-    out->suffix2 = hash_of(low + (n > 2 ? n - 2 : 0), n > 2 ? 2 : n, 3);
-    out->suffix3 = hash_of(low + (n > 3 ? n - 3 : 0), n > 3 ? 3 : n, 4);
+    if ((kinds & 7) == 1)
+        out->word = hash_of(year ? "!year" : "!digits", year ? 5 : 7, 1);
+    out->suffix1 = suffix(low, n, 1, 2);
+    out->suffix2 = suffix(low, n, 2, 3);
+    out->suffix3 = suffix(low, n, 3, 4);
     out->prefix = hash_of(low, n > 1 ? 1 : n, 5);
 }
 

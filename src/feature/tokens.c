@@ -132,19 +132,24 @@ uint32_t am_char_lower(uint32_t c)
     return to_lower(c);
 }
 
+/* Of what stands alone in texts: superscripts and fractions, kana, ideographs. */
+static const struct {
+    uint32_t first, last;
+} lone_letters[] = {
+    {0xB2, 0xB3},     {0xB9, 0xB9},     {0xBC, 0xBE},       {0x3005, 0x3007}, {0x3041, 0x309A},
+    {0x309D, 0x309F}, {0x30A1, 0x30FA}, {0x30FC, 0x312F},   {0x3400, 0x4DBF}, {0x4E00, 0xA4CF},
+    {0xF900, 0xFAFF}, {0xFF66, 0xFF9F}, {0x20000, 0x3FFFF},
+};
+
 bool am_char_is_word(uint32_t c)
 {
     const enum class k = class_of(c);
     if (k == LETTER || k == DIGIT || k == JOINER)
         return c != REPLACEMENT;
-    if (k != SINGLE || c < 0x80)
-        return false;
-    return c == 0xB2 || c == 0xB3 || c == 0xB9 || (c >= 0xBC && c <= 0xBE) ||
-           (c >= 0x3041 && c <= 0x312F && c != 0x309B && c != 0x309C && c != 0x30A0 &&
-            c != 0x30FB) ||
-           (c >= 0x3400 && c <= 0xA4CF && !(c >= 0x4DC0 && c <= 0x4DFF)) ||
-           (c >= 0xF900 && c <= 0xFAFF) || (c >= 0xFF66 && c <= 0xFF9F) ||
-           (c >= 0x3005 && c <= 0x3007) || c >= 0x20000;
+    for (size_t i = 0; k == SINGLE && i < sizeof lone_letters / sizeof lone_letters[0]; i++)
+        if (c >= lone_letters[i].first && c <= lone_letters[i].last)
+            return true;
+    return false;
 }
 
 bool am_char_is_space(uint32_t c)

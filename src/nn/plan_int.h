@@ -31,7 +31,7 @@ struct am_plan {
     struct am_prepared *shared; /* INFER: one reference; else NULL. Its data is AM_IN_PARAMS */
     struct am_ports *ports;     /* nn/plan_port.h: one reference, or NULL */
     size_t n_inputs, n_outputs;
-    bool sparse_x; /* x may come as sparse rows */
+    bool sparse_x;    /* x may come as sparse rows */
     size_t n_classes; /* > 0: targets are classes below this */
     bool mixed;       /* two of them and a share (loss.h) */
     double flops_row, flops_fixed;

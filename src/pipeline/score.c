@@ -350,6 +350,14 @@ static enum am_rc score_group(void *ctx, size_t group, const uint32_t *perm, dou
     return am_metric(&j->in, j->metric, out, err);
 }
 
+/* For dense rows. */
+static bool make_rooms(struct importance *j)
+{
+    j->x = am_alloc_array(j->n + 1, j->width * sizeof *j->x);
+    j->shuffled = am_alloc_array(j->n + 1, j->width * sizeof *j->x);
+    return j->x && j->shuffled;
+}
+
 struct ranked {
     double mean, deviation;
     size_t input;
@@ -402,11 +410,9 @@ enum am_rc am_score_importance(const struct am_learned *l, const struct am_featu
     float *y = am_alloc_array(j.n + 1, sizeof *y);
     struct ranked *r = am_calloc(n_groups + 1, sizeof *r);
     enum am_rc rc;
-    j.x = sparse ? NULL : am_alloc_array(j.n + 1, j.width * sizeof *j.x);
-    j.shuffled = sparse ? NULL : am_alloc_array(j.n + 1, j.width * sizeof *j.x);
+    const bool rows_fit = sparse || make_rooms(&j);
     j.pred = am_alloc_array(j.n + 1, j.n_out * sizeof *j.pred);
-    if (!truth || !mean || !dev || !rows || !y || !r || !j.pred ||
-        (!sparse && (!j.x || !j.shuffled)))
+    if (!truth || !mean || !dev || !rows || !y || !r || !j.pred || !rows_fit)
         AM_GO(rc, am_fail_nomem(err, j.n * j.width * sizeof *j.x));
     for (size_t i = 0; i < j.n; i++)
         rows[i] = i * all / (j.n ? j.n : 1); /* evenly over all rows */
