@@ -5,7 +5,14 @@
 #include "base/tree.h"
 #include "feature/features_int.h"
 
-enum am_fimpute { AM_FI_MEAN, AM_FI_MEDIAN, AM_FI_MODE, AM_FI_CATEGORY, AM_FI_CONSTANT, AM_FI_NONE };
+enum am_fimpute {
+    AM_FI_MEAN,
+    AM_FI_MEDIAN,
+    AM_FI_MODE,
+    AM_FI_CATEGORY,
+    AM_FI_CONSTANT,
+    AM_FI_NONE
+};
 
 struct am_ftext_spec; /* text_spec.h */
 
