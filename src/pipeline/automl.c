@@ -177,6 +177,30 @@ static enum am_rc take_rows(struct search *s, const struct am_trial_rows *r, str
     return AM_OK;
 }
 
+#define PREDICTIONS_SHARE 8 /* of the memory flag */
+#define PREDICTIONS_KEPT 4  /* at least */
+
+/* Predictions of the worst candidates give way when all of them take too much memory. */
+static void make_room(struct search *s)
+{
+    const double each = (double)s->n * (double)s->n_out * sizeof(float);
+    for (;;) {
+        struct candidate *worst = NULL;
+        size_t held = 0;
+        for (size_t i = 0; i < s->n_all; i++) {
+            struct candidate *c = &s->all[i];
+            held += c->pred != NULL;
+            if (c->pred && (!worst || c->loss > worst->loss))
+                worst = c;
+        }
+        if (held <= PREDICTIONS_KEPT ||
+            each * (double)held <= (double)s->pl->memory_limit_bytes / PREDICTIONS_SHARE)
+            return;
+        am_free(worst->pred);
+        worst->pred = NULL;
+    }
+}
+
 /* Results of a candidate; the first of a family is what the cost model learns from. */
 static enum am_rc take_result(struct search *s, struct candidate *c, struct am_trial_result *r,
                               bool typical, struct am_err *err)
@@ -240,6 +264,7 @@ static enum am_rc try_one(struct search *s, const struct am_family *family, stru
     if (rc == AM_OK)
         rc = take_result(s, c, &r, typical, err);
     am_trial_result_clear(&r);
+    make_room(s);
     if (rc == AM_OK && am_progress_canceled(s->pl->progress))
         rc = am_fail(err, AM_ECANCELED, "canceled while models were compared");
     am_log(AM_LOG_INFO, "auto",
@@ -490,7 +515,7 @@ static void fill_pool(const struct search *s, struct chosen *c)
     const struct candidate *order[CANDIDATES_MAX];
     size_t n = 0;
     for (size_t i = 0; i < s->n_all; i++)
-        if (s->all[i].status == AM_TRIAL_OK)
+        if (s->all[i].status == AM_TRIAL_OK && s->all[i].pred)
             order[n++] = &s->all[i];
     qsort(order, n, sizeof *order, by_loss);
     for (size_t i = 0; i < n && c->n_pool < POOL; i++) {
@@ -639,14 +664,15 @@ static enum am_rc decide(struct search *s, struct chosen *c, const struct am_pre
     c->shape = SHAPE_SINGLE;
     c->loss = mean_of(best, s->n);
     AM_GO(rc, cross_fit(s, SHAPE_GREEDY, p, greedy, err));
-    if (s->n >= STACK_ROWS)
+    /* folds by time leave the first stretch without predictions, which a stack cannot do without */
+    const bool stackable = s->n >= STACK_ROWS && s->n == s->facts.n_rows;
+    if (stackable)
         AM_GO(rc, cross_fit(s, SHAPE_STACK, p, stack, err));
     if (beats(best, greedy, s->n, &c->gain, &c->noise)) {
         c->shape = SHAPE_GREEDY;
         c->loss = mean_of(greedy, s->n);
     }
-    if (s->n >= STACK_ROWS &&
-        beats(c->shape == SHAPE_GREEDY ? greedy : best, stack, s->n, &gain, &noise)) {
+    if (stackable && beats(c->shape == SHAPE_GREEDY ? greedy : best, stack, s->n, &gain, &noise)) {
         (void)beats(best, stack, s->n, &c->gain, &c->noise);
         c->shape = SHAPE_STACK;
         c->loss = mean_of(stack, s->n);
