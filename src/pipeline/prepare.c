@@ -351,13 +351,6 @@ static enum am_rc find_weight(struct am_prepared *p, const struct am_node *data,
         am_hint(err, "Name a column of the data.");
         return AM_EUSAGE;
     }
-    const enum am_col_type type = p->schema->columns[at].type;
-    if (type != AM_COL_NUMBER && type != AM_COL_BOOLEAN) {
-        am_fail(err, AM_EUSAGE, "%s: the weight column \"%.*s\" holds %s, not numbers", where,
-                AM_FMT(name), am_col_type_name(type));
-        am_hint(err, "Name a column of numbers, 0 or more.");
-        return AM_EUSAGE;
-    }
     bool taken = am_str_eq(name, target);
     for (size_t k = 0; k < p->n_ids; k++)
         taken = taken || am_str_eq(name, p->ids[k]);
@@ -365,6 +358,13 @@ static enum am_rc find_weight(struct am_prepared *p, const struct am_node *data,
         am_fail(err, AM_EUSAGE, "%s: column \"%.*s\" cannot be weight and target or id at once",
                 where, AM_FMT(name));
         am_hint(err, "Name another column in data.weight, or leave it out.");
+        return AM_EUSAGE;
+    }
+    const enum am_col_type type = p->schema->columns[at].type;
+    if (type != AM_COL_NUMBER && type != AM_COL_BOOLEAN) {
+        am_fail(err, AM_EUSAGE, "%s: the weight column \"%.*s\" holds %s, not numbers", where,
+                AM_FMT(name), am_col_type_name(type));
+        am_hint(err, "Name a column of numbers, 0 or more.");
         return AM_EUSAGE;
     }
     p->weight_column = at;
