@@ -19,13 +19,13 @@ static const struct am_learner_key keys[] = {
     AM_KEY(
         "implicit", AM_LEARNER_KEY_BOOL, NULL, 0, 0, NULL,
         "Rows say that an item was chosen, the target how often or how much; false: the target is "
-        "a rating to predict. The default is false with a target and als, else true."),
+        "a rating to predict. auto is false with a target and als, else true."),
     AM_KEY("factors", AM_LEARNER_KEY_INT, NULL, 1, 1024, "16", "Numbers of a user and of an item."),
-    AM_KEY("regularization", AM_LEARNER_KEY_NUMBER, NULL, 0, 1e6, NULL,
-           "Ridge; of ratings times their number. The default is 0.1, of bpr 0.01."),
+    AM_KEY("regularization", AM_LEARNER_KEY_NUMBER | AM_LEARNER_KEY_ENUM, "auto", 0, 1e6, "auto",
+           "Ridge; of ratings times their number. auto is 0.1, of bpr 0.01."),
     AM_KEY("alpha", AM_LEARNER_KEY_NUMBER, NULL, 0, 1e6, "10",
            "Choices, als: confidence of a choice is 1 + alpha times its value."),
-    AM_KEY("iterations", AM_LEARNER_KEY_INT, NULL, 1, 10000, NULL,
+    AM_KEY("iterations", AM_LEARNER_KEY_INT | AM_LEARNER_KEY_ENUM, "auto", 1, 10000, "auto",
            "Sweeps over both sides (als, 15), epochs (bpr, 50)."),
     AM_KEY("learning_rate", AM_LEARNER_KEY_NUMBER, NULL, 0, 10, "0.05", "Of bpr."),
     AM_KEY("top", AM_LEARNER_KEY_INT, NULL, 1, 1000, "10",
@@ -125,6 +125,13 @@ static bool is_implicit(const struct am_learn_task *t, const struct table *table
     return am_node_as_bool(am_node_get(t->model, "implicit"), &v) && v;
 }
 
+/* Of a key that may say auto. */
+static double number_or(const struct am_learn_task *t, const char *name, double otherwise)
+{
+    double v;
+    return am_node_as_f64(am_node_get(t->model, name), &v) ? v : otherwise;
+}
+
 static struct am_factor_options options_of(const struct am_learn_task *t, bool implicit)
 {
     const bool bpr = is_bpr(t);
@@ -133,13 +140,8 @@ static struct am_factor_options options_of(const struct am_learn_task *t, bool i
                   : implicit ? AM_FACTORS_IMPLICIT
                              : AM_FACTORS_EXPLICIT,
         .factors = (size_t)am_key_number(t, OPS, "factors"),
-        .iterations = am_key_given(t, "iterations") ? (size_t)am_key_number(t, OPS, "iterations")
-                      : bpr                         ? 50
-                                                    : 15,
-        .regularization = am_key_given(t, "regularization")
-                              ? am_key_number(t, OPS, "regularization")
-                          : bpr ? 0.01
-                                : 0.1,
+        .iterations = (size_t)number_or(t, "iterations", bpr ? 50 : 15),
+        .regularization = number_or(t, "regularization", bpr ? 0.01 : 0.1),
         .alpha = am_key_number(t, OPS, "alpha"),
         .learning_rate = am_key_number(t, OPS, "learning_rate"),
         .seed = t->seed};

@@ -436,6 +436,7 @@ static void add_learner_key(const struct am_learner_key *k)
             have->types |= k->types;
             if (k->choices && have->choices && strcmp(k->choices, have->choices) != 0)
                 have->choices = joined(have->choices, joined("|", k->choices));
+            have->choices = have->choices ? have->choices : k->choices;
             if (k->min < have->min || k->max > have->max) {
                 have->min = k->min < have->min ? k->min : have->min;
                 have->max = k->max > have->max ? k->max : have->max;

@@ -88,8 +88,12 @@ static void all_cases(void **state)
     assert_true(cases->list.n >= 20);
     for (size_t i = 0; i < cases->list.n; i++)
         check_case(a, cases->list.items[i]);
-    am_metrics(&n);
-    assert_int_equal(seen, (1ull << n) - 1); /* every metric of the table was compared */
+    /* every metric of the table was compared; those of clusters and recommenders are in
+     * learn-clusters and learn-recommender */
+    const struct am_metric_info *all = am_metrics(&n);
+    for (size_t i = 0; i < n; i++)
+        if (all[i].tasks & ((1u << AM_TASK_CLUSTERING) - 1))
+            assert_true(seen >> i & 1);
     am_buf_clear(&b);
     am_arena_free(a);
 }

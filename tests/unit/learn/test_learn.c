@@ -368,7 +368,7 @@ static void test_tables(void **state)
     struct am_arena *a = am_arena_new(0);
     const struct am_learner_ops *o;
     (void)state;
-    assert_int_equal(n, 14);
+    assert_true(n >= 33);
     for (size_t i = 0; i < n; i++) {
         assert_ptr_equal(am_learner_find(am_str(all[i]->name)), all[i]);
         for (size_t k = 0; k < all[i]->n_keys; k++) {
