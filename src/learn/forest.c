@@ -339,8 +339,8 @@ static void grow_trees(void *ctx, size_t begin, size_t end)
         struct am_rng rng;
         const size_t n = draw_rows(f, worker, i);
         am_forest_rng(&rng, f->t->seed, AM_FOREST_SPLITS, f->first + i);
-        f->errs[i].rc = am_tree_grow(f->grower[worker], n, &rng, f->t->hooks.progress,
-                                     &f->grown[i], &f->errs[i]);
+        f->errs[i].rc = am_tree_grow(f->grower[worker], n, &rng, f->t->hooks.progress, &f->grown[i],
+                                     &f->errs[i]);
     }
     atomic_flag_clear(&f->busy[worker]);
 }
