@@ -54,12 +54,12 @@ static void fill(const struct job *j, struct problem *out)
     for (size_t i = 0; i < p->n; i++)
         if (i == 0 || p->rows[i] != p->rows[i - 1])
             entries += guard_entries(p, i) + (j->o->bias ? 2 : 1);
-    struct feature_node *nodes = malloc(entries * sizeof *nodes);
+    struct feature_node *nodes = guard_alloc(entries * sizeof *nodes);
     out->l = (int)p->n;
     out->n = (int)p->n_features + (j->o->bias ? 1 : 0);
     out->bias = j->o->bias ? 1 : -1;
-    out->x = malloc(p->n * sizeof *out->x);
-    out->y = malloc(p->n * sizeof *out->y);
+    out->x = guard_alloc(p->n * sizeof *out->x);
+    out->y = guard_alloc(p->n * sizeof *out->y);
     for (size_t i = 0; i < p->n; i++) {
         out->y[i] = p->y[i];
         out->x[i] = nodes;
@@ -79,8 +79,8 @@ static void set_parameter(const struct job *j, struct parameter *par)
     par->C = j->o->c;
     par->p = j->o->epsilon;
     par->nr_weight = (int)k;
-    par->weight_label = malloc((k + 1) * sizeof *par->weight_label);
-    par->weight = malloc((k + 1) * sizeof *par->weight);
+    par->weight_label = guard_alloc((k + 1) * sizeof *par->weight_label);
+    par->weight = guard_alloc((k + 1) * sizeof *par->weight);
     for (size_t c = 0; c < k; c++) {
         par->weight_label[c] = (int)c;
         par->weight[c] = j->o->class_weights[c];

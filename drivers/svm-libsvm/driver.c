@@ -34,10 +34,10 @@ static void fill(const struct am_svm_problem *p, struct svm_problem *out)
     size_t entries = 0;
     for (size_t i = 0; i < p->n; i++)
         entries += guard_entries(p, i) + 1;
-    struct svm_node *nodes = malloc(entries * sizeof *nodes);
+    struct svm_node *nodes = guard_alloc(entries * sizeof *nodes);
     out->l = (int)p->n;
-    out->x = malloc(p->n * sizeof *out->x);
-    out->y = malloc(p->n * sizeof *out->y);
+    out->x = guard_alloc(p->n * sizeof *out->x);
+    out->y = guard_alloc(p->n * sizeof *out->y);
     for (size_t i = 0; i < p->n; i++) {
         out->y[i] = p->y[i];
         out->x[i] = nodes;
@@ -63,8 +63,8 @@ static void set_parameter(const struct job *j, struct svm_parameter *par)
     par->p = o->epsilon;
     par->shrinking = 1;
     par->nr_weight = (int)k;
-    par->weight_label = malloc((k + 1) * sizeof *par->weight_label);
-    par->weight = malloc((k + 1) * sizeof *par->weight);
+    par->weight_label = guard_alloc((k + 1) * sizeof *par->weight_label);
+    par->weight = guard_alloc((k + 1) * sizeof *par->weight);
     for (size_t c = 0; c < k; c++) {
         par->weight_label[c] = (int)c;
         par->weight[c] = o->class_weights[c];

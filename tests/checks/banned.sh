@@ -8,9 +8,16 @@ names='strcpy|strcat|stpcpy|sprintf|vsprintf|gets|strncpy|strncat|strtok|strtok_
 memory='malloc|calloc|realloc|reallocarray|free|aligned_alloc|posix_memalign|memalign|strdup|strndup|asprintf|vasprintf'
 bad=0
 call="(^|[^A-Za-z0-9_>.])"
+# Stands in for what LIBLINEAR and LIBSVM call, so that their memory and random numbers are ours; a training that is
+# canceled or out of memory is left by a jump, since the libraries know no other way.
+guard=drivers/svm-common/guard.h
+jumps='setjmp|longjmp'
 while read -r f; do
+    [ "$f" != $guard ] || continue
+    banned=$names
+    case $f in drivers/svm-*) banned=${names//|$jumps/} ;; esac
     code=$(gcc -fpreprocessed -dD -E -w "$f" | sed -E '/^#/d; s/"([^"\\]|\\.)*"//g')
-    if grep -E "$call($names) *\(" <<<"$code"; then
+    if grep -E "$call($banned) *\(" <<<"$code"; then
         echo "$f: banned call"
         bad=1
     fi
@@ -24,7 +31,9 @@ if [ -n "${1:-}" ]; then
     while read -r object; do
         n=$((n + 1))
         # a macro or a fortified name hides nothing: __sprintf_chk, __isoc99_sscanf, _setjmp, __builtin_alloca
-        if nm -u "$object" | grep -E " U _*(isoc99_|isoc23_)?($names)(_chk)?(@|$)"; then
+        banned=$names
+        case $object in */drivers/svm-*) banned=${names//|$jumps/} ;; esac
+        if nm -u "$object" | grep -E " U _*(isoc99_|isoc23_)?($banned)(_chk)?(@|$)"; then
             echo "$object: banned symbol"
             bad=1
         fi
