@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "learn/svm.h"
-#include "tensor/ports_abi.h"
 
 struct guard_block { /* before each piece of memory; a multiple of 16 bytes */
     struct guard_block *next, **back;

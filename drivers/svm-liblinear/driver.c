@@ -2,6 +2,7 @@
  * linear machines of classes and numbers. Rows stay sparse as they are. See svm-common/guard.h for
  * what stands around the library. */
 #include "../svm-common/guard.h"
+#include "tensor/ports_abi.h"
 
 #include <limits.h>
 #include <linear.h>

@@ -2,6 +2,7 @@
  * machines of classes and numbers. Its own probabilities are not used. See svm-common/guard.h for
  * what stands around the library. */
 #include "../svm-common/guard.h"
+#include "tensor/ports_abi.h"
 
 #include <libsvm/svm.h>
 #include <limits.h>

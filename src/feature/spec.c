@@ -465,6 +465,17 @@ static enum am_rc read_constant(const struct reader *r, const struct am_node *v)
     }
 }
 
+/* `impute: {constant: VALUE}` */
+static enum am_rc read_impute_map(const struct reader *r, const struct am_node *v)
+{
+    const struct am_node *c = am_node_get(v, "constant");
+    if (c == NULL || v->map.n != 1)
+        return refuse(r, v, "impute", "a map here is {constant: VALUE}");
+    if (is_sequence(r->out->kind))
+        return is_own(r, "impute") ? refuse(r, v, "impute", "missing texts have no words") : AM_OK;
+    return read_constant(r, c);
+}
+
 static enum am_rc read_impute(const struct reader *r)
 {
     static const char *const names[] = {"mean", "median", "mode", "category"};
@@ -475,15 +486,8 @@ static enum am_rc read_impute(const struct reader *r)
     s->impute = categorical ? AM_FI_CATEGORY : t == AM_COL_BOOLEAN ? AM_FI_MODE : AM_FI_MEAN;
     if (v == NULL || am_node_is_null(v))
         return AM_OK;
-    if (v->kind == AM_NODE_MAP) {
-        const struct am_node *c = am_node_get(v, "constant");
-        if (c == NULL || v->map.n != 1)
-            return refuse(r, v, "impute", "a map here is {constant: VALUE}");
-        if (is_sequence(s->kind))
-            return is_own(r, "impute") ? refuse(r, v, "impute", "missing texts have no words")
-                                       : AM_OK;
-        return read_constant(r, c);
-    }
+    if (v->kind == AM_NODE_MAP)
+        return read_impute_map(r, v);
     struct am_str name = AM_STR("");
     unsigned i = 0;
     if (am_node_as_str(v, &name) && am_str_is(name, "none")) {

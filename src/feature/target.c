@@ -376,6 +376,16 @@ static enum am_rc read_labels(struct am_target *t, const struct am_node *normal,
     return am_arena_check(t->arena, err);
 }
 
+/* Are there as many classes as the task has? */
+static bool classes_suit(const struct am_node *classes, enum am_task task)
+{
+    if (classes == NULL || classes->kind != AM_NODE_LIST || classes->list.n > AM_LIMIT_CLASSES)
+        return false;
+    if (task == AM_TASK_MULTILABEL)
+        return classes->list.n >= 2 && classes->list.n <= AM_LIMIT_LABELS;
+    return task == AM_TASK_BINARY ? classes->list.n == 2 : classes->list.n >= 3;
+}
+
 enum am_rc am_target_from_node(const struct am_node *n, struct am_target **out, struct am_err *err)
 {
     struct am_str name;
@@ -385,11 +395,7 @@ enum am_rc am_target_from_node(const struct am_node *n, struct am_target **out, 
     const struct am_node *classes = am_node_get(n, "classes"), *rows = am_node_get(n, "rows");
     size_t n_classes = 0;
     if (am_task_has_classes(task) || task == AM_TASK_MULTILABEL) {
-        if (classes == NULL || classes->kind != AM_NODE_LIST ||
-            classes->list.n > AM_LIMIT_CLASSES ||
-            (task == AM_TASK_MULTILABEL ? classes->list.n < 2 || classes->list.n > AM_LIMIT_LABELS
-             : task == AM_TASK_BINARY   ? classes->list.n != 2
-                                        : classes->list.n < 3))
+        if (!classes_suit(classes, task))
             return bad("the number of classes does not suit the task", err);
         n_classes = classes->list.n;
         if (rows != NULL && (rows->kind != AM_NODE_LIST || rows->list.n != n_classes))

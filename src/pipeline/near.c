@@ -338,28 +338,37 @@ static enum am_rc no_columns(const char *what, struct am_err *err)
 }
 
 /* The columns named, else every text, else the picture. */
-static enum am_rc choose_columns(struct work *w, const struct am_node *spec, struct am_err *err)
+static void list_columns(struct work *w, const struct am_node *list, struct am_str by)
 {
     const struct am_schema *s = w->p->schema;
-    const struct am_node *list = am_node_get(spec, "columns");
-    struct am_str by = am_node_str(spec, "by", "auto"), name;
+    const size_t n = !list ? 0 : list->kind == AM_NODE_LIST ? list->list.n : 1;
     enum am_col_type want = am_str_is(by, "phash") ? AM_COL_IMAGE : AM_COL_TEXT;
-    w->columns = am_arena_array(w->p->arena, s->n + 1, sizeof *w->columns);
-    AM_TRY(am_arena_check(w->p->arena, err));
-    for (size_t i = 0; list && i < (list->kind == AM_NODE_LIST ? list->list.n : 1); i++)
-        if (am_node_as_str(list->kind == AM_NODE_LIST ? list->list.items[i] : list, &name) &&
-            am_schema_find(s, name) != SIZE_MAX && w->n_columns < s->n)
-            w->columns[w->n_columns++] = am_schema_find(s, name);
+    struct am_str name;
+    for (size_t i = 0; i < n && w->n_columns < s->n; i++) {
+        const struct am_node *item = list->kind == AM_NODE_LIST ? list->list.items[i] : list;
+        const size_t at = am_node_as_str(item, &name) ? am_schema_find(s, name) : SIZE_MAX;
+        if (at != SIZE_MAX)
+            w->columns[w->n_columns++] = at;
+    }
     for (unsigned round = 0; round < 2 && w->n_columns == 0 && !am_str_is(by, "key"); round++) {
         for (size_t i = 0; i < s->n; i++)
             if (s->columns[i].type == want && i != w->p->target_column)
                 w->columns[w->n_columns++] = i;
         want = am_str_is(by, "auto") ? AM_COL_IMAGE : want;
     }
-    if (w->n_columns == 0)
-        return no_columns(by.ptr ? (am_str_is(by, "auto") ? "auto" : "its method") : "", err);
-    const enum am_col_type first = s->columns[w->columns[0]].type;
+}
+
+static enum am_rc choose_columns(struct work *w, const struct am_node *spec, struct am_err *err)
+{
+    const struct am_schema *s = w->p->schema;
+    const struct am_str by = am_node_str(spec, "by", "auto");
     bool texts = true;
+    w->columns = am_arena_array(w->p->arena, s->n + 1, sizeof *w->columns);
+    AM_TRY(am_arena_check(w->p->arena, err));
+    list_columns(w, am_node_get(spec, "columns"), by);
+    if (w->n_columns == 0)
+        return no_columns(am_arena_str(w->p->arena, by).ptr, err);
+    const enum am_col_type first = s->columns[w->columns[0]].type;
     for (size_t i = 0; i < w->n_columns; i++)
         texts = texts && is_text(s->columns[w->columns[i]].type);
     w->by = first == AM_COL_IMAGE ? BY_PHASH : first == AM_COL_TEXT && texts ? BY_MINHASH : BY_KEY;

@@ -7,7 +7,7 @@ declare -A floor=([base]=0 [tensor]=1 [store]=1 [data]=2 [feature]=2 [nn]=2 [eva
     [model]=4 [registry]=5 [compress]=5 [jobs]=6 [monitor]=6 [pipeline]=7 [serve]=7 [cluster]=8
     [federate]=8 [platform]=9 [api]=10 [cli]=10)
 # What a driver's port is, and what that port itself is made of.
-declare -A port=([tables]='data/tables.h' [images]='tensor/media.h' [sounds]='tensor/media.h' [video]='tensor/media.h' [kernels]='tensor/kernel_port.h' [weights]='tensor/weights.h')
+declare -A port=([tables]='data/tables.h' [images]='tensor/media.h' [sounds]='tensor/media.h' [video]='tensor/media.h' [kernels]='tensor/kernel_port.h' [weights]='tensor/weights.h' [svm]='learn/svm.h' [trees]='learn/trees.h')
 # The one place where the two faces meet: `aimass serve` starts the server of api/.
 faces_meet='src/cli/cmd_system.c:api/api.h'
 bad=0
