@@ -34,9 +34,10 @@ static double pruned_loss(const struct am_tune *t, const struct tune_trial *x)
 static size_t observe_plain(const struct am_tune *t, size_t known, uint32_t *index, double *y)
 {
     double worst = -INFINITY, median;
-    size_t n = 0, out = 0;
+    size_t n = 0, out = 0, n_pruned = 0;
     for (size_t i = 0; i < known; i++) {
         double l = am_tune_loss(t, t->trials.ptr[i], 0);
+        n_pruned += t->trials.ptr[i]->t.status == AM_TUNE_PRUNED;
         if (isnan(l))
             continue;
         worst = l > worst ? l : worst;
@@ -44,7 +45,8 @@ static size_t observe_plain(const struct am_tune *t, size_t known, uint32_t *ind
     }
     if (n == 0)
         return 0;
-    qsort(y, n, sizeof *y, compare);
+    if (n_pruned) /* the median is theirs alone */
+        qsort(y, n, sizeof *y, compare);
     median = n % 2 ? y[n / 2] : (y[n / 2 - 1] + y[n / 2]) / 2;
     for (size_t i = 0; i < known; i++) {
         const struct tune_trial *x = t->trials.ptr[i];
