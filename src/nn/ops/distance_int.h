@@ -10,6 +10,9 @@
 
 #define AM_DIRECT_PANEL 16
 
+/* Rows that a thread takes at once: a GEMM of one row would read all centers for it alone. */
+#define AM_DISTANCE_UNIT 32
+
 struct am_distance_table {
     const char *name;
     /* out [m, k1 - k0] = sums of squares or of absolute differences; k0 a multiple of the panel */

@@ -95,9 +95,18 @@ static void similarity_part(const struct am_run *r, const struct am_step *s, siz
     }
 }
 
+static void similarity_units(const struct am_run *r, const struct am_step *s, size_t begin,
+                             size_t end)
+{
+    const size_t rows = am_arg_rows(r, &s->out), last = end * AM_DISTANCE_UNIT;
+    similarity_part(r, s, begin * AM_DISTANCE_UNIT, last < rows ? last : rows);
+}
+
 static void similarity_run(const struct am_run *r, const struct am_step *s)
 {
-    am_run_split(r, s, am_arg_rows(r, &s->out), s->in[0].cols * s->out.cols, similarity_part);
+    const size_t rows = am_arg_rows(r, &s->out);
+    am_run_split(r, s, (rows + AM_DISTANCE_UNIT - 1) / AM_DISTANCE_UNIT,
+                 AM_DISTANCE_UNIT * s->in[0].cols * s->out.cols, similarity_units);
 }
 
 static size_t similarity_scratch(const struct am_graph *g, const struct am_gnode *n, size_t rows)

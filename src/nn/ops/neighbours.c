@@ -229,9 +229,18 @@ static void neighbours_part(const struct am_run *r, const struct am_step *step, 
     }
 }
 
+static void neighbours_units(const struct am_run *r, const struct am_step *s, size_t begin,
+                             size_t end)
+{
+    const size_t rows = am_arg_rows(r, &s->out), last = end * AM_DISTANCE_UNIT;
+    neighbours_part(r, s, begin * AM_DISTANCE_UNIT, last < rows ? last : rows);
+}
+
 static void neighbours_run(const struct am_run *r, const struct am_step *s)
 {
-    am_run_split(r, s, am_arg_rows(r, &s->out), s->in[0].cols * s->in[1].rows, neighbours_part);
+    const size_t rows = am_arg_rows(r, &s->out);
+    am_run_split(r, s, (rows + AM_DISTANCE_UNIT - 1) / AM_DISTANCE_UNIT,
+                 AM_DISTANCE_UNIT * s->in[0].cols * s->in[1].rows, neighbours_units);
 }
 
 static size_t neighbours_scratch(const struct am_graph *g, const struct am_gnode *n, size_t rows)
