@@ -9,7 +9,7 @@ static struct am_arena *arena;
 
 enum { N = 600, W = 3 };
 
-/* A ring inside a ring: no line parts them, distances to centers do. x[2] says nothing. */
+/* A ring inside a ring: no line parts them, distances to centers do. x[0] says nothing. */
 static struct am_matrix *rings(size_t n, uint64_t seed, float *keep)
 {
     struct am_matrix *m;
@@ -19,8 +19,8 @@ static struct am_matrix *rings(size_t n, uint64_t seed, float *keep)
     for (size_t i = 0; i < n; i++) {
         const double a = am_rng_unit(&rng) * 6.2831853,
                      r = (i % 2 ? 1 : 3) + am_rng_normal(&rng) * 0.2;
-        const float x[W] = {(float)(r * cos(a)), (float)(r * sin(a)), (float)am_rng_normal(&rng)},
-                    y = (float)(i % 2);
+        const float noise = (float)am_rng_normal(&rng),
+                    x[W] = {noise, (float)(r * cos(a)), (float)(r * sin(a))}, y = (float)(i % 2);
         if (keep)
             memcpy(keep + i * W, x, sizeof x);
         assert_int_equal(am_matrix_append(m, 1, x, &y, NULL, NULL), AM_OK);
@@ -30,7 +30,7 @@ static struct am_matrix *rings(size_t n, uint64_t seed, float *keep)
 }
 
 static const struct am_learn_column columns[] = {
-    {{"a", 1}, 0, 1}, {{"b", 1}, 1, 1}, {{"c", 1}, 2, 1}};
+    {{"c", 1}, 0, 1}, {{"a", 1}, 1, 1}, {{"b", 1}, 2, 1}};
 
 static struct am_learn_task task(const struct am_matrix *m, const char *derived)
 {
@@ -120,8 +120,8 @@ static void one_graph(void **state)
         for (size_t j = 0; j < W; j++)
             z += (double)w[j] * (double)x[i * W + j];
         for (size_t k = 0; k < 8; k++)
-            z += (double)w[W + k] * hypot((double)x[i * W] - (double)c[k * 2],
-                                          (double)x[i * W + 1] - (double)c[k * 2 + 1]);
+            z += (double)w[W + k] * hypot((double)x[i * W + 1] - (double)c[k * 2],
+                                          (double)x[i * W + 2] - (double)c[k * 2 + 1]);
         for (size_t k = 0; k < 2; k++) {
             double s = (double)q[k];
             for (size_t j = 0; j < W; j++)
