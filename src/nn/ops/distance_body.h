@@ -10,20 +10,37 @@
 
 #define LANES AM_DIRECT_PANEL
 
-static inline void squares_row(const float *x, const float *panel, size_t n, float *restrict acc)
+/* One value a lane; GCC and clang cut it into the registers that there are. */
+typedef float vf __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+typedef int32_t vi __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+static inline void squares_row(const float *x, const float *panel, size_t n, float *acc)
 {
-    for (size_t p = 0; p < n; p++)
-        for (size_t j = 0; j < LANES; j++) {
-            const float d = x[p] - panel[p * LANES + j];
-            acc[j] += d * d;
-        }
+    vf sum, v;
+    memcpy(&sum, acc, sizeof sum);
+    for (size_t p = 0; p < n; p++) {
+        memcpy(&v, panel + p * LANES, sizeof v);
+        const vf d = x[p] - v;
+        sum += d * d;
+    }
+    memcpy(acc, &sum, sizeof sum);
 }
 
-static inline void absolutes_row(const float *x, const float *panel, size_t n, float *restrict acc)
+static inline void absolutes_row(const float *x, const float *panel, size_t n, float *acc)
 {
-    for (size_t p = 0; p < n; p++)
-        for (size_t j = 0; j < LANES; j++)
-            acc[j] += fabsf(x[p] - panel[p * LANES + j]);
+    vf sum, v;
+    memcpy(&sum, acc, sizeof sum);
+    for (size_t p = 0; p < n; p++) {
+        memcpy(&v, panel + p * LANES, sizeof v);
+        const vf d = x[p] - v;
+        vi bits;
+        memcpy(&bits, &d, sizeof bits);
+        bits &= 0x7fffffff;
+        vf a;
+        memcpy(&a, &bits, sizeof a);
+        sum += a;
+    }
+    memcpy(acc, &sum, sizeof sum);
 }
 
 static void direct(enum am_distance metric, const float *x, size_t m, size_t n, const float *packed,
