@@ -49,7 +49,7 @@ struct am_prepared {
     struct am_str task_why;
     const char *base_dir; /* of files that the recipe names; in the arena, NULL = none */
     bool foreign;         /* somebody else's recipe: it may name no file */
-    size_t *columns; /* [n_columns] feature inputs in the schema */
+    size_t *columns;      /* [n_columns] feature inputs in the schema */
     size_t n_columns;
 };
 
