@@ -125,9 +125,9 @@ AIMASS_API aimass_status aimass_predict_rows(aimass_predictor *p, const double *
                                              size_t n_rows, size_t n_columns, aimass_answer *out,
                                              aimass_error *err);
 
-/* Models of anomalies and embeddings: what each row of the last call was reduced to, of clusters the
- * distance to, or the probability of, each; [n_rows, aimass_n_embedding()]; NULL for other models. Belongs to the predictor and lives until its next
- * call. */
+/* Models of anomalies and embeddings: what each row of the last call was reduced to, of clusters
+ * the distance to, or the probability of, each; [n_rows, aimass_n_embedding()]; NULL for other
+ * models. Belongs to the predictor and lives until its next call. */
 AIMASS_API size_t aimass_n_embedding(const aimass_model *m); /* 0 for other models */
 AIMASS_API const float *aimass_embedding(const aimass_predictor *p);
 

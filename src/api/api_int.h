@@ -41,12 +41,12 @@ struct am_protocol {
     /* call->result into call->body; sets call->type and call->extra when they differ. */
     enum am_rc (*print)(struct am_call *call, struct am_err *err);
 };
-extern const struct am_protocol am_protocol_native;   /* /api/v1 */
-extern const struct am_protocol am_protocol_v2;       /* Open Inference Protocol */
-extern const struct am_protocol am_protocol_predict;  /* TF Serving :predict */
-extern const struct am_protocol am_protocol_classify; /* TF Serving :classify */
+extern const struct am_protocol am_protocol_native;    /* /api/v1 */
+extern const struct am_protocol am_protocol_v2;        /* Open Inference Protocol */
+extern const struct am_protocol am_protocol_predict;   /* TF Serving :predict */
+extern const struct am_protocol am_protocol_classify;  /* TF Serving :classify */
 extern const struct am_protocol am_protocol_recommend; /* lists of a recommender */
-extern const struct am_protocol am_protocol_regress;  /* TF Serving :regress */
+extern const struct am_protocol am_protocol_regress;   /* TF Serving :regress */
 
 /* ---- a call ---- */
 

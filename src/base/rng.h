@@ -28,7 +28,7 @@ enum am_rng_stream { /* stable numbers: they are part of the bits promise */
                      AM_RNG_TUNE = 30,
                      AM_RNG_BOOST = 50,
                      AM_RNG_BALANCE = 60, /* with the class above the 16th bit */
-                     AM_RNG_USER = 1000 /* + n for tests */
+                     AM_RNG_USER = 1000   /* + n for tests */
 };
 
 /* out[4] = philox(counter = {lo(counter), hi(counter), lo(stream), hi(stream)}, key = seed) */

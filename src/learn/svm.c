@@ -17,7 +17,7 @@
 #include "nn/layers_distance.h"
 
 #define FOLDS 5
-/* Seconds of one kernel value of n numbers, from letter and spambase on one core of 2020; only to
+/* Seconds of one kernel value of n numbers: an estimate, measured on no data set; only to
  * say in advance what would take hours. */
 #define PAIR_SECONDS(n) (1.5e-9 * ((double)(n) + 20))
 #define SECONDS_MAX 3600.0

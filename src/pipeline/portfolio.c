@@ -254,7 +254,8 @@ static enum am_rc count_zeros(const struct am_prepared *p, const struct am_table
     float *x = NULL;
     enum am_rc rc;
     AM_TRY(am_arena_check(p->arena, err));
-    AM_GO(rc, view->ops->open(view->impl, columns, am_fitted_columns(p, fitted, columns), &it, err));
+    AM_GO(rc,
+          view->ops->open(view->impl, columns, am_fitted_columns(p, fitted, columns), &it, err));
     AM_GO(rc, view->ops->next(it, &b, err));
     const size_t n = b ? (b->n_rows < LOOKED_AT ? b->n_rows : LOOKED_AT) : 0;
     size_t zeros = 0;
