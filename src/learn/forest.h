@@ -21,7 +21,7 @@
                1e6, features,                                                                      \
                "Features tried in each split: a share of them below 1, else a count."),            \
         AM_KEY("max_leaves", AM_LEARNER_KEY_INT, NULL, 2, 1e7, NULL,                               \
-               "Leaves of a tree at most; the best split of the tree is made first."),             \
+               "Leaves of a tree at most, the best split first; left out = no limit."),            \
         AM_KEY("min_impurity_decrease", AM_LEARNER_KEY_NUMBER | AM_LEARNER_KEY_INT, NULL, 0, 1e30, \
                "0", "What a split must lower the impurity by, times its share of the rows."),      \
         AM_KEY("ccp_alpha", AM_LEARNER_KEY_NUMBER | AM_LEARNER_KEY_INT, NULL, 0, 1e30, "0",        \

@@ -19,7 +19,7 @@ static const struct am_learner_key keys[] = {
     AM_KEY(
         "implicit", AM_LEARNER_KEY_BOOL, NULL, 0, 0, NULL,
         "Rows say that an item was chosen, the target how often or how much; false: the target is "
-        "a rating to predict. auto is false with a target and als, else true."),
+        "a rating to predict. Left out: false with a target and als, else true."),
     AM_KEY("factors", AM_LEARNER_KEY_INT, NULL, 1, 1024, "16", "Numbers of a user and of an item."),
     AM_KEY("regularization", AM_LEARNER_KEY_NUMBER | AM_LEARNER_KEY_ENUM, "auto", 0, 1e6, "auto",
            "Ridge; of ratings times their number. auto is 0.1, of bpr 0.01."),

@@ -55,7 +55,8 @@ static const struct am_learner_key kernel_keys[] = {
            "How alike two rows are; scale the features."),
     KEY_C,
     AM_KEY("nu", AM_LEARNER_KEY_NUMBER, NULL, 1e-6, 1, NULL,
-           "The nu form instead of c: the share of rows that may err (numbers: with c)."),
+           "The nu form instead of c: the share of rows that may err (numbers: with c); left out = "
+           "the form of c."),
     AM_KEY("gamma", AM_LEARNER_KEY_ENUM | AM_LEARNER_KEY_NUMBER, "scale|auto", 1e-12, 1e12, "scale",
            "Of rbf, poly and sigmoid; scale is 1 / (features * variance), auto 1 / features."),
     AM_KEY("degree", AM_LEARNER_KEY_INT, NULL, 1, 32, "3", "Of poly."),
