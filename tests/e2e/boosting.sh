@@ -4,7 +4,7 @@
 # $2: examples/c/predict
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-predict=$(realpath "$2")
+predict=$(cd "$OLDPWD" && realpath "$2")
 # y is high where a is missing: what a filled-in mean cannot tell
 awk 'BEGIN { srand(7); print "a,b,c,kind,y"; for (i = 0; i < 3000; i++) { a = rand(); b = rand(); c = rand()
     gap = rand() < 0.3; y = (gap ? 3 : 2 * a) + b * c + 0.1 * rand(); k = y > 3 ? "high" : y > 1.5 ? "mid" : "low"

@@ -4,7 +4,7 @@
 # and what the contradictions say.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-ROWS=$(realpath "$2")
+ROWS=$(cd "$OLDPWD" && realpath "$2")
 cp "$EXAMPLES"/breast_cancer.csv "$EXAMPLES"/diabetes.csv "$EXAMPLES"/wine.csv .
 fast=(--set evaluate.bootstrap=0 --set evaluate.importance=false)
 
