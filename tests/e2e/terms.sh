@@ -2,7 +2,7 @@
 # Texts as terms, sparse from the file to the answer: TF-IDF of n-grams and a logistic model from examples/, the same
 # answers by command line, HTTP and libaimass; hashing; word vectors, trained and read from a file; what is refused.
 # terms.sh AIMASS PREDICT
-predict=$(cd "$OLDPWD" && realpath "$2")
+predict=$(realpath "$2")
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 authors() { # NAME FEATURES MODEL
