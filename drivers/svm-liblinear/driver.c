@@ -59,6 +59,7 @@ static void fill(const struct job *j, struct problem *out)
     out->l = (int)p->n;
     out->n = (int)p->n_features + (j->o->bias ? 1 : 0);
     out->bias = j->o->bias ? 1 : -1;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     out->x = guard_alloc(p->n * sizeof *out->x);
     out->y = guard_alloc(p->n * sizeof *out->y);
     for (size_t i = 0; i < p->n; i++) {

@@ -37,6 +37,7 @@ static void fill(const struct am_svm_problem *p, struct svm_problem *out)
         entries += guard_entries(p, i) + 1;
     struct svm_node *nodes = guard_alloc(entries * sizeof *nodes);
     out->l = (int)p->n;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     out->x = guard_alloc(p->n * sizeof *out->x);
     out->y = guard_alloc(p->n * sizeof *out->y);
     for (size_t i = 0; i < p->n; i++) {

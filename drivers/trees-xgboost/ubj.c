@@ -95,7 +95,8 @@ bool ubj_is(struct ubj_text t, const char *s)
 
 size_t ubj_list(struct ubj *u)
 {
-    if (take(u) != '[' || take(u) != '#')
+    const int open = take(u), counted = take(u);
+    if (open != '[' || counted != '#')
         u->failed = true;
     return u->failed ? 0 : (size_t)length(u);
 }
@@ -103,7 +104,8 @@ size_t ubj_list(struct ubj *u)
 struct ubj_array ubj_array(struct ubj *u)
 {
     struct ubj_array a = {0};
-    if (take(u) != '[' || take(u) != '$')
+    const int open = take(u), typed = take(u);
+    if (open != '[' || typed != '$')
         u->failed = true;
     a.kind = (char)take(u);
     if (take(u) != '#')

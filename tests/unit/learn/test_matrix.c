@@ -138,9 +138,9 @@ static void answer(const struct am_learned *l, const struct set *s, float *y, si
 {
     struct am_arena *a = am_arena_new(0);
     struct am_node *stored;
-    struct am_graph *g;
-    struct am_plan *p;
-    struct am_session *session;
+    struct am_graph *g = NULL;
+    struct am_plan *p = NULL;
+    struct am_session *session = NULL;
     struct am_err err;
     const struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = ROWS};
     if (am_graph_to_node(l->graph, a, &stored, &err) != AM_OK ||
