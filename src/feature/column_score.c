@@ -58,9 +58,10 @@ static uint32_t group_code(const uint32_t *code, const double *y, size_t i)
 static enum am_rc spread_of(const double *v, const uint32_t *code, const double *y, size_t n,
                             size_t n_groups, struct spread *out, struct am_err *err)
 {
-    double *sum = am_calloc(2 * n_groups + 1, sizeof *sum), *count = sum + n_groups;
+    double *sum = am_calloc(2 * n_groups + 1, sizeof *sum);
     if (!sum)
         return am_fail_nomem(err, 2 * n_groups * sizeof *sum);
+    double *count = sum + n_groups;
     const double mean = mean_of(v, n);
     *out = (struct spread){0};
     for (size_t i = 0; i < n; i++) {
@@ -349,6 +350,7 @@ static enum am_rc information(const struct work *w, double *out, struct am_err *
 static double digamma(double x)
 {
     double s = 0;
+    /* NOLINTNEXTLINE(cert-flp30-c): whole numbers */
     for (; x < 10; x += 1)
         s -= 1 / x;
     const double f = 1 / (x * x);

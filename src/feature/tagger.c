@@ -231,6 +231,7 @@ static uint32_t hash_of(const char *p, size_t n, uint32_t salt)
 {
     uint32_t h = 2166136261u ^ salt * 0x9E3779B1u;
     for (size_t i = 0; i < n; i++)
+        /* cppcheck-suppress uninitvar ; callers filled the first n bytes */
         h = (h ^ (unsigned char)p[i]) * 16777619u;
     return mixed(h);
 }

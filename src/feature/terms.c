@@ -90,6 +90,7 @@ static void part_rule(struct am_str rule, struct am_str *pattern, struct am_str 
 
 static enum am_rc compile_rules(struct am_text_config *c, struct am_arena *a, struct am_err *err)
 {
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     const struct am_regex **compiled = am_arena_array(a, c->n_rules + 1, sizeof *compiled);
     struct am_str *replacements = am_arena_array(a, c->n_rules + 1, sizeof *replacements);
     AM_TRY(am_arena_check(a, err));

@@ -52,12 +52,13 @@ static size_t column_of(const struct am_predictions *p, size_t i)
 
 void am_combine_losses(const struct am_predictions *p, const float *pred, double *out)
 {
+    static const float hit = 1;
     for (size_t i = 0; i < p->n_rows; i++) {
         const double q = (double)pred[i * p->n_out + column_of(p, i)];
         const struct am_predictions one = {
             .task = p->task == AM_TASK_REGRESSION ? AM_TASK_REGRESSION : AM_TASK_BINARY,
             .n_out = 1,
-            .y = p->task == AM_TASK_MULTICLASS ? &(float){1} : &p->y[i]};
+            .y = p->task == AM_TASK_MULTICLASS ? &hit : &p->y[i]};
         out[i] = row_loss(&one, &q, 0);
     }
 }
@@ -446,6 +447,7 @@ static enum am_rc pool_eval(void *ctx, const double *x, double *f, double *g, st
         }
         for (size_t k = 0; k < c; k++)
             sum += exp(s[k] - top);
+        /* cppcheck-suppress invalidFunctionArg ; the largest adds 1 */
         *f += w * (log(sum) + top - s[y]);
         for (size_t k = 0; k < c; k++) {
             const double *z = t->z + (i * c + k) * n;
@@ -527,10 +529,11 @@ static enum am_rc fit_ridge(const struct am_predictions *p, double alpha, double
                             struct am_err *err)
 {
     const size_t n = p->n_members;
-    double *g = am_calloc(n * n + 2 * n + 1, sizeof *g), *h = g + n * n, *means = h + n;
+    double *g = am_calloc(n * n + 2 * n + 1, sizeof *g);
     size_t rank;
     if (!g)
         return am_fail_nomem(err, n * n * sizeof *g);
+    double *h = g + n * n, *means = h + n;
     const double variance = centre(p, means);
     for (size_t i = 0; i < p->n_rows; i++) {
         const double w = weight_of(p, i), y = (double)p->y[i] - means[n];

@@ -162,7 +162,7 @@ static enum am_rc pass(struct scan *s, bool join, struct am_pool *pool, struct a
     s->join = join;
     am_pool_for(pool, (s->n_rows + ROWS - 1) / ROWS, 4, scan_part, s);
     if (atomic_load(&s->failed))
-        return am_fail_nomem(err, ROWS * COLUMNS * sizeof(float));
+        return am_fail_nomem(err, (size_t)ROWS * COLUMNS * sizeof(float));
     return am_progress_canceled(s->progress)
                ? am_fail(err, AM_ECANCELED, "canceled while neighbours were counted")
                : AM_OK;

@@ -139,6 +139,7 @@ static enum am_rc read_job(const struct am_learn_task *t, struct am_arena *a, st
     j->n_folds = (size_t)am_key_number(t, &am_learner_ensemble, "folds");
     j->n_rounds = (size_t)am_key_number(t, &am_learner_ensemble, "rounds");
     j->n_members = list->list.n;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     j->members = am_arena_array(a, j->n_members, sizeof *j->members);
     j->given = am_arena_array(a, j->n_members, sizeof *j->given);
     AM_TRY(am_arena_check(a, err));
@@ -626,6 +627,7 @@ struct build {
 static am_value concat_all(struct am_graph *g, const am_value *v, size_t n)
 {
     am_value now[MEMBERS_MAX];
+    /* cppcheck-suppress uninitvar ; the caller filled the first n */
     memcpy(now, v, n * sizeof *now);
     while (n > 1) {
         size_t k = 0;

@@ -177,11 +177,12 @@ static void solve_rows(void *ctx, size_t begin, size_t end)
     struct half *h = ctx;
     const size_t f = h->o->factors, n = f + 1;
     const bool implicit = h->o->method == AM_FACTORS_IMPLICIT;
-    double *a = am_alloc_array(n * n + n, sizeof *a), *b = a + n * n;
+    double *a = am_alloc_array(n * n + n, sizeof *a);
     if (!a) {
         atomic_store(&h->failed, true);
         return;
     }
+    double *b = a + n * n;
     for (size_t row = begin; row < end; row++) {
         double *own = h->own + row * n;
         memset(own, 0, n * sizeof *own);

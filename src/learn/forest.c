@@ -282,6 +282,7 @@ static enum am_rc forest_alloc(struct forest *f, struct am_err *err)
     const size_t n = f->data->n_rows, k = f->data->n_classes ? f->data->n_classes : 1;
     f->n_workers = n_workers(f->t, f->n_trees);
     f->wave = 2 * f->n_workers < f->n_trees ? 2 * f->n_workers : f->n_trees;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     f->grower = am_calloc(f->n_workers, sizeof *f->grower);
     f->times = am_calloc(f->n_workers, sizeof *f->times);
     f->busy = am_calloc(f->n_workers, sizeof *f->busy);

@@ -133,6 +133,7 @@ static enum am_rc fit_init(struct fit *f, struct am_err *err)
                                     .counts = d + even(k * n)};
         d += even(k * n) + even(k);
     }
+    /* cppcheck-suppress invalidPointerCast ; one block of memory, cut into arrays */
     float *p = (float *)d;
 #define TAKE(field, count)                                                                         \
     (field) = p;                                                                                   \
@@ -143,6 +144,7 @@ static enum am_rc fit_init(struct fit *f, struct am_err *err)
     TAKE(f->upper, f->rows);
     TAKE(f->lower, f->rows);
     TAKE(f->near, f->rows);
+    /* cppcheck-suppress invalidPointerCast */
     f->label = (int32_t *)p;
     p += even(f->rows);
     TAKE(f->candidates, TRIALS_MAX * n);

@@ -62,6 +62,7 @@ void am_platt_fit(const double *decision, const uint8_t *positive, const double 
         const double da = -(d[1] * d[3] - d[2] * d[4]) / det,
                      db = -(d[0] * d[4] - d[2] * d[3]) / det;
         const double slope = d[3] * da + d[4] * db;
+        /* NOLINTNEXTLINE(cert-flp30-c): a step size, not a count */
         for (; step >= 1e-10; step /= 2) {
             const double then = loss(&p, *a + step * da, *b + step * db);
             if (then < now + 1e-4 * step * slope) {

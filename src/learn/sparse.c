@@ -202,6 +202,7 @@ void am_sparse_softmax(const struct am_sparse_rows_view *r, size_t k, const doub
         out[0] -= w * (z[y] - best);
         for (size_t q = 0; q < k; q++)
             sum += z[q] = exp(z[q] - best);
+        /* cppcheck-suppress invalidFunctionArg ; the largest adds 1 */
         out[0] += w * log(sum);
         for (size_t q = 0; q < k; q++)
             add_row(&r->x, i, w * (z[q] / sum - (q == y)), out + 1 + q * m);

@@ -629,7 +629,8 @@ enum am_rc am_trees_share_leaves(struct am_trees *t, struct am_err *err)
     for (size_t i = 0; i < n; i++) {
         const float *row = t->leaf.ptr + i * w;
         size_t at = (size_t)hash_row(row, w) & (cap - 1);
-        while (table[at] && memcmp(t->leaf.ptr + (size_t)(table[at] - 1) * w, row, w * sizeof *row))
+        while (table[at] &&
+               memcmp(t->leaf.ptr + (size_t)(table[at] - 1) * w, row, w * sizeof *row) != 0)
             at = (at + 1) & (cap - 1);
         if (!table[at]) {
             memmove(t->leaf.ptr + kept * w, row, w * sizeof *row);

@@ -441,7 +441,7 @@ static inline __attribute__((always_inline)) void passes(struct scan *sc, enum k
         count_samples(sc);
     else
         sort_samples(sc);
-    for (int left = 0; left <= (sc->n_missing > 0); left++) {
+    for (int left = 0, sides = sc->n_missing > 0 ? 2 : 1; left < sides; left++) {
         sc->missing_left = left;
         if (counted)
             pass_counted(sc, kind);
@@ -529,7 +529,7 @@ static void absolute(struct scan *sc)
     for (size_t i = 0; i < n; i++)
         at[sc->n->rank[i]] = (double)sc->n->samples[i].y;
     sort_samples(sc);
-    for (int left = 0; left <= (sc->n_missing > 0); left++) {
+    for (int left = 0, sides = sc->n_missing > 0 ? 2 : 1; left < sides; left++) {
         sc->missing_left = left;
         pass_absolute(sc, &m, at);
     }

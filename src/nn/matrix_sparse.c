@@ -96,6 +96,7 @@ static enum am_rc new_block(struct am_sparse_rows *s, struct am_err *err)
         b->y = am_alloc_array(BLOCK_ROWS, (s->n_targets ? s->n_targets : 1) * sizeof *b->y);
         b->w = s->n_weights ? am_alloc_array(BLOCK_ROWS, sizeof *b->w) : NULL;
     }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     if (!b || !b->y || (s->n_weights && !b->w) || !am_vec_push(&s->blocks, b)) {
         block_free(b);
         return am_fail_nomem(err, BLOCK_ROWS * sizeof *b->y);

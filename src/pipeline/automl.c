@@ -512,11 +512,12 @@ static int by_loss(const void *x, const void *y)
  * the latency. */
 static void fill_pool(const struct search *s, struct chosen *c)
 {
-    const struct candidate *order[CANDIDATES_MAX];
+    const struct candidate *order[CANDIDATES_MAX] = {NULL};
     size_t n = 0;
     for (size_t i = 0; i < s->n_all; i++)
         if (s->all[i].status == AM_TRIAL_OK && s->all[i].pred)
             order[n++] = &s->all[i];
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     qsort(order, n, sizeof *order, by_loss);
     for (size_t i = 0; i < n && c->n_pool < POOL; i++) {
         size_t same = 0;
@@ -655,11 +656,11 @@ static enum am_rc decide(struct search *s, struct chosen *c, const struct am_pre
                          struct am_err *err)
 {
     double *losses = am_alloc_array(3 * s->n + 1, sizeof *losses);
-    double *best = losses, *greedy = losses + s->n, *stack = losses + 2 * s->n;
     double gain, noise;
     enum am_rc rc;
     if (!losses)
         return am_fail_nomem(err, 3 * s->n * sizeof *losses);
+    double *best = losses, *greedy = losses + s->n, *stack = losses + 2 * s->n;
     am_combine_losses(p, p->pred, best);
     c->shape = SHAPE_SINGLE;
     c->loss = mean_of(best, s->n);
@@ -814,7 +815,7 @@ static int by_loss_then_place(const void *x, const void *y)
 static struct am_node *leaderboard(struct search *s, const struct chosen *c)
 {
     struct am_arena *a = s->arena;
-    const struct candidate *order[CANDIDATES_MAX];
+    const struct candidate *order[CANDIDATES_MAX] = {NULL};
     struct am_node *list = am_new_list(a);
     if (c->n > 1) {
         struct am_node *m = am_new_map(a);
@@ -840,6 +841,7 @@ static struct am_node *leaderboard(struct search *s, const struct chosen *c)
         s->all[c->which[i]].chosen = true;
     for (size_t i = 0; i < s->n_all; i++)
         order[i] = &s->all[i];
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     qsort(order, s->n_all, sizeof *order, by_loss_then_place);
     for (size_t i = 0; i < s->n_all; i++)
         am_node_push(a, list, board_row(s, order[i], (size_t)(order[i] - s->all)));

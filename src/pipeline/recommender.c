@@ -106,7 +106,7 @@ static void rank_user(const struct am_recommender *r, size_t user, const uint32_
             continue; /* seen, or held out twice */
         for (size_t k = 0; k < r->n_items; k++)
             before += p->marks[k] != 1 && (p->scores[k] > p->scores[item] ||
-                                           (p->scores[k] == p->scores[item] && k < item));
+                                           (k < item && p->scores[k] == p->scores[item]));
         p->marks[item] = 2;
         p->found[held++] = before;
     }
@@ -174,7 +174,7 @@ static enum am_rc groups(const struct am_training *t, const struct am_recommende
                          size_t item_input, struct am_node *out, struct am_err *err)
 {
     struct am_arena *a = t->p.arena;
-    const size_t f = r->factors, k = r->n_users < 4 * GROUPS ? 0 : GROUPS;
+    const size_t f = r->factors, k = r->n_users < (size_t)4 * GROUPS ? 0 : GROUPS;
     struct am_matrix *m = NULL;
     struct am_kmeans c = {0};
     struct am_node *list = am_new_list(a);
@@ -268,7 +268,7 @@ enum am_rc am_training_recommender_report(struct am_training *t, const struct am
     if (!v)
         return am_fail_nomem(err, rec.n_items * sizeof *v);
     am_recommender_scores(&rec, AM_NOBODY, v);
-    const size_t n = am_recommender_top(v, rec.n_items, NULL, 2 * TOP, top);
+    const size_t n = am_recommender_top(v, rec.n_items, NULL, (size_t)2 * TOP, top);
     am_node_set(a, out, "popular", list_node(t, item_input, v, top, n, a));
     am_free(v);
     AM_TRY(groups(t, &rec, item_input, out, err));

@@ -146,7 +146,7 @@ static void score_spans(void *ctx, size_t begin, size_t end)
 
 static size_t spans_of(const struct runner *r, size_t n, const struct am_pool *pool)
 {
-    size_t k = am_pool_size(pool), most = n / (SPAN_BLOCKS * BLOCK);
+    size_t k = am_pool_size(pool), most = n / ((size_t)SPAN_BLOCKS * BLOCK);
     if (r->block < BLOCK || am_plan_session_bytes(r->plan) > BLOCK_BYTES / SPANS_MAX)
         return 1;
     k = k < most ? k : most;

@@ -388,8 +388,10 @@ static enum am_rc entry_of(struct am_trials *t, const struct am_prepared *p,
     AM_TRY(entry_new(t, p, fold, out, err));
     memcpy((*out)->key, key, AM_SHA256_BYTES);
     (*out)->used = ++t->clock;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     if (!am_vec_push(&t->entries, *out)) {
         entry_free(*out);
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
         return am_fail_nomem(err, sizeof *out);
     }
     t->counts.cached_bytes += (*out)->bytes;

@@ -204,6 +204,7 @@ bool am_gp_factor(struct tune_gp *gp)
     for (size_t i = 0; i < d; i++)
         gp->theta[i] = exp(gp->p[i]);
     gp->s2 = exp(gp->p[d]);
+    /* NOLINTNEXTLINE(cert-flp30-c): the count is what ends it */
     for (int tries = 0; tries < 6; tries++, jitter *= 10) {
         gp->noise = exp(gp->p[d + 1]) + jitter;
         covariance(gp, gp->theta, gp->s2, gp->noise, gp->u, NULL);

@@ -84,7 +84,7 @@ static uint32_t grow(struct forest *f, uint32_t *rows, size_t n, int depth, cons
     for (size_t i = 0; i < n; i++)
         sum += f->y[rows[i]];
     *node = (struct node){.value = sum / (double)n};
-    if (n < 2 * LEAF_LEAST || depth == DEPTH_MAX)
+    if (n < (size_t)2 * LEAF_LEAST || depth == DEPTH_MAX)
         return at;
     for (size_t k = 0; k < f->d && (tried > 0 || s.gain == 0); k++) {
         /* a part of the dimensions, more when those cut nothing */

@@ -97,6 +97,7 @@ double am_tune_minimize(tune_value_fn *f, void *ctx, size_t n, double *x, const 
         for (size_t i = 0; i < n; i++)
             largest = fabs(d[i]) > largest ? fabs(d[i]) : largest;
         step = h.count ? 1 : (largest > 0.25 ? 0.25 / largest : 1);
+        /* NOLINTNEXTLINE(cert-flp30-c): the count is what ends it */
         for (int tries = 0;; tries++, step *= 0.5) {
             double move = 0;
             for (size_t i = 0; i < n; i++) {

@@ -135,7 +135,7 @@ static double volume2(const double *p, size_t n, const double *reference, uint32
         order[i] = (uint32_t)i;
     sort_by(p, 2, 0, order, n);
     for (size_t i = 0; i < n; i++) {
-        const double *q = p + order[i] * 2;
+        const double *q = p + (size_t)order[i] * 2;
         if (q[1] < edge) {
             sum += (reference[0] - q[0]) * (edge - q[1]);
             edge = q[1];

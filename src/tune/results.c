@@ -104,7 +104,9 @@ enum am_rc am_tune_hypervolume(const struct am_tune *t, const double *reference,
         return am_fail(err, AM_EINVAL, "a hypervolume needs two objectives or more");
     a = am_arena_new(0);
     if (!a)
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
         return am_fail_nomem(err, all * sizeof *front);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     front = am_arena_array(a, all, sizeof *front);
     AM_GO(rc, am_arena_check(a, err));
     n = am_tune_pareto(t, front);

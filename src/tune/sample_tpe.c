@@ -178,6 +178,7 @@ static double mixture_log(const struct mixture *m, const struct am_tune_space *s
     }
     for (size_t i = 0; i < m->n; i++)
         sum += exp(terms[i] - most);
+    /* cppcheck-suppress invalidFunctionArg ; the largest adds 1 */
     return most + log(sum);
 }
 

@@ -425,6 +425,7 @@ static enum am_rc read_space(struct reading *r, const struct am_node *over)
     }
     s->over = am_node_copy(s->arena, over);
     s->dims = am_arena_array(s->arena, TUNE_DIMS_MAX, sizeof *s->dims);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     r->when = am_arena_array(s->arena, TUNE_DIMS_MAX, sizeof *r->when);
     AM_TRY(am_arena_check(s->arena, r->err));
     for (size_t i = 0; i < s->over->map.n; i++)

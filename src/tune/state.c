@@ -277,7 +277,9 @@ static enum am_rc put_asked(struct am_tune *t, const struct am_node *m, struct a
         if (!read_numbers(numbers_left, p.n_model, model))
             return bad_part(err, "model");
     }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     if (!am_vec_reserve(&t->trials, t->trials.len + 1))
+        /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
         return am_fail_nomem(err, sizeof x);
     x = am_tune_new_trial(t, unit, &p);
     if (!x)

@@ -336,6 +336,7 @@ static void replace_tried(const struct am_tune *t, struct tune_proposal *p)
             return;
     }
     points = am_tune_n_points(t->space, 0);
+    /* NOLINTNEXTLINE(cert-flp30-c): whole numbers */
     for (double i = 0; i < points && i <= (double)t->trials.len; i++)
         if (am_tune_nth_point(t->space, 0, i, p->unit) && !am_tune_tried(t, p->unit))
             return;
@@ -375,6 +376,7 @@ enum am_rc am_tune_ask(struct am_tune *t, const struct am_tune_trial **out, stru
     AM_TRY(propose(t, &p, err));
     if (p.exhausted)
         return AM_OK;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers */
     if (!am_vec_reserve(&t->trials, t->trials.len + 1))
         return am_fail_nomem(err, sizeof(void *) * (t->trials.len + 1));
     x = am_tune_new_trial(t, p.unit, &p);

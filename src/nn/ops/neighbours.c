@@ -214,8 +214,10 @@ static void neighbours_part(const struct am_run *r, const struct am_step *step, 
         s.m = end - i < AM_DISTANCE_ROWS ? end - i : AM_DISTANCE_ROWS;
         s.x = am_arg_ptr(r, &step->in[0]) + i * n;
         s.distance = scratch;
+        /* cppcheck-suppress invalidPointerCast ; one block of memory, cut into arrays */
         s.row = (uint32_t *)(scratch + s.m * k);
         s.found = s.row + s.m * k;
+        /* cppcheck-suppress invalidPointerCast */
         s.norm = (float *)(s.found + s.m);
         s.centered = s.norm + s.m;
         s.bound = s.centered + s.m * n;
