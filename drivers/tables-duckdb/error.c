@@ -132,7 +132,19 @@ static enum am_rc fail_json(const struct duck *d, const struct am_tables_source 
     return rc;
 }
 
-static enum am_rc fail_engine(const struct duck *d, const char *text, struct am_err *err)
+/* What the engine itself says, with the file where there is only one. */
+static enum am_rc say(const struct duck *d, const struct am_tables_source *src, enum am_rc rc,
+                      struct am_str text, struct am_err *err)
+{
+    const int n = (int)(text.len > 400 ? 400 : text.len);
+    if (!src || src->n_paths != 1)
+        return DUCK_FAIL(d, err, rc, "the table engine says: %.*s", n, text.ptr);
+    const struct am_str file = label_of(src, src->paths[0]);
+    return DUCK_FAIL(d, err, rc, "%.*s: the table engine says: %.*s", SHORT(file), n, text.ptr);
+}
+
+static enum am_rc fail_engine(const struct duck *d, const struct am_tables_source *src,
+                              const char *text, struct am_err *err)
 {
     static const struct {
         const char *has;
@@ -163,13 +175,11 @@ static enum am_rc fail_engine(const struct duck *d, const char *text, struct am_
         const char *colon = strstr(text, ": ");
         if (colon && colon < text + first.len)
             first = (struct am_str){colon + 2, first.len - (size_t)(colon + 2 - text)};
-        enum am_rc rc = DUCK_FAIL(d, err, kinds[i].rc, "the table engine says: %.*s",
-                                  (int)(first.len > 400 ? 400 : first.len), first.ptr);
+        enum am_rc rc = say(d, src, kinds[i].rc, first, err);
         d->host->hint(err, "%s", dgettext("aimass", kinds[i].hint));
         return rc;
     }
-    return DUCK_FAIL(d, err, AM_EINTERNAL, "the table engine says: %.*s",
-                     (int)(first.len > 400 ? 400 : first.len), first.ptr);
+    return say(d, src, AM_EINTERNAL, first, err);
 }
 
 enum am_rc duck_fail(const struct duck *d, const struct am_tables_source *src, const char *text,
@@ -195,5 +205,5 @@ enum am_rc duck_fail_cell(const struct duck *d, const struct am_tables_source *s
         d->host->hint(err, "Say it with data.csv: {delimiter, quote, header}.");
         return rc;
     }
-    return fail_engine(d, text, err);
+    return fail_engine(d, src, text, err);
 }
