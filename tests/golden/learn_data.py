@@ -13,3 +13,11 @@ def load(name):
         return x, np.array([float(v) for v in labels])
     names = sorted(set(labels))
     return x, np.array([names.index(v) for v in labels])
+
+
+def scaled(x, rows=None):
+    """Standard scaling by the given rows, rounded to float32 as our features are."""
+    base = x if rows is None else x[rows]
+    sd = base.std(axis=0)
+    sd[sd == 0] = 1
+    return ((x - base.mean(axis=0)) / sd).astype(np.float32).astype(np.float64)

@@ -3,7 +3,6 @@
 Independent implementation: scikit-learn 1.2.1 (Debian 12). Run from the repository's root:
     OMP_NUM_THREADS=1 /usr/bin/python3 tests/golden/learn_goldens.py tests/unit/learn/learn_goldens.json
 """
-import csv
 import json
 import sys
 import warnings
@@ -14,26 +13,9 @@ from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRe
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from learn_data import load, scaled
+
 warnings.filterwarnings("ignore")
-
-
-def load(name):
-    with open("examples/%s.csv" % name) as f:
-        rows = list(csv.reader(f))[1:]
-    x = np.array([[float(v) for v in r[:-1]] for r in rows])
-    labels = [r[-1] for r in rows]
-    if name == "diabetes":
-        return x, np.array([float(v) for v in labels])
-    names = sorted(set(labels))
-    return x, np.array([names.index(v) for v in labels])
-
-
-def scaled(x, rows=None):
-    """Standard scaling by the given rows, rounded to float32 as our features are."""
-    base = x if rows is None else x[rows]
-    sd = base.std(axis=0)
-    sd[sd == 0] = 1
-    return ((x - base.mean(axis=0)) / sd).astype(np.float32).astype(np.float64)
 
 
 def short(values):

@@ -4,7 +4,6 @@ machines on rows they were not trained on, and fold scores on the folds of learn
 Independent implementation: scikit-learn 1.2.1 (Debian 12). Run from the repository's root:
     OMP_NUM_THREADS=1 /usr/bin/python3 tests/golden/svm_goldens.py tests/unit/learn/svm_goldens.json
 """
-import csv
 import json
 import sys
 import warnings
@@ -16,25 +15,9 @@ from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR
 
+from learn_data import load, scaled
+
 warnings.filterwarnings("ignore")
-
-
-def load(name):
-    with open("examples/%s.csv" % name) as f:
-        rows = list(csv.reader(f))[1:]
-    x = np.array([[float(v) for v in r[:-1]] for r in rows])
-    labels = [r[-1] for r in rows]
-    if name == "diabetes":
-        return x, np.array([float(v) for v in labels])
-    names = sorted(set(labels))
-    return x, np.array([names.index(v) for v in labels])
-
-
-def scaled(x, rows=None):
-    base = x if rows is None else x[rows]
-    sd = base.std(axis=0)
-    sd[sd == 0] = 1
-    return ((x - base.mean(axis=0)) / sd).astype(np.float32).astype(np.float64)
 
 
 def short(values):

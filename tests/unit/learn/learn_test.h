@@ -156,6 +156,44 @@ static inline struct am_learn_task task_of(struct am_arena *a, const struct tabl
     return k;
 }
 
+/* Must succeed. */
+static inline struct am_learned fit_task(struct am_arena *a, const struct am_learn_task *t)
+{
+    struct am_learned l;
+    struct am_err err = {0};
+    if (am_learner_fit(t, &l, a, &err) != AM_OK)
+        fail_msg("%s", err.message);
+    return l;
+}
+
+/* For loops of failures: in an arena of its own, since one that ran out stays so. */
+static inline enum am_rc fit_and_forget(const struct am_learn_task *t)
+{
+    struct am_arena *a = am_arena_new(0);
+    struct am_learned l;
+    struct am_err err;
+    if (!a)
+        return AM_ENOMEM;
+    enum am_rc rc = am_learner_fit(t, &l, a, &err);
+    if (rc == AM_OK)
+        am_learned_clear(&l);
+    am_arena_free(a);
+    return rc;
+}
+
+/* y of n rows x. */
+static inline void run_rows(const struct am_learned *l, const float *x, size_t n, float *y)
+{
+    struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = n};
+    struct am_plan *plan;
+    struct am_session *s;
+    assert_int_equal(am_plan_build(l->graph, l->params, &o, &plan, NULL), AM_OK);
+    assert_int_equal(am_session_new(plan, NULL, &s, NULL), AM_OK);
+    assert_int_equal(am_session_run(s, n, x, y, NULL), AM_OK);
+    am_session_free(s);
+    am_plan_put(plan);
+}
+
 /* Predictions of all rows of m: y [n, outputs]; returns the number of outputs. */
 static inline size_t predict(const struct am_learned *l, const struct am_matrix *m, float *y)
 {

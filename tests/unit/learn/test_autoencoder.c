@@ -266,20 +266,6 @@ static void steps(void **state)
     am_arena_free(a);
 }
 
-static enum am_rc fit_once(const struct am_learn_task *t)
-{
-    struct am_arena *a = am_arena_new(0);
-    struct am_learned l;
-    struct am_err err;
-    if (!a)
-        return AM_ENOMEM;
-    enum am_rc rc = am_learner_fit(t, &l, a, &err);
-    if (rc == AM_OK)
-        am_learned_clear(&l);
-    am_arena_free(a);
-    return rc;
-}
-
 static void memory(void **state)
 {
     (void)state;
@@ -290,9 +276,9 @@ static void memory(void **state)
                               .train = am_matrix_data(m),
                               .train_spec = parse_yaml(a, "{epochs: 1}"),
                               .model = parse_yaml(a, "{type: baseline}")};
-    AM_OOM_LOOP(fit_once(&t), (void)0);
+    AM_OOM_LOOP(fit_and_forget(&t), (void)0);
     t.model = parse_yaml(a, "{type: autoencoder, encoder: [4], code: 1}");
-    AM_OOM_LOOP(fit_once(&t), (void)0);
+    AM_OOM_LOOP(fit_and_forget(&t), (void)0);
     am_matrix_free(m);
     am_arena_free(a);
 }

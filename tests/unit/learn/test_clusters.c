@@ -64,15 +64,6 @@ static struct am_learn_task task(const struct am_matrix *m, enum am_task kind, c
                                   .seed = 42};
 }
 
-static struct am_learned learn(const struct am_learn_task *t)
-{
-    struct am_learned l;
-    struct am_err err = {0};
-    if (am_learner_fit(t, &l, f.a, &err) != AM_OK)
-        fail_msg("%s", err.message);
-    return l;
-}
-
 /* [n, cols] of an output; the arena owns it */
 static float *answers(const struct am_learned *l, const char *output, const float *x, size_t n,
                       size_t *cols)
@@ -122,7 +113,7 @@ static void kmeans_goldens(void **state)
     };
     for (size_t k = 0; k < 2; k++) {
         struct am_learn_task t = task(m, AM_TASK_CLUSTERING, models[k]);
-        struct am_learned l = learn(&t);
+        struct am_learned l = fit_task(f.a, &t);
         const float *c = am_param_data(l.params, 0);
         size_t order[3];
         near("inertia", 0, am_node_f64(l.info, "inertia", 0), am_node_f64(want, "inertia", 0),
@@ -198,7 +189,7 @@ static void kmeans_batches(void **state)
     float *x = floats(am_node_get(f.g, "x"), &n, &width);
     struct am_matrix *m = matrix(x, n, width);
     struct am_learn_task t = task(m, AM_TASK_CLUSTERING, "{type: kmeans, clusters: 3, batch: 40}");
-    struct am_learned l = learn(&t);
+    struct am_learned l = fit_task(f.a, &t);
     const double best = am_node_f64(am_node_get(f.g, "kmeans"), "inertia", 0);
     assert_true(am_node_f64(l.info, "inertia", INFINITY) < 1.1 * best);
     am_learned_clear(&l);
@@ -216,7 +207,7 @@ static void count_chosen(void **state)
     const size_t tried[] = {9, 3, 4};
     for (size_t i = 0; i < 3; i++) {
         struct am_learn_task t = task(m, AM_TASK_CLUSTERING, models[i]);
-        struct am_learned l = learn(&t);
+        struct am_learned l = fit_task(f.a, &t);
         assert_int_equal(am_node_i64(l.info, "clusters", 0), 3);
         assert_int_equal(am_node_get(l.info, "search")->list.n, tried[i]);
         if (i < 2)
@@ -291,7 +282,7 @@ static void mixtures(void **state)
                        "max_iterations: 5000, n_init: 5}",
                        kinds[k]);
         struct am_learn_task t = task(m, AM_TASK_CLUSTERING, model);
-        struct am_learned l = learn(&t);
+        struct am_learned l = fit_task(f.a, &t);
         const float *means = am_param_data(l.params, 0);
         near(kinds[k], 0, am_node_f64(l.info, "log_likelihood", 0), am_node_f64(want, "log", 0),
              1e-5);
@@ -330,7 +321,7 @@ static void dbscan(void **state)
     float *x = floats(am_node_get(f.g, "moons"), &n, &width);
     struct am_matrix *m = matrix(x, n, width);
     struct am_learn_task t = task(m, AM_TASK_CLUSTERING, "{type: dbscan, eps: 0.25}");
-    struct am_learned l = learn(&t);
+    struct am_learned l = fit_task(f.a, &t);
     const float *points = am_param_data(l.params, 0), *groups = am_param_data(l.params, 1);
     assert_int_equal(am_node_i64(l.info, "core_samples", 0), rows_in(core));
     for (size_t i = 0; i < rows_in(core); i++) {
@@ -357,7 +348,7 @@ static void dbscan(void **state)
     }
     am_learned_clear(&l);
     t.model = parse_yaml(f.a, "{type: dbscan}"); /* eps by itself: both moons, and noise */
-    l = learn(&t);
+    l = fit_task(f.a, &t);
     const double eps = am_node_f64(l.info, "eps", 0);
     assert_true(eps > 0.1 && eps < 1.5);
     am_learned_clear(&l);
@@ -379,7 +370,7 @@ static void components(void **state)
         (void)snprintf(model, sizeof model, "{type: %s, components: 3, solver: %s}", types[k / 2],
                        solvers[k % 2]);
         struct am_learn_task t = task(m, AM_TASK_EMBEDDING, model);
-        struct am_learned l = learn(&t);
+        struct am_learned l = fit_task(f.a, &t);
         const float *w = am_param_data(l.params, 0), *code = answers(&l, "code", x, 4, &cols);
         for (size_t c = 0; c < 3; c++) {
             for (size_t j = 0; j < width; j++)
@@ -407,14 +398,14 @@ static void components(void **state)
         am_learned_clear(&l);
     }
     struct am_learn_task t = task(m, AM_TASK_EMBEDDING, "{type: pca, components: 3, whiten: true}");
-    struct am_learned l = learn(&t);
+    struct am_learned l = fit_task(f.a, &t);
     const struct am_node *want = am_node_get(am_node_get(f.g, "components"), "pca");
     const float *code = answers(&l, "code", x, 4, &cols);
     for (size_t i = 0; i < 12; i++)
         near("white", i, (double)code[i], at2(am_node_get(want, "white"), i / 3, i % 3), 1e-4);
     am_learned_clear(&l);
     t.model = parse_yaml(f.a, "{type: pca, components: 0.5}"); /* as many as explain half */
-    l = learn(&t);
+    l = fit_task(f.a, &t);
     double share = 0;
     const size_t k = (size_t)am_node_i64(l.info, "components", 0);
     for (size_t c = 0; c < k; c++)
@@ -449,9 +440,9 @@ static void same_bits(void **state)
                   : task(m, AM_TASK_EMBEDDING,
                          k == 4 ? "{type: pca, components: 2}"
                                 : "{type: svd, components: 2, solver: randomized}");
-        struct am_learned one = learn(&t), more;
+        struct am_learned one = fit_task(f.a, &t), more;
         t.pool = pool;
-        more = learn(&t);
+        more = fit_task(f.a, &t);
         assert_int_equal(one.params->n_floats, more.params->n_floats);
         assert_memory_equal(one.params->data, more.params->data, am_params_bytes(one.params));
         am_learned_clear(&one);
@@ -509,16 +500,16 @@ static void equal_rows(void **state)
         x[i] = i / 3 % 2 ? 1.0f : 2.0f;
     struct am_matrix *m = matrix(x, 20, 3);
     struct am_learn_task t = task(m, AM_TASK_CLUSTERING, "{type: kmeans, clusters: 5}");
-    struct am_learned l = learn(&t);
+    struct am_learned l = fit_task(f.a, &t);
     assert_int_equal(am_node_i64(l.info, "clusters", 0), 2);
     assert_true(am_node_f64(l.info, "inertia", 1) == 0);
     am_learned_clear(&l);
     t = task(m, AM_TASK_CLUSTERING, "{type: gaussian_mixture, clusters: 2}");
-    l = learn(&t);
+    l = fit_task(f.a, &t);
     assert_true(isfinite(am_node_f64(l.info, "log_likelihood", (double)NAN)));
     am_learned_clear(&l);
     t = task(m, AM_TASK_EMBEDDING, "{type: pca, components: 2, whiten: true}");
-    l = learn(&t);
+    l = fit_task(f.a, &t);
     for (size_t i = 0; i < l.params->n_floats; i++)
         assert_true(isfinite(l.params->data[i]));
     am_learned_clear(&l);
@@ -535,7 +526,7 @@ static void hostile(void **state)
     struct am_matrix *m = matrix(x, n, width);
     for (size_t k = 0; k < 4; k++) {
         struct am_learn_task t = task(m, AM_TASK_CLUSTERING, models[k]);
-        struct am_learned l = learn(&t);
+        struct am_learned l = fit_task(f.a, &t);
         for (size_t round = 0; round < 7; round++) {
             for (size_t i = 0; i < l.params->n_params; i++)
                 for (size_t j = 0; j < l.params->table[i].n; j++)
@@ -551,20 +542,6 @@ static void hostile(void **state)
         am_learned_clear(&l);
     }
     am_matrix_free(m);
-}
-
-static enum am_rc fit_once(const struct am_learn_task *t)
-{
-    struct am_arena *a = am_arena_new(0);
-    struct am_learned l;
-    struct am_err err;
-    if (!a)
-        return AM_ENOMEM;
-    enum am_rc rc = am_learner_fit(t, &l, a, &err);
-    if (rc == AM_OK)
-        am_learned_clear(&l);
-    am_arena_free(a);
-    return rc;
 }
 
 static void memory(void **state)
@@ -583,7 +560,7 @@ static void memory(void **state)
                                               k == 4 ? "{type: pca, components: 1}"
                                                      : "{type: svd, components: 1, solver: "
                                                        "randomized}");
-        AM_OOM_LOOP(fit_once(&t), (void)0);
+        AM_OOM_LOOP(fit_and_forget(&t), (void)0);
     }
     am_matrix_free(m);
 }

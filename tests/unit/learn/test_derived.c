@@ -45,32 +45,11 @@ static struct am_learn_task task(const struct am_matrix *m, const char *derived)
                                   .seed = 5};
 }
 
-static struct am_learned learn(const struct am_learn_task *t)
-{
-    struct am_learned l;
-    struct am_err err = {0};
-    if (am_learner_fit(t, &l, arena, &err) != AM_OK)
-        fail_msg("%s", err.message);
-    return l;
-}
-
-static void answers(const struct am_learned *l, const float *x, size_t n, float *y)
-{
-    struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = n};
-    struct am_plan *plan;
-    struct am_session *s;
-    assert_int_equal(am_plan_build(l->graph, l->params, &o, &plan, NULL), AM_OK);
-    assert_int_equal(am_session_new(plan, NULL, &s, NULL), AM_OK);
-    assert_int_equal(am_session_run(s, n, x, y, NULL), AM_OK);
-    am_session_free(s);
-    am_plan_put(plan);
-}
-
 static double right(const struct am_learned *l, const float *x, size_t n)
 {
     float *y = am_alloc_array(n, sizeof *y);
     double sum = 0;
-    answers(l, x, n, y);
+    run_rows(l, x, n, y);
     for (size_t i = 0; i < n; i++)
         sum += (y[i] >= 0.5f) == (i % 2 == 1);
     am_free(y);
@@ -85,7 +64,7 @@ static void gains(void **state)
     static float fresh[N * W];
     struct am_matrix *m = rings(N, 1, NULL), *other = rings(N, 2, fresh);
     struct am_learn_task t = task(m, RINGS), plain = task(m, "");
-    struct am_learned with = learn(&t), without = learn(&plain);
+    struct am_learned with = fit_task(arena, &t), without = fit_task(arena, &plain);
     assert_true(right(&without, fresh, N) < 0.7);
     assert_true(right(&with, fresh, N) > 0.97);
     assert_int_equal(am_node_get(with.info, "derived")->list.n, 2);
@@ -104,7 +83,7 @@ static void one_graph(void **state)
     static float x[N * W];
     struct am_matrix *m = rings(N, 3, x);
     struct am_learn_task t = task(m, RINGS);
-    struct am_learned l = learn(&t);
+    struct am_learned l = fit_task(arena, &t);
     const float *c = l.params->data +
                      am_params_find(l.params, AM_STR("derived1.clusters.points"))->offset,
                 *p = l.params->data +
@@ -114,7 +93,7 @@ static void one_graph(void **state)
                 *w = l.params->data + am_params_find(l.params, AM_STR("linear.weight"))->offset,
                 *b = l.params->data + am_params_find(l.params, AM_STR("linear.bias"))->offset;
     float y[50];
-    answers(&l, x, 50, y);
+    run_rows(&l, x, 50, y);
     for (size_t i = 0; i < 50; i++) {
         double z = (double)b[0];
         for (size_t j = 0; j < W; j++)
@@ -143,11 +122,11 @@ static void same_bits(void **state)
     struct am_pool *pool;
     assert_int_equal(am_pool_new(3, &pool, NULL), AM_OK);
     struct am_learn_task t = task(m, RINGS);
-    struct am_learned one = learn(&t);
+    struct am_learned one = fit_task(arena, &t);
     t.pool = pool;
-    struct am_learned more = learn(&t);
+    struct am_learned more = fit_task(arena, &t);
     t.validation = am_matrix_data(held); /* fitted on training rows alone */
-    struct am_learned watched = learn(&t);
+    struct am_learned watched = fit_task(arena, &t);
     assert_memory_equal(one.params->data, more.params->data, am_params_bytes(one.params));
     assert_memory_equal(one.params->data, watched.params->data, am_params_bytes(one.params));
     am_learned_clear(&one);
@@ -188,27 +167,13 @@ static void refused(void **state)
     am_matrix_free(m);
 }
 
-static enum am_rc fit_once(const struct am_learn_task *t)
-{
-    struct am_arena *a = am_arena_new(0);
-    struct am_learned l;
-    struct am_err err;
-    if (!a)
-        return AM_ENOMEM;
-    enum am_rc rc = am_learner_fit(t, &l, a, &err);
-    if (rc == AM_OK)
-        am_learned_clear(&l);
-    am_arena_free(a);
-    return rc;
-}
-
 static void memory(void **state)
 {
     (void)state;
     struct am_matrix *m = rings(20, 7, NULL);
     struct am_learn_task t =
         task(m, "[{type: kmeans, clusters: 2, of: a}, {type: pca, components: 1}]");
-    AM_OOM_LOOP(fit_once(&t), (void)0);
+    AM_OOM_LOOP(fit_and_forget(&t), (void)0);
     am_matrix_free(m);
 }
 

@@ -111,27 +111,6 @@ static struct am_learn_task task(const struct am_matrix *m, const char *model)
                                   .seed = 3};
 }
 
-static struct am_learned learn(const struct am_learn_task *t)
-{
-    struct am_learned l;
-    struct am_err err = {0};
-    if (am_learner_fit(t, &l, arena, &err) != AM_OK)
-        fail_msg("%s", err.message);
-    return l;
-}
-
-static void answers(const struct am_learned *l, const float *x, size_t n, float *y)
-{
-    struct am_plan_options o = {.mode = AM_PLAN_INFER, .bucket_rows = n};
-    struct am_plan *plan;
-    struct am_session *s;
-    assert_int_equal(am_plan_build(l->graph, l->params, &o, &plan, NULL), AM_OK);
-    assert_int_equal(am_session_new(plan, NULL, &s, NULL), AM_OK);
-    assert_int_equal(am_session_run(s, n, x, y, NULL), AM_OK);
-    am_session_free(s);
-    am_plan_put(plan);
-}
-
 static const char *const choices[] = {
     "{type: matrix_factorization, factors: 4, implicit: true}",
     "{type: matrix_factorization, factors: 4, method: bpr, iterations: 60}"};
@@ -143,7 +122,7 @@ static void learns_choices(void **state)
         struct am_matrix *m = rows_of(false, k % 2);
         struct am_learn_task t = task(m, choices[k / 2]);
         t.user_feature = k % 2;
-        struct am_learned l = learn(&t);
+        struct am_learned l = fit_task(arena, &t);
         struct am_recommender r;
         size_t top[5], right = 0;
         float v[ITEMS];
@@ -161,7 +140,7 @@ static void learns_choices(void **state)
                 float y;
                 assert_int_equal(marks[top[i]], 0);
                 right += top[i] % GROUPS == u % GROUPS;
-                answers(&l, x, 1, &y); /* the graph scores pairs alike */
+                run_rows(&l, x, 1, &y); /* the graph scores pairs alike */
                 assert_true(fabsf(y - v[top[i]]) <= 1e-5f * fmaxf(1, fabsf(y)));
             }
         }
@@ -182,14 +161,14 @@ static void learns_ratings(void **state)
     struct am_matrix *m = rows_of(true, false);
     struct am_learn_task t =
         task(m, "{type: matrix_factorization, factors: 4, regularization: 0.02}");
-    struct am_learned l = learn(&t);
+    struct am_learned l = fit_task(arena, &t);
     double error = 0;
     assert_false(am_node_bool(l.info, "implicit", true));
     for (size_t u = 0; u < USERS; u++)
         for (size_t i = 0; i < ITEMS; i++) {
             const float x[2] = {(float)u, (float)i};
             float y;
-            answers(&l, x, 1, &y);
+            run_rows(&l, x, 1, &y);
             error += fabs((double)y - (u % GROUPS == i % GROUPS ? 5.1 : 2.1)) / (USERS * ITEMS);
         }
     if (!(error < 0.25)) /* the mean alone: about 1.1 */
@@ -197,7 +176,7 @@ static void learns_ratings(void **state)
     /* unknown: neither, no user (the item's own mean), no item (mean and the user's bias) */
     const float odd[] = {-1, -1, -1, 3, 3, -1, NAN, 2, 1e9f, 1e9f};
     float y[5];
-    answers(&l, odd, 5, y);
+    run_rows(&l, odd, 5, y);
     const struct am_param *mean = am_params_find(l.params, AM_STR("factors.mean"));
     assert_true(y[0] == l.params->data[mean->offset] && y[4] == y[0]);
     for (size_t i = 0; i < 5; i++)
@@ -243,9 +222,9 @@ static void same_bits(void **state)
     for (size_t k = 0; k < 3; k++) {
         struct am_matrix *m = rows_of(k == 2, false);
         struct am_learn_task t = task(m, k < 2 ? choices[k] : "{type: matrix_factorization}");
-        struct am_learned one = learn(&t);
+        struct am_learned one = fit_task(arena, &t);
         t.pool = pool;
-        struct am_learned more = learn(&t);
+        struct am_learned more = fit_task(arena, &t);
         assert_memory_equal(one.params->data, more.params->data, am_params_bytes(one.params));
         am_learned_clear(&one);
         am_learned_clear(&more);
@@ -298,7 +277,7 @@ static void hostile(void **state)
     static const float poison[] = {-1, 3.4e38f, -3.4e38f, 1e-40f, 4096, 16777217.0f, 1e20f};
     struct am_matrix *m = rows_of(false, false);
     struct am_learn_task t = task(m, choices[0]);
-    struct am_learned l = learn(&t);
+    struct am_learned l = fit_task(arena, &t);
     struct am_recommender r;
     assert_true(am_recommender_of(l.params, &r));
     for (size_t round = 0; round < 7; round++) {
@@ -310,7 +289,7 @@ static void hostile(void **state)
             float y, v[ITEMS > USERS ? ITEMS : USERS];
             uint8_t marks[ITEMS] = {0};
             size_t top[5];
-            answers(&l, x, 1, &y);
+            run_rows(&l, x, 1, &y);
             assert_true(isfinite(y));
             am_recommender_scores(&r, u, v);
             am_recommender_seen(&r, u, marks);
@@ -324,20 +303,6 @@ static void hostile(void **state)
     am_matrix_free(m);
 }
 
-static enum am_rc fit_once(const struct am_learn_task *t)
-{
-    struct am_arena *a = am_arena_new(0);
-    struct am_learned l;
-    struct am_err err;
-    if (!a)
-        return AM_ENOMEM;
-    enum am_rc rc = am_learner_fit(t, &l, a, &err);
-    if (rc == AM_OK)
-        am_learned_clear(&l);
-    am_arena_free(a);
-    return rc;
-}
-
 static void memory(void **state)
 {
     (void)state;
@@ -347,7 +312,7 @@ static void memory(void **state)
     struct am_matrix *m = rows_of(false, false);
     for (size_t k = 0; k < 2; k++) {
         struct am_learn_task t = task(m, models[k]);
-        AM_OOM_LOOP(fit_once(&t), (void)0);
+        AM_OOM_LOOP(fit_and_forget(&t), (void)0);
     }
     am_matrix_free(m);
 }
