@@ -7,6 +7,7 @@
 #ifndef AM_DRIVERS_SVM_GUARD_H
 #define AM_DRIVERS_SVM_GUARD_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -196,6 +197,43 @@ static void guard_clear(struct am_svm_result *r)
     host->free(r->support);
     host->free(r->coef);
     memset(r, 0, sizeof *r);
+}
+
+/* One training of a library: work(job) with the guard around it. */
+struct job {
+    const struct am_svm_problem *p;
+    const struct am_svm_options *o;
+    struct am_svm_result *out;
+    struct am_err *err;
+};
+
+static enum am_rc guard_train(const char *library, struct job *j, enum am_rc (*work)(void *job))
+{
+    memset(j->out, 0, sizeof *j->out);
+    if (j->p->n < 1 || j->p->n > INT_MAX || j->p->n_features >= INT_MAX)
+        return fail_at(j->err, AM_ELIMIT, "%zu rows of %zu features are more than %s counts",
+                       j->p->n, j->p->n_features, library);
+    enum am_rc rc = guard_run(j->o, work, j, j->err);
+    if (rc != AM_OK)
+        guard_clear(j->out);
+    return rc;
+}
+
+static enum am_rc guard_start(const struct am_host *h, struct am_err *err)
+{
+    if (h->size < sizeof *h)
+        return h->fail(err, AM_ECONFLICT, __FILE__, __LINE__,
+                       "the host's table is older than this driver");
+    host = h;
+    return AM_OK;
+}
+
+/* digits: "0.00" of a text, made those of the library's number, as 324 is 3.24. */
+static void guard_version(char *digits, int number)
+{
+    digits[0] = (char)('0' + number / 100 % 10);
+    digits[2] = (char)('0' + number / 10 % 10);
+    digits[3] = (char)('0' + number % 10);
 }
 
 /* Entries of row i that are stored: of dense rows those that are not 0. */

@@ -5,14 +5,6 @@
 #include "tensor/ports_abi.h"
 
 #include <libsvm/svm.h>
-#include <limits.h>
-
-struct job {
-    const struct am_svm_problem *p;
-    const struct am_svm_options *o;
-    struct am_svm_result *out;
-    struct am_err *err;
-};
 
 static struct svm_node *fill_row(const struct am_svm_problem *p, size_t i, struct svm_node *to)
 {
@@ -139,32 +131,19 @@ static enum am_rc train_machine(const struct am_svm_problem *p, const struct am_
                                 struct am_svm_result *out, struct am_err *err)
 {
     struct job j = {p, o, out, err};
-    memset(out, 0, sizeof *out);
-    if (p->n < 1 || p->n > INT_MAX || p->n_features >= INT_MAX)
-        return fail_at(err, AM_ELIMIT, "%zu rows of %zu features are more than LIBSVM counts", p->n,
-                       p->n_features);
-    enum am_rc rc = guard_run(o, work, &j, err);
-    if (rc != AM_OK)
-        guard_clear(out);
-    return rc;
+    return guard_train("LIBSVM", &j, work);
 }
 
 static enum am_rc start(const struct am_host *h, struct am_err *err)
 {
-    if (h->size < sizeof *h)
-        return h->fail(err, AM_ECONFLICT, __FILE__, __LINE__,
-                       "the host's table is older than this driver");
-    host = h;
     svm_set_print_string_function(guard_print);
-    return AM_OK;
+    return guard_start(h, err);
 }
 
 static const char *version(void)
 {
     static char text[] = "LIBSVM 0.00";
-    text[7] = (char)('0' + libsvm_version / 100 % 10);
-    text[9] = (char)('0' + libsvm_version / 10 % 10);
-    text[10] = (char)('0' + libsvm_version % 10);
+    guard_version(text + 7, libsvm_version);
     return text;
 }
 
